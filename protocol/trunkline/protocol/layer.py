@@ -1,0 +1,176 @@
+"""The channel layer: the seam between the tiers and what carries their messages.
+
+A layer has three sides, one for each kind of user. Two layers keep this contract, `memory` (one process) and
+`redis_layer`; both pass ``tests/protocol/test_layer_contract.py``. What a side reports back it reports by calling
+its receiver, on the event loop that opened it, never from another thread: a callback a batch costs less than a task a
+message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .messages import ClusterStats, DeadLetterRecord, Delivery, Effect, LeaseInfo, Outcome
+from .names import ChannelName, ConnectionId, GroupName, InterfaceId
+
+
+class Publication(NamedTuple):
+    """One encoded entry on its way into a stream.
+
+    Attributes:
+        channel: whose stream.
+        body: encoded `Entry`.
+        owner: whatever the interface wants back with a refusal.
+        must: take it also when the stream is full (a disconnect: there are never more of them than connections).
+    """
+
+    channel: ChannelName
+    body: bytes
+    owner: Any
+    must: bool = False
+
+
+class Holdings(NamedTuple):
+    """What an interface holds and a layer that lost its data must be told again.
+
+    Attributes:
+        connections: each accepted connection with the encoded disconnect entry of its registry.
+        groups: the groups that have members here.
+    """
+
+    connections: dict[ConnectionId, bytes]
+    groups: list[GroupName]
+
+
+class InterfaceReceiver(Protocol):
+    """What a layer calls on an interface server."""
+
+    def mailbox(self, operations: list[list[Any]], token: str) -> None:
+        """Operations have arrived (see `codec`), in order. ``token`` is the mailbox entry's id, for `leave_group`."""
+
+    def refused(self, publications: Sequence[Publication]) -> None:
+        """The streams of these are full; nothing of them was taken. The interface tries again when it sees fit."""
+
+    def away(self) -> None:
+        """The layer does not answer: stop reading sockets, be not ready. What was published is kept and sent later."""
+
+    def back(self) -> None:
+        """The layer answers again."""
+
+    def fenced(self) -> None:
+        """This interface was declared dead: close every socket with 1012 and start over under a new id."""
+
+    def holdings(self) -> Holdings:
+        """The layer lost data and asks what it must register again."""
+
+    def republish(self, after: int, up_to: int) -> None:
+        """Batches ``after < number <= up_to`` were lost: publish again what of them is unreleased."""
+
+
+class InterfaceLayer(Protocol):
+    """The interface server's side."""
+
+    async def open(self, info: LeaseInfo, receiver: InterfaceReceiver) -> None:
+        """Takes the lease, makes the mailbox and begins to read it.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+
+    def publish(self, publications: list[Publication]) -> int:
+        """Publishes a batch and returns its number (1, 2, …). Never blocks and never doubles: a batch whose answer
+        is lost is sent again under its number. Order between batches is kept."""
+
+    def leave_group(self, group: GroupName, token: str) -> None:
+        """The last member here has left: take this interface out of the group, unless an add newer than ``token``
+        (the mailbox entry of the newest add seen here) is on its way."""
+
+    async def retire(self) -> None:
+        """Gives the lease up at the end of a drain. What is still registered becomes the reaper's, with code 1006."""
+
+    async def close(self) -> None:
+        """Ends reading and connections. Idempotent. What was not answered stays undecided."""
+
+
+class WorkerReceiver(Protocol):
+    """What a layer calls on a worker."""
+
+    def deliver(self, deliveries: list[Delivery]) -> None:
+        """The answer to `WorkerLayer.read`; also called without one for entries taken over from a dead worker."""
+
+    def room(self) -> int:
+        """How many entries the worker would take over from a dead worker now; 0 while it is busy or stopping."""
+
+    def away(self) -> None:
+        """The layer does not answer."""
+
+    def back(self) -> None:
+        """The layer answers again."""
+
+
+class WorkerLayer(Protocol):
+    """The worker's side."""
+
+    async def open(self, info: LeaseInfo, channels: Sequence[ChannelName], receiver: WorkerReceiver) -> None:
+        """Takes the lease and makes the streams and their consumer group where they are missing.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+
+    def read(self, count: int) -> None:
+        """Asks for up to ``count`` entries a stream; exactly one `WorkerReceiver.deliver` follows when there are any.
+        One read at a time."""
+
+    def stop_reading(self) -> None:
+        """Takes a waiting read back. A delivery that is already on its way still comes, and must be handled."""
+
+    def sessions(self, connections: Sequence[ConnectionId], done: Callable[[list[bytes]], None]) -> None:
+        """Reads channel sessions, in the order asked; empty where there is none."""
+
+    def commit(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        """Acknowledges entries and applies the effects of those whose acknowledgement counted, atomically for each.
+        ``done`` is told how many counted; the others had been taken over, and their effects are dropped."""
+
+    def apply(self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None) -> None:
+        """Applies effects that wait for no acknowledgement (`message.flush`, sends from outside a handler).
+
+        Args:
+            effects: in their order.
+            done: called when they are applied.
+            within: apply them only while this delivery is still this worker's.
+        """
+
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Hands entries that were not begun to whoever is idle. May be called from any thread."""
+
+    async def close(self) -> None:
+        """Gives the lease up and ends. Idempotent. Entries not committed go to other workers."""
+
+
+class OperatorLayer(Protocol):
+    """The side of people and their commands."""
+
+    async def stats(self) -> ClusterStats:
+        """How long the streams are, who is alive.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+
+    async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
+        """Dead letters, oldest first, behind the id ``after``."""
+
+    async def dead_letter(self, letter_id: str) -> DeadLetterRecord | None:
+        """One dead letter, or None."""
+
+    async def redrive(self, letter_id: str) -> bool:
+        """Puts the message of a dead letter back into its channel and removes the letter, atomically; False if it is
+        not there."""
+
+    async def drop(self, letter_id: str) -> bool:
+        """Removes a dead letter; False if it is not there."""
+
+    async def close(self) -> None:
+        """Ends it. Idempotent."""

@@ -1,0 +1,208 @@
+"""The types that cross the seam between the tiers. All frozen, none does I/O; `codec` turns them into bytes.
+
+`NamedTuple` and not dataclass: one is made for every event, and a named tuple costs a third of a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .names import ChannelName, ConnectionId, GroupName, InterfaceId, ReplyName
+
+Content = dict[str, Any]
+"""What a handler sees and sends: str keys, msgpack values."""
+
+Payload = str | bytes | Content
+"""What goes to a connection: a text frame, a binary frame, or anything else as a map."""
+
+MAX_EVENTS_PER_ENTRY = 32
+
+
+class Entry(NamedTuple):
+    """1 to 32 consecutive events of one connection on one channel, or one message of a background channel.
+
+    Attributes:
+        channel: whose stream it is published on.
+        reply: reply channel of the connection, None for a background message without one.
+        path: path of the connection's handshake, None on background channels.
+        seq: number of the first event within its connection: connect is 0, then each frame, the disconnect is last.
+        events: text and binary frames as `str` and `bytes` on `websocket.receive`, a `Content` elsewhere.
+        id: idempotency key of a background message; None where reply and seq say as much.
+    """
+
+    channel: ChannelName
+    reply: ReplyName | None
+    path: str | None
+    seq: int
+    events: list[Any]
+    id: str | None = None
+
+
+class Delivery(NamedTuple):
+    """An entry as a worker takes it from the layer, not decoded yet.
+
+    Attributes:
+        channel: where it came from.
+        id: the stream's id for it, the handle for the commit.
+        body: encoded `Entry`.
+        attempt: 1, and one more for every worker that died or vanished with it.
+        queued_ms: how long it stood in the stream before this delivery, in milliseconds of Redis' clock.
+    """
+
+    channel: ChannelName
+    id: str
+    body: bytes
+    attempt: int
+    queued_ms: float
+
+
+# ---- effects: what a commit applies if, and only if, the acknowledgement of its entry counts ----
+
+
+class Post(NamedTuple):
+    """Append encoded mailbox operations (see `codec`) to an interface's mailbox. Lost if that interface is gone."""
+
+    interface: InterfaceId
+    chunk: bytes
+
+
+class GroupAdd(NamedTuple):
+    """Write the interface into the group and post ``chunk``, the add itself, to its mailbox."""
+
+    group: GroupName
+    interface: InterfaceId
+    chunk: bytes
+
+
+class GroupSend(NamedTuple):
+    """Append ``chunk`` to the mailbox of every interface that has members."""
+
+    group: GroupName
+    chunk: bytes
+
+
+class SessionWrite(NamedTuple):
+    """Store a channel session; an empty value deletes it."""
+
+    interface: InterfaceId
+    connection: ConnectionId
+    value: bytes
+
+
+class ChannelSend(NamedTuple):
+    """Publish an encoded entry on a channel, at once or ``delay_ms`` later."""
+
+    channel: ChannelName
+    body: bytes
+    delay_ms: int = 0
+
+
+class Register(NamedTuple):
+    """The connection is accepted: ``disconnect`` is the encoded entry to publish should its interface die."""
+
+    interface: InterfaceId
+    connection: ConnectionId
+    disconnect: bytes
+
+
+class Unregister(NamedTuple):
+    """The connection's disconnect has been handled: forget it and its session."""
+
+    interface: InterfaceId
+    connection: ConnectionId
+
+
+class DeadLetter(NamedTuple):
+    """Keep an encoded dead letter."""
+
+    body: bytes
+
+
+Effect = Post | GroupAdd | GroupSend | SessionWrite | ChannelSend | Register | Unregister | DeadLetter
+
+
+class Outcome(NamedTuple):
+    """A handled entry: acknowledge it and, only if that counts, apply its effects in their order."""
+
+    delivery: Delivery
+    effects: list[Effect]
+
+
+class LeaseInfo(NamedTuple):
+    """What a process tells about itself with its lease.
+
+    Attributes:
+        id: interface or worker id.
+        role: ``interface`` or ``worker``.
+        host: host name.
+        pid: process id on that host.
+        admin: ``host:port`` of its admin server, empty without one.
+        version: of Trunkline.
+        started_s: Unix time of its start.
+        detail: what else a person wants to see (address, routing module).
+    """
+
+    id: str
+    role: str
+    host: str
+    pid: int
+    admin: str
+    version: str
+    started_s: float
+    detail: str = ""
+
+
+class ChannelStats(NamedTuple):
+    """How much of a channel waits.
+
+    Attributes:
+        channel: its name.
+        length: entries in the stream, delivered or not.
+        pending: of these, delivered and not yet committed.
+        oldest_s: age of the oldest entry still there in seconds of Redis' clock, 0 if there is none.
+    """
+
+    channel: ChannelName
+    length: int
+    pending: int
+    oldest_s: float
+
+
+class ClusterStats(NamedTuple):
+    """The cluster as the layer sees it at one moment."""
+
+    channels: list[ChannelStats]
+    interfaces: list[LeaseInfo]
+    workers: list[LeaseInfo]
+    dead_letters: int
+    mailbox_lengths: dict[InterfaceId, int]
+
+
+class DeadLetterRecord(NamedTuple):
+    """One dead letter as it is stored.
+
+    Attributes:
+        id: its id in the store.
+        reason: ``error``, ``timeout``, ``poison``, ``garbage``, ``unrouted`` or ``channel_full``.
+        channel: the channel of the message.
+        body: the encoded entry, byte for byte as it was read.
+        route: the route that was tried, empty if none.
+        error: ``Type: text`` of the exception.
+        traceback: as text.
+        attempt: how often it was tried.
+        worker: who tried last.
+        session: the channel session before the handler ran, encoded, or empty.
+        time_s: Unix time.
+    """
+
+    id: str
+    reason: str
+    channel: ChannelName
+    body: bytes
+    route: str
+    error: str
+    traceback: str
+    attempt: int
+    worker: str
+    session: bytes
+    time_s: float

@@ -1,0 +1,160 @@
+"""Settings: declared once, each gives a flag, an environment variable, a default, a help text and a validation.
+
+A tier subclasses `ProcessSettings` in its own ``settings.py``. Flags win over ``TRUNKLINE_…`` variables, those over
+defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict, SettingsError
+
+from .errors import ConfigError, InvalidName
+from .exit_codes import ExitCode
+from .names import Keys
+
+S = TypeVar("S", bound="Settings")
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+class Settings(BaseSettings):
+    """Base of every settings class."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRUNKLINE_",
+        extra="forbid",
+        frozen=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        env_ignore_empty=True,
+    )
+
+
+def _check_prefix(value: str) -> str:
+    try:
+        Keys(value)
+    except InvalidName as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _check_redis_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in REDIS_SCHEMES or not rest:
+        raise ValueError(f"expected a URL of {', '.join(s + '://…' for s in REDIS_SCHEMES)}")
+    return value
+
+
+def check_admin(value: str) -> str:
+    """Checks ``HOST:PORT`` (port 0 lets the kernel choose), or ``off``."""
+    if value == "off":
+        return value
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("expected HOST:PORT with a port from 0 to 65535")
+    return value
+
+
+RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class LayerSettings(Settings):
+    """Where the channel layer is and how much it may hold. Shared by every command that talks to a cluster."""
+
+    redis_url: RedisUrl = Field(
+        "redis://127.0.0.1:6379/0", description="where Redis is: redis://, rediss:// (TLS) or unix://"
+    )
+    prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
+        "trunkline", description="first part of every Redis key; names this deployment"
+    )
+    capacity: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        100_000, description="entries a channel's stream may hold before interface servers are told to wait"
+    )
+    mailbox_capacity: Annotated[int, Field(ge=100, le=100_000_000)] = Field(
+        50_000, description="entries an interface server's mailbox may hold before that server is fenced"
+    )
+    dead_capacity: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        10_000, description="dead letters that are kept; the oldest go first, and are counted"
+    )
+    interface_lease_s: PositiveSeconds = Field(
+        3.0, description="seconds an interface server may be silent before it is suspected dead"
+    )
+    worker_lease_s: PositiveSeconds = Field(
+        1.5, description="seconds a worker may be silent before it is suspected dead"
+    )
+
+
+class ProcessSettings(LayerSettings):
+    """What every long-running process has."""
+
+    admin_host: str = Field("127.0.0.1", description="address of the admin server (/metrics, /live, /ready)")
+    admin_port: Port = Field(0, description="port of the admin server; 0 lets the kernel choose")
+    loop: Literal["auto", "uvloop", "asyncio"] = Field(
+        "auto", description="event loop; auto takes uvloop where it is installed"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    drain_s: PositiveSeconds = Field(30.0, description="seconds a stop may take before what is left is cut off")
+
+
+def parse(settings: type[S], argv: Sequence[str], prog: str, description: str | None = None) -> S:
+    """Reads settings from flags and environment.
+
+    Args:
+        settings: the class that declares them.
+        argv: arguments behind the command's name.
+        prog: the command as the user types it, for messages.
+        description: first lines of ``--help``.
+
+    Raises:
+        ConfigError: values are wrong; the text has one line for each with its name, value and what was expected.
+        SystemExit: with 0 after ``--help``.
+    """
+    root = _Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=_Formatter)
+    try:
+        source: Any = CliSettingsSource(settings, cli_parse_args=list(argv), root_parser=root, formatter_class=_Formatter)
+        return settings(_cli_settings_source=source)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(settings, item) for item in error.errors())) from error
+    except SettingsError as error:
+        raise ConfigError(str(error)) from error
+
+
+class _Formatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=110)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see '{self.prog} --help'")
+
+
+def _sentence(settings: type[Settings], item: Any) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    if name not in settings.model_fields:
+        return str(item["msg"]) if not name else f"unknown setting {name}"
+    prefix = settings.model_config.get("env_prefix", "")
+    flag = f"--{name.replace('_', '-')} (or {prefix}{name.upper()})"
+    if item["type"] == "missing":
+        return f"{flag} is missing: {settings.model_fields[name].description}"
+    return f"{flag}: {item['input']!r} is not right: {item['msg'].removeprefix('Value error, ')}"
+
+
+def parse_or_exit(settings: type[S], argv: Sequence[str], prog: str, description: str | None = None) -> S:
+    """`parse`, but a mistake is printed on standard error and ends the process with `ExitCode.USAGE`."""
+    try:
+        return parse(settings, argv, prog, description)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(f"{prog}: {line}", file=sys.stderr)
+        raise SystemExit(ExitCode.USAGE) from None
