@@ -1,7 +1,7 @@
-"""Settings: declared once, each gives a flag, an environment variable, a default, a help text and a validation.
+"""Settings: declared once, each gives a flag, an environment variable, a default, a help text, a validation.
 
-A tier subclasses `ProcessSettings` in its own ``settings.py``. Flags win over ``TRUNKLINE_…`` variables, those over
-defaults.
+A tier subclasses `ProcessSettings` in its own ``settings.py``. Flags win over ``TRUNKLINE_…`` variables,
+those over defaults. A list is written with commas, ``a,b``; its flag may also be repeated.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError, InvalidName
 from .exit_codes import ExitCode
@@ -35,7 +35,16 @@ class Settings(BaseSettings):
         cli_avoid_json=True,
         cli_hide_none_type=True,
         env_ignore_empty=True,
+        enable_decoding=False,  # or a list in the environment would have to be JSON
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split_list(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, str) and get_origin(field.annotation) is list:
+            return [item.strip() for item in value.split(",") if item.strip()]
+        return value
 
 
 def _check_prefix(value: str) -> str:
@@ -69,7 +78,7 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class LayerSettings(Settings):
-    """Where the channel layer is and how much it may hold. Shared by every command that talks to a cluster."""
+    """Where the channel layer is and how much it may hold. Every command that talks to a cluster has it."""
 
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0", description="where Redis is: redis://, rediss:// (TLS) or unix://"
@@ -102,8 +111,12 @@ class ProcessSettings(LayerSettings):
     loop: Literal["auto", "uvloop", "asyncio"] = Field(
         "auto", description="event loop; auto takes uvloop where it is installed"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
-    drain_s: PositiveSeconds = Field(30.0, description="seconds a stop may take before what is left is cut off")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged"
+    )
+    drain_s: PositiveSeconds = Field(
+        30.0, description="seconds a stop may take before what is left is cut off"
+    )
 
 
 def parse(settings: type[S], argv: Sequence[str], prog: str, description: str | None = None) -> S:
@@ -116,17 +129,19 @@ def parse(settings: type[S], argv: Sequence[str], prog: str, description: str | 
         description: first lines of ``--help``.
 
     Raises:
-        ConfigError: values are wrong; the text has one line for each with its name, value and what was expected.
+        ConfigError: values are wrong; the text has a line for each: its name, value and what was expected.
         SystemExit: with 0 after ``--help``.
     """
     root = _Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=_Formatter)
+    source: Any = CliSettingsSource(settings, root_parser=root, formatter_class=_Formatter)
+    # An empty variable counts as none, but an empty value behind a flag is a script's mistake to be told of.
+    source.env_ignore_empty = False
+    typed = _describe(root, settings)
+    source(args=list(argv))
     try:
-        source: Any = CliSettingsSource(settings, cli_parse_args=list(argv), root_parser=root, formatter_class=_Formatter)
         return settings(_cli_settings_source=source)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(settings, item) for item in error.errors())) from error
-    except SettingsError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError("\n".join(_sentence(settings, typed, item) for item in error.errors())) from error
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -139,15 +154,64 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}; see '{self.prog} --help'")
 
 
-def _sentence(settings: type[Settings], item: Any) -> str:
-    name = str(item["loc"][0]) if item["loc"] else ""
-    if name not in settings.model_fields:
-        return str(item["msg"]) if not name else f"unknown setting {name}"
-    prefix = settings.model_config.get("env_prefix", "")
-    flag = f"--{name.replace('_', '-')} (or {prefix}{name.upper()})"
+def _describe(parser: argparse.ArgumentParser, settings: type[Settings]) -> dict[str, str]:
+    """Words each argument's help for people, and returns how a user types each setting."""
+    typed: dict[str, str] = {}
+    for action in parser._actions:
+        field = settings.model_fields.get(action.dest)
+        if field is None:
+            continue  # --help
+        variable = f"{settings.model_config.get('env_prefix', '')}{action.dest.upper()}"
+        text = field.description or ""
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        if default is not None and default is not False and default != []:
+            text += f" (default: {default})"
+        if action.option_strings or not field.is_required():
+            text += f" [{variable}]"
+        action.help = text.replace("%", "%%")
+        if not action.option_strings:
+            typed[action.dest] = str(action.metavar)
+            continue
+        typed[action.dest] = f"{action.option_strings[0]} (or {variable})"
+        if action.metavar is not None:  # A switch has none.
+            action.metavar = _metavar(action.dest, field.annotation) or action.metavar
+    return typed
+
+
+_UNITS = {"_s": "SECONDS", "_ms": "MILLISECONDS", "_bytes": "BYTES"}
+_KINDS: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
+
+
+def _metavar(name: str, annotation: Any) -> str | None:
+    """What stands for the value in ``--help``; None where the allowed words themselves are better."""
+    if get_origin(annotation) is list:
+        return f"{_metavar(name, get_args(annotation)[0])},…"
+    kinds = [annotation, *get_args(annotation)]
+    kind = next((_KINDS[kind] for kind in kinds if kind in _KINDS), None)
+    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), None)
+    return unit if unit and kind in ("INT", "NUMBER") else kind
+
+
+_EXPECTED = {
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "bool_parsing": "expected true or false",
+}
+
+
+def _sentence(settings: type[Settings], typed: dict[str, str], item: Any) -> str:
+    if not item["loc"]:
+        return _expected(item)  # A rule over several settings names them itself.
+    name = str(item["loc"][0])
     if item["type"] == "missing":
-        return f"{flag} is missing: {settings.model_fields[name].description}"
-    return f"{flag}: {item['input']!r} is not right: {item['msg'].removeprefix('Value error, ')}"
+        return f"{typed[name]} is missing: {settings.model_fields[name].description}"
+    return f"{typed[name]}: {item['input']!r} is not right: {_expected(item)}"
+
+
+def _expected(item: Any) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be ", "expected ")
+    return _EXPECTED.get(item["type"], message)
 
 
 def parse_or_exit(settings: type[S], argv: Sequence[str], prog: str, description: str | None = None) -> S:

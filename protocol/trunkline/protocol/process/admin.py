@@ -80,8 +80,8 @@ class AdminServer:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            # asyncio wraps the kernel's reason in a sentence of its own; a name that is not found has a negative
-            # number, and its own sentence.
+            # asyncio wraps the kernel's reason in its own sentence; a name that is not found has a negative
+            # number, and no such wrapping.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError(
                 f"admin server: cannot listen on {self._host}:{self._port} ({reason}); "
