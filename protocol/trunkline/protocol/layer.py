@@ -36,11 +36,11 @@ class Holdings(NamedTuple):
 
     Attributes:
         connections: each accepted connection with the encoded disconnect entry of its registry.
-        groups: the groups that have members here.
+        groups: each group that has members here with the token of the newest add seen.
     """
 
     connections: dict[ConnectionId, bytes]
-    groups: list[GroupName]
+    groups: dict[GroupName, str]
 
 
 class InterfaceReceiver(Protocol):
@@ -120,8 +120,8 @@ class WorkerLayer(Protocol):
         """
 
     def read(self, count: int) -> None:
-        """Asks for up to ``count`` entries a stream; exactly one `WorkerReceiver.deliver` follows when there are any.
-        One read at a time."""
+        """Asks for up to ``count`` entries a stream; one `WorkerReceiver.deliver` follows as soon as there are any.
+        Asking again before that changes nothing but the count: there is one read at a time."""
 
     def stop_reading(self) -> None:
         """Takes a waiting read back. A delivery that is already on its way still comes, and must be handled."""
@@ -143,7 +143,11 @@ class WorkerLayer(Protocol):
         """
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Hands entries that were not begun to whoever is idle. May be called from any thread."""
+        """Hands entries that were not begun to whoever is idle. May be called from any thread, and blocks it.
+
+        Raises:
+            LayerUnavailable: Redis does not answer; the entries stay this worker's.
+        """
 
     async def close(self) -> None:
         """Gives the lease up and ends. Idempotent. Entries not committed go to other workers."""

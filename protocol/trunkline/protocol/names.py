@@ -121,7 +121,7 @@ class Keys:
         InvalidName: the prefix is not 1 to 50 of ``A-Z a-z 0-9 _ . -``.
     """
 
-    __slots__ = ("base", "consumer_group", "delayed", "epoch", "reaper")
+    __slots__ = ("base", "channels", "consumer_group", "dead_workers", "delayed", "epoch", "reaper", "reaping")
 
     def __init__(self, prefix: str = "trunkline", shard: int = 0) -> None:
         if not _PREFIX.fullmatch(prefix):
@@ -131,6 +131,9 @@ class Keys:
         self.epoch = self.base + "epoch"
         self.delayed = self.base + "delayed"
         self.reaper = self.base + "reaper"
+        self.reaping = self.base + "reaping"
+        self.dead_workers = self.base + "dead-workers"
+        self.channels = self.base + "channels"
 
     def stream(self, channel: str) -> str:
         """Stream of a channel's entries; consumer group ``workers``."""

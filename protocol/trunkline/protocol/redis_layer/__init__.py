@@ -1,0 +1,13 @@
+"""The Redis layer. The only package that imports redis.
+
+``wire`` (bytes out, answers in) and ``link`` (comes back by itself) are the connection; ``scripts`` is what Redis runs;
+``interface_side``, ``worker_side`` and ``operator_side`` keep the contract of `trunkline.protocol.layer`.
+"""
+
+from __future__ import annotations
+
+from .interface_side import RedisInterfaceLayer
+from .operator_side import RedisOperatorLayer
+from .worker_side import RedisWorkerLayer
+
+__all__ = ["RedisInterfaceLayer", "RedisOperatorLayer", "RedisWorkerLayer"]

@@ -1,0 +1,66 @@
+"""Outcomes and effects as the arguments of ``commit.lua`` and ``apply.lua``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..messages import (
+    ChannelSend,
+    DeadLetter,
+    Effect,
+    GroupAdd,
+    GroupSend,
+    Outcome,
+    Post,
+    Register,
+    SessionWrite,
+    Unregister,
+)
+from ..names import ChannelName
+
+Arg = str | bytes | int
+
+# The fields of each effect stand in the order of its letter's arguments, so an effect is flattened by unpacking it.
+_LETTERS: dict[type, str] = {
+    Post: "P",
+    GroupAdd: "A",
+    GroupSend: "G",
+    SessionWrite: "S",
+    ChannelSend: "C",
+    Register: "R",
+    Unregister: "U",
+    DeadLetter: "L",
+}
+
+
+def flatten(effects: Sequence[Effect]) -> list[Arg]:
+    """Effects as ``effects.lua`` reads them: each its letter and its fields."""
+    args: list[Arg] = []
+    for effect in effects:
+        args.append(_LETTERS[type(effect)])
+        args += effect
+    return args
+
+
+def commit_args(outcomes: Sequence[Outcome]) -> tuple[list[ChannelName], list[Arg]]:
+    """Sorts outcomes by channel, as ``commit.lua`` wants them.
+
+    Returns:
+        The channels, and the arguments from the counts of entries on.
+    """
+    channels: list[ChannelName] = []
+    by_channel: dict[ChannelName, list[Outcome]] = {}
+    for outcome in outcomes:
+        channel = outcome.delivery.channel
+        if channel not in by_channel:
+            by_channel[channel] = []
+            channels.append(channel)
+        by_channel[channel].append(outcome)
+    args: list[Arg] = [len(by_channel[channel]) for channel in channels]
+    for channel in channels:
+        args += [outcome.delivery.id for outcome in by_channel[channel]]
+    for channel in channels:
+        for outcome in by_channel[channel]:
+            args.append(len(outcome.effects))
+            args += flatten(outcome.effects)
+    return channels, args

@@ -1,0 +1,165 @@
+"""A worker's lease, kept by a thread of its own: a handler that blocks the event loop must not look like a death.
+
+The thread ticks (``tick.lua``) and, when this worker holds the reaper's lock, buries interface servers that were
+declared dead (``reap.lua``). It has a synchronous redis-py connection; four small calls a second cost nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from ..codec import encode_lease
+from ..errors import LayerUnavailable
+from ..messages import Delivery, LeaseInfo
+from ..names import DISCONNECT, INTERFACE_CHANNELS, Keys
+from ..settings import LayerSettings
+from .scripts import SCRIPTS
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+SOCKET_TIMEOUT_S = 5.0
+WORKER_PATIENCE = 2
+"""Heartbeats of the reaper that a worker must be seen away after its lease ended."""
+INTERFACE_PATIENCE = 4
+REAP_BUDGET = 200
+REAP_STEPS = 20
+
+
+class Heartbeat(NamedTuple):
+    """What a tick tells.
+
+    Attributes:
+        redis_ms: Redis' clock.
+        local_s: `time.monotonic` when it was read.
+        claimable: there are entries to take over.
+    """
+
+    redis_ms: int
+    local_s: float
+    claimable: bool
+
+
+class LeaseThread:
+    """Renews a worker's lease until it is stopped.
+
+    Args:
+        settings: where Redis is and how long leases are.
+        info: of the worker.
+        on_heartbeat: called on the thread after each answered tick.
+    """
+
+    def __init__(
+        self, settings: LayerSettings, info: LeaseInfo, on_heartbeat: Callable[[Heartbeat], None]
+    ) -> None:
+        self._keys = Keys(settings.prefix)
+        self._lease_ms = int(settings.worker_lease_s * 1000)
+        self._info = info
+        self._on_heartbeat = on_heartbeat
+        self._stop = threading.Event()
+        self._failing = False
+        self._redis = redis.Redis.from_url(
+            settings.redis_url,
+            protocol=2,
+            client_name="trunkline-lease",
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._thread = threading.Thread(target=self._run, name="trunkline-lease", daemon=True)
+
+    def first(self) -> Heartbeat:
+        """Takes the lease, on the calling thread.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+        try:
+            return self._tick()
+        except (RedisError, OSError) as error:
+            raise LayerUnavailable(f"cannot reach Redis: {error}") from error
+
+    def start(self) -> None:
+        """Begins to renew."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and waits for it, at most one tick and one answer. The lease stays; see ``leave.lua``."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(SOCKET_TIMEOUT_S + TICK_S)
+        self._redis.close()
+
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Hands entries that were not begun to others; from any thread. What cannot be told stays this worker's."""
+        by_channel: dict[str, list[str]] = {}
+        for delivery in deliveries:
+            by_channel.setdefault(delivery.channel, []).append(delivery.id)
+        try:
+            for channel, ids in by_channel.items():
+                self._call(
+                    "give_back",
+                    [self._keys.stream(channel)],
+                    [self._keys.base, self._keys.consumer_group, channel, self._info.id, *ids],
+                )
+        except (RedisError, OSError) as error:
+            raise LayerUnavailable(f"cannot hand entries back: {error}") from error
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            try:
+                self._on_heartbeat(self._tick())
+                self._failing = False
+            except (RedisError, OSError) as error:
+                if not self._failing:
+                    log.warning("worker=%s cannot renew its lease: %s", self._info.id, error)
+                self._failing = True
+
+    def _tick(self) -> Heartbeat:
+        answer = self._call(
+            "tick",
+            [self._keys.reaper],
+            [
+                self._keys.base, self._info.id, self._lease_ms, encode_lease(self._info), secrets.token_hex(8),
+                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group,
+                *INTERFACE_CHANNELS,
+            ],
+        )  # fmt: skip
+        local_s = time.monotonic()
+        redis_ms, dead_workers, reaping, returned = answer
+        if reaping:
+            self._reap()
+        return Heartbeat(redis_ms, local_s, bool(dead_workers or returned))
+
+    def _reap(self) -> None:
+        for _ in range(REAP_STEPS):
+            published, more = self._call(
+                "reap",
+                [self._keys.reaping],
+                [self._keys.base, self._keys.consumer_group, REAP_BUDGET, DISCONNECT],
+            )
+            if published:
+                log.warning(
+                    "worker=%s reaper published disconnects=%d of dead interface servers",
+                    self._info.id,
+                    published,
+                )
+            if not more:
+                return
+
+    def _call(self, script: str, keys: list[str], args: list[str | bytes | int]) -> Any:
+        found = SCRIPTS[script]
+        try:
+            return self._redis.evalsha(found.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return self._redis.eval(found.text, len(keys), *keys, *args)

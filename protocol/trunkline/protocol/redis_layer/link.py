@@ -1,0 +1,185 @@
+"""A connection that comes back: made by redis-py, driven by a `Wire`, made again with back-off when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import hiredis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from ..errors import LayerClosed, LayerUnavailable
+from .scripts import SCRIPTS
+from .wire import Answer, Callback, Wire
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 2.0
+READY_TIMEOUT_S = 10.0
+"""From the first packet to the end of `on_up`; a Redis that accepts but does not answer must not hold us for ever."""
+FIRST_BACKOFF_S = 0.05
+LAST_BACKOFF_S = 1.0
+
+
+class Link:
+    """A hot connection with a life of its own.
+
+    Args:
+        url: of Redis; everything redis-py understands in it (TLS, AUTH, database) holds.
+        name: for CLIENT LIST and logs.
+        on_up: awaited whenever a new connection is ready, before anything else is sent on it; if it raises, the
+            connection counts as lost.
+        on_down: called whenever the connection is gone.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        on_up: Callable[[], Awaitable[None]],
+        on_down: Callable[[], None],
+    ) -> None:
+        self._pool = redis.asyncio.ConnectionPool.from_url(
+            url,
+            protocol=2,
+            client_name=name,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=CONNECT_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._name = name
+        self._on_up = on_up
+        self._on_down = on_down
+        self._wire: Wire | None = None
+        self._made: Any = None  # redis-py's connection; its writer must outlive the wire
+        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+        self._lost = asyncio.Event()
+        self._failures = 0
+        self._up_since_s = 0.0
+
+    @property
+    def up(self) -> bool:
+        """Whether calls can be sent."""
+        return self._wire is not None
+
+    @property
+    def waiting(self) -> int:
+        """Calls without an answer yet."""
+        return self._wire.waiting if self._wire is not None else 0
+
+    async def open(self) -> None:
+        """Connects, then keeps the connection.
+
+        Raises:
+            LayerUnavailable: the first attempt failed; the text says why.
+        """
+        await self._connect()
+        self._keeper = asyncio.create_task(self._keep(), name=f"redis link {self._name}")
+
+    def call(self, command: Sequence[str | bytes | int], callback: Callback) -> bool:
+        """Sends a command if the link is up; False (and nothing sent) if it is not."""
+        if self._wire is None:
+            return False
+        self._wire.call(command, callback)
+        return True
+
+    async def ask(self, command: Sequence[str | bytes | int]) -> Answer:
+        """Sends a command and waits for its answer. Cancelling stops the waiting, not the command.
+
+        Raises:
+            LayerUnavailable: the link is down, goes down, or Redis answers with an error.
+        """
+        if self._wire is None:
+            raise LayerUnavailable(f"{self._name}: no connection to Redis")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        lost = asyncio.ensure_future(self._lost.wait())
+
+        def answered(value: Answer) -> None:
+            if not answer.done():
+                answer.set_result(value)
+
+        self._wire.call(command, answered)
+        try:
+            await asyncio.wait((answer, lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if not answer.done():
+            raise LayerUnavailable(f"{self._name}: lost the connection to Redis")
+        if isinstance(answer.result(), hiredis.ReplyError):
+            raise LayerUnavailable(f"{self._name}: Redis answers: {answer.result()}")
+        return answer.result()
+
+    def reset(self, reason: object) -> None:
+        """Drops the connection and makes a new one, with back-off: its answers cannot be worked with."""
+        log.warning("redis link=%s starts over: %s", self._name, reason)
+        if self._wire is not None:
+            self._wire.close()
+
+    async def close(self) -> None:
+        """Ends the link. Idempotent."""
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        if self._wire is not None:
+            self._wire.close()
+            await self._lost.wait()
+
+    async def _connect(self) -> None:
+        if self._closed:
+            raise LayerClosed(f"{self._name} is closed")
+        made: Any = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            await made.connect()
+        except (RedisError, OSError) as error:
+            raise LayerUnavailable(f"cannot reach Redis: {error}") from error
+        self._made = made
+        self._lost.clear()
+        # redis-py offers no public way to take a connection's transport over.
+        transport: asyncio.Transport = made._writer.transport
+        self._wire = Wire(transport, self._connection_lost)
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                for script in SCRIPTS.values():
+                    await self.ask(["SCRIPT", "LOAD", script.text])
+                await self._on_up()
+        except (LayerUnavailable, TimeoutError) as error:
+            if self._wire is not None:
+                self._wire.close()
+                await self._lost.wait()
+            raise LayerUnavailable(str(error) or "Redis accepts connections but does not answer") from error
+        self._up_since_s = asyncio.get_running_loop().time()
+
+    def _connection_lost(self) -> None:
+        self._wire = None
+        self._made = None
+        self._lost.set()
+        self._on_down()
+
+    async def _keep(self) -> None:
+        while not self._closed:
+            await self._lost.wait()
+            # One that is lost as soon as it is made (Redis refuses our calls) must not be made again at once.
+            if asyncio.get_running_loop().time() - self._up_since_s > LAST_BACKOFF_S:
+                self._failures = 0
+            if self._failures:
+                backoff_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
+                await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+            self._failures += 1
+            try:
+                await self._connect()
+            except LayerClosed:
+                return
+            except LayerUnavailable as error:
+                if self._failures in (1, 5) or self._failures % 30 == 0:
+                    log.warning("redis link=%s attempt=%d failed: %s", self._name, self._failures, error)
+            else:
+                log.info("redis link=%s is back", self._name)

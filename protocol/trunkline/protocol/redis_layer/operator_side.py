@@ -1,0 +1,160 @@
+"""The operator's side of the Redis layer: what commands and scrapes ask. Plain redis-py, off the hot path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from ..codec import decode_dead_letter, decode_entry, decode_lease, encode_entry
+from ..errors import CodecError, LayerUnavailable
+from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
+from ..names import INTERFACE_CHANNELS, ChannelName, InterfaceId, Keys
+from ..settings import LayerSettings
+from .scripts import SCRIPTS
+
+TIMEOUT_S = 5.0
+
+
+class RedisOperatorLayer:
+    """See `layer.OperatorLayer`.
+
+    Args:
+        settings: where Redis is.
+    """
+
+    def __init__(self, settings: LayerSettings) -> None:
+        self._url = settings.redis_url
+        self._keys = Keys(settings.prefix)
+        self._redis = redis.asyncio.Redis.from_url(
+            settings.redis_url,
+            protocol=2,
+            client_name="trunkline-operator",
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        )
+
+    async def close(self) -> None:
+        """See `layer.OperatorLayer.close`."""
+        await self._redis.aclose()
+
+    async def server_info(self) -> dict[str, str]:
+        """What the server says about itself, as far as it matters here: ``redis_version``, ``maxmemory_policy``,
+        ``aof_enabled``, ``used_memory_human``.
+
+        Raises:
+            LayerUnavailable: Redis does not answer or refuses us.
+        """
+        info = await self._ask(self._redis.info())
+        names = (
+            "redis_version",
+            "valkey_version",
+            "maxmemory_policy",
+            "aof_enabled",
+            "used_memory_human",
+            "run_id",
+        )
+        return {name: str(info[name]) for name in names if name in info}
+
+    async def stats(self) -> ClusterStats:
+        """See `layer.OperatorLayer.stats`."""
+        seconds, microseconds = await self._ask(self._redis.time())
+        now_ms = seconds * 1000 + microseconds // 1000
+        known = {name.decode() for name in await self._ask(self._redis.smembers(self._keys.channels))}
+        channels = [
+            await self._channel(ChannelName(name), now_ms) for name in sorted(known | set(INTERFACE_CHANNELS))
+        ]
+        interfaces = await self._leases("interface", now_ms)
+        workers = await self._leases("worker", now_ms)
+        mailboxes = {
+            InterfaceId(info.id): int(await self._ask(self._redis.xlen(self._keys.mailbox(info.id))))
+            for info in interfaces
+        }
+        dead = int(await self._ask(self._redis.xlen(self._keys.dead())))
+        return ClusterStats(channels, interfaces, workers, dead, mailboxes)
+
+    async def _channel(self, channel: ChannelName, now_ms: int) -> ChannelStats:
+        stream = self._keys.stream(channel)
+        length = int(await self._ask(self._redis.xlen(stream)))
+        first = await self._ask(self._redis.xrange(stream, count=1))
+        oldest_s = max(0.0, (now_ms - int(first[0][0].partition(b"-")[0])) / 1000) if first else 0.0
+        groups = (
+            await self._ask(self._redis.xinfo_groups(stream))
+            if await self._ask(self._redis.exists(stream))
+            else []
+        )
+        pending = sum(int(group["pending"]) for group in groups)
+        return ChannelStats(channel, length, pending, oldest_s)
+
+    async def _leases(self, role: str, now_ms: int) -> list[LeaseInfo]:
+        ids = await self._ask(self._redis.zrangebyscore(self._keys.leases(role), now_ms, "+inf"))
+        if not ids:
+            return []
+        found = await self._ask(self._redis.hmget(self._keys.info(), ids))
+        return [decode_lease(raw) for raw in found if raw]
+
+    async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
+        """See `layer.OperatorLayer.dead_letters`."""
+        start = f"({after}" if after else "-"
+        found = await self._ask(self._redis.xrange(self._keys.dead(), min=start, count=count))
+        return [_record(letter_id.decode(), fields) for letter_id, fields in found]
+
+    async def dead_letter(self, letter_id: str) -> DeadLetterRecord | None:
+        """See `layer.OperatorLayer.dead_letter`."""
+        found = await self._ask(self._redis.xrange(self._keys.dead(), min=letter_id, max=letter_id))
+        return _record(letter_id, found[0][1]) if found else None
+
+    async def redrive(self, letter_id: str) -> bool:
+        """See `layer.OperatorLayer.redrive`.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+            CodecError: the letter holds garbage, which no handler could take.
+        """
+        letter = await self.dead_letter(letter_id)
+        if letter is None:
+            return False
+        entry = decode_entry(letter.channel, letter.body)
+        # The connection has gone on meanwhile: nothing of it waits for this entry any more, which -1 says.
+        body = encode_entry(entry._replace(seq=-1)) if entry.path is not None else letter.body
+        script = SCRIPTS["redrive"]
+        args: list[str | bytes] = [self._keys.base, letter_id, letter.channel, body]
+        return bool(await self._ask(self._redis.eval(script.text, 1, self._keys.dead(), *args)))
+
+    async def drop(self, letter_id: str) -> bool:
+        """See `layer.OperatorLayer.drop`."""
+        return bool(await self._ask(self._redis.xdel(self._keys.dead(), letter_id)))
+
+    async def _ask(self, answer: Any) -> Any:
+        # redis-py types its commands as "awaitable or not", for its synchronous twin.
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            raise LayerUnavailable(f"Redis at {_without_password(self._url)}: {error}") from error
+
+
+def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
+    raw = fields.get(b"b")
+    if raw is not None:
+        try:
+            return decode_dead_letter(letter_id, raw)
+        except CodecError as error:
+            return _bare_record(letter_id, "garbage", ChannelName(""), raw, str(error))
+    # Written by effects.lua: a channel was full when a handler sent to it.
+    channel = ChannelName(fields.get(b"full", b"").decode("utf-8", "replace"))
+    return _bare_record(
+        letter_id, "channel_full", channel, fields.get(b"body", b""), f"channel {channel} was full"
+    )
+
+
+def _bare_record(
+    letter_id: str, reason: str, channel: ChannelName, body: bytes, error: str
+) -> DeadLetterRecord:
+    time_s = int(letter_id.partition("-")[0]) / 1000
+    return DeadLetterRecord(letter_id, reason, channel, body, "", error, "", 1, "", b"", time_s)
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,43 @@
+-- The ack decides: acknowledges handled entries and applies the effects of those whose acknowledgement counted.
+-- An entry that was taken over and committed by somebody else is acknowledged in vain, and its effects are skipped.
+-- KEYS[1..n] streams of the entries
+-- ARGV[1..5] see effects.lua
+-- ARGV[6] consumer group
+-- ARGV[7..6+n] how many entries of each stream
+-- then all ids, stream by stream; then for each entry in the same order the number of its effects, and they
+-- Answer: how many acknowledgements counted.
+-- https://redis.io/docs/latest/commands/xack/
+
+local group = ARGV[6]
+local streams = #KEYS
+local first_id = 7 + streams
+local counted, total = 0, 0
+local won = {} -- index of entry to false where it was not ours any more; empty in the common case
+
+local at = first_id
+for s = 1, streams do
+  local stream, count = KEYS[s], tonumber(ARGV[6 + s])
+  local last = at + count - 1
+  local acknowledged = redis.call('XACK', stream, group, unpack(ARGV, at, last))
+  if acknowledged ~= count then
+    -- An entry that still stands has not been committed before: whoever commits also deletes.
+    for i = at, last do
+      if #redis.call('XRANGE', stream, ARGV[i], ARGV[i]) == 0 then won[i - first_id + 1] = false end
+    end
+  end
+  redis.call('XDEL', stream, unpack(ARGV, at, last))
+  counted = counted + acknowledged
+  total = total + count
+  at = last + 1
+end
+
+for entry = 1, total do
+  local effects = tonumber(ARGV[at])
+  if won[entry] == false then
+    at = skip(at + 1, effects)
+  else
+    at = apply(at + 1, effects, ARGV[first_id + entry - 1])
+  end
+end
+finish()
+return counted

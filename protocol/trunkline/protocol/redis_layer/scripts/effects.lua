@@ -1,0 +1,151 @@
+-- Prelude of commit.lua and apply.lua: applies the effects of handlers.
+-- KEYS  as the script that includes it; every other key is made from the base, so all lie in the base's slot
+-- ARGV[1] base of every key, "<prefix>:{<shard>}:"
+-- ARGV[2] capacity of a channel's stream in entries
+-- ARGV[3] capacity of a mailbox in entries
+-- ARGV[4] capacity of the dead-letter store in entries
+-- ARGV[5] life time of a session without a registered connection, milliseconds
+--
+-- An effect is its letter and its arguments, flat in ARGV:
+--   P interface chunk            append to a mailbox
+--   A group interface chunk      add the interface to a group, append the add to its mailbox
+--   G group chunk                append to the mailbox of every interface of a group
+--   S interface connection value write a session; an empty value deletes it
+--   C channel body delay_ms      publish on a channel, now or later
+--   R interface connection body  register an accepted connection with the entry of its disconnect
+--   U interface connection       forget a connection and its session
+--   L body                       keep a dead letter
+
+local base = ARGV[1]
+local capacity, mailbox_capacity = tonumber(ARGV[2]), tonumber(ARGV[3])
+local dead_capacity, session_ttl_ms = ARGV[4], ARGV[5]
+local HEADER = '\1' -- version of a mailbox entry
+local chunks, order, adds = {}, {}, {}
+local now_ms
+
+local function post(interface, chunk)
+  local mine = chunks[interface]
+  if mine then
+    mine[#mine + 1] = chunk
+  else
+    chunks[interface] = {HEADER, chunk}
+    order[#order + 1] = interface
+  end
+end
+
+local function clock_ms()
+  if not now_ms then
+    local time = redis.call('TIME')
+    now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return now_ms
+end
+
+local function add(group, interface, chunk)
+  -- A mailbox lives as long as its interface may; a group must not keep one that is gone.
+  if redis.call('EXISTS', base .. 'mailbox:' .. interface) == 0 then return end
+  redis.call('HSET', base .. 'group:' .. group, interface, '-')
+  redis.call('SADD', base .. 'groups:' .. interface, group)
+  adds[#adds + 1] = {group, interface}
+  post(interface, chunk)
+end
+
+local function send_group(group, chunk)
+  local interfaces = redis.call('HKEYS', base .. 'group:' .. group)
+  for i = 1, #interfaces do post(interfaces[i], chunk) end
+end
+
+local function register(interface, connection, body)
+  -- Also for one that is being reaped: its reaper reads the registry only when every entry of it is done.
+  if redis.call('ZSCORE', base .. 'leases:interface', interface) or redis.call('ZSCORE', base .. 'reaping', interface) then
+    redis.call('HSET', base .. 'connections:' .. interface, connection, body)
+  end
+end
+
+local function write_session(interface, connection, value)
+  local key = base .. 'session:' .. connection
+  if value == '' then
+    redis.call('DEL', key)
+  elseif redis.call('HEXISTS', base .. 'connections:' .. interface, connection) == 1 then
+    redis.call('SET', key, value)
+  else
+    -- Nothing will ever end this one (an HTTP request, a connection that is gone), so time does.
+    redis.call('SET', key, value, 'PX', session_ttl_ms)
+  end
+end
+
+local function send_channel(channel, body, delay_ms, unique)
+  local stream = base .. 'stream:' .. channel
+  if delay_ms ~= '0' then
+    redis.call('ZADD', base .. 'delayed', clock_ms() + delay_ms, unique .. ' ' .. channel .. ' ' .. body)
+  elseif redis.call('XLEN', stream) >= capacity then
+    redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
+    redis.call('INCR', base .. 'dead-count')
+  else
+    redis.call('XADD', stream, '*', 'b', body)
+  end
+end
+
+-- Applies `count` effects that begin at ARGV[at]; returns where the next begin. `unique` names their origin.
+local function apply(at, count, unique)
+  for n = 1, count do
+    local letter = ARGV[at]
+    if letter == 'P' then
+      post(ARGV[at + 1], ARGV[at + 2])
+      at = at + 3
+    elseif letter == 'G' then
+      send_group(ARGV[at + 1], ARGV[at + 2])
+      at = at + 3
+    elseif letter == 'S' then
+      write_session(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      at = at + 4
+    elseif letter == 'A' then
+      add(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      at = at + 4
+    elseif letter == 'C' then
+      send_channel(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], unique .. '/' .. n)
+      at = at + 4
+    elseif letter == 'R' then
+      register(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      at = at + 4
+    elseif letter == 'U' then
+      redis.call('HDEL', base .. 'connections:' .. ARGV[at + 1], ARGV[at + 2])
+      redis.call('DEL', base .. 'session:' .. ARGV[at + 2])
+      at = at + 3
+    elseif letter == 'L' then
+      redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'b', ARGV[at + 1])
+      redis.call('INCR', base .. 'dead-count')
+      at = at + 2
+    else
+      error('unknown effect ' .. tostring(letter))
+    end
+  end
+  return at
+end
+
+-- Skips `count` effects that begin at ARGV[at].
+local LENGTHS = {P = 3, G = 3, S = 4, A = 4, C = 4, R = 4, U = 3, L = 2}
+local function skip(at, count)
+  for _ = 1, count do at = at + LENGTHS[ARGV[at]] end
+  return at
+end
+
+-- Writes what was collected for each mailbox as one entry, and the tokens of the adds.
+local function finish()
+  local tokens = {}
+  for i = 1, #order do
+    local interface = order[i]
+    local mailbox = base .. 'mailbox:' .. interface
+    local id = redis.call('XADD', mailbox, 'NOMKSTREAM', '*', 'b', table.concat(chunks[interface]))
+    tokens[interface] = id
+    if id and redis.call('XLEN', mailbox) > mailbox_capacity then
+      -- Its owner does not read. Taking the record away fences it; the reaper does the rest.
+      redis.call('HDEL', base .. 'published', interface)
+      redis.call('DEL', mailbox)
+    end
+  end
+  for i = 1, #adds do
+    local group, interface = adds[i][1], adds[i][2]
+    redis.call('HSET', base .. 'group:' .. group, interface, tokens[interface])
+  end
+end

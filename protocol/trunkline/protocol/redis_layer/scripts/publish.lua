@@ -1,0 +1,56 @@
+-- Publishes one numbered batch of an interface server. A batch whose number was seen adds nothing a second time.
+-- KEYS[1] epoch
+-- ARGV[1] base of every key
+-- ARGV[2] interface
+-- ARGV[3] epoch the interface knows
+-- ARGV[4] number of the batch
+-- ARGV[5] highest number whose answer the interface has read
+-- ARGV[6] capacity of a stream in entries
+-- then for each entry: channel, 1 if it must be taken even when the stream is full else 0, body
+-- Answer: 1 (all taken), or an array:
+--   {'refused', i, j, …}  the streams of these entries (from 1) are full, the rest was taken
+--   {'epoch'}             the data was lost: register again
+--   {'gap', n}            batches behind n were lost: register again
+--   {'fenced'}            this interface was declared dead
+
+local base, interface, number = ARGV[1], ARGV[2], tonumber(ARGV[4])
+if redis.call('GET', KEYS[1]) ~= ARGV[3] then return {'epoch'} end
+local last = redis.call('HGET', base .. 'published', interface)
+if not last then return {'fenced'} end
+last = tonumber(last)
+
+-- Refusals are remembered until their answer is known to be read: a batch that is sent again must get the same one.
+local refusals = interface .. '!refused'
+if number <= last then
+  local answer = {'refused'}
+  for n, i in string.gmatch(redis.call('HGET', base .. 'published', refusals) or '', '(%d+)%.(%d+)') do
+    if tonumber(n) == number then answer[#answer + 1] = tonumber(i) end
+  end
+  return #answer == 1 and 1 or answer
+end
+if number > last + 1 then return {'gap', last} end
+
+local capacity, room = tonumber(ARGV[6]), {}
+local refused = {'refused'}
+for at = 7, #ARGV, 3 do
+  local channel = ARGV[at]
+  local stream = base .. 'stream:' .. channel
+  local left = room[channel] or capacity - redis.call('XLEN', stream)
+  if left > 0 or ARGV[at + 1] == '1' then
+    redis.call('XADD', stream, '*', 'b', ARGV[at + 2])
+    room[channel] = left - 1
+  else
+    room[channel] = left
+    refused[#refused + 1] = (at - 4) / 3
+  end
+end
+redis.call('HSET', base .. 'published', interface, number)
+if #refused == 1 then return 1 end
+
+local kept = {}
+for n, i in string.gmatch(redis.call('HGET', base .. 'published', refusals) or '', '(%d+)%.(%d+)') do
+  if tonumber(n) > tonumber(ARGV[5]) then kept[#kept + 1] = n .. '.' .. i end
+end
+for i = 2, #refused do kept[#kept + 1] = number .. '.' .. refused[i] end
+redis.call('HSET', base .. 'published', refusals, table.concat(kept, ' '))
+return refused

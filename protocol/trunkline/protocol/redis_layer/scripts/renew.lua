@@ -1,0 +1,18 @@
+-- Renews the lease of an interface server and trims what it has read from its mailbox.
+-- KEYS[1] epoch
+-- ARGV[1] base of every key
+-- ARGV[2] interface
+-- ARGV[3] epoch it knows
+-- ARGV[4] lease in milliseconds
+-- ARGV[5] id of the last mailbox entry it has handled
+-- Answer: {'epoch'}, {'fenced'}, or {'ok', number of the last batch known here}
+-- Only the owner renews, and a lease ends by the clock of Redis, never by a process's own.
+
+local base, interface = ARGV[1], ARGV[2]
+if redis.call('GET', KEYS[1]) ~= ARGV[3] then return {'epoch'} end
+local published = redis.call('HGET', base .. 'published', interface)
+if not published then return {'fenced'} end
+local time = redis.call('TIME')
+redis.call('ZADD', base .. 'leases:interface', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[4], interface)
+redis.call('XTRIM', base .. 'mailbox:' .. interface, 'MINID', ARGV[5])
+return {'ok', tonumber(published)}

@@ -1,0 +1,94 @@
+-- Heartbeat of a worker: renews its lease; whoever holds the reaper's lock also watches the leases of all others.
+-- KEYS[1] reaper's lock
+-- ARGV[1] base of every key
+-- ARGV[2] worker
+-- ARGV[3] lease in milliseconds
+-- ARGV[4] encoded lease info
+-- ARGV[5] epoch to begin if there is none
+-- ARGV[6] milliseconds between two heartbeats
+-- ARGV[7] heartbeats in a row that a worker must be seen away after its lease ended
+-- ARGV[8] the same for an interface server
+-- ARGV[9] consumer group
+-- then the channels interface servers publish on
+-- Answer: {Redis' clock in milliseconds, number of workers with entries to take over, number of interfaces to reap,
+--          number of channels with entries handed back}
+--
+-- A lease that ran out makes its owner only a suspect. It is declared dead when the watcher has seen it away for
+-- several heartbeats of its own in a row: a Redis that was stopped, or a watcher that was, sees no heartbeats in that
+-- time and begins to count again.
+
+local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('SET', base .. 'epoch', ARGV[5], 'NX')
+redis.call('ZADD', base .. 'leases:worker', now + ARGV[3], me)
+redis.call('ZREM', base .. 'dead-workers', me)
+redis.call('HSET', base .. 'info', me, ARGV[4])
+
+local function watch(role, needed, bury)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. 'leases:' .. role, '-inf', now)) do
+    local fenced = role == 'interface' and redis.call('HEXISTS', base .. 'published', id) == 0
+    if fenced or redis.call('HINCRBY', base .. 'suspects', id, 1) > needed then
+      redis.call('ZREM', base .. 'leases:' .. role, id)
+      redis.call('HDEL', base .. 'suspects', id)
+      bury(id)
+    end
+  end
+end
+
+local function bury_worker(id)
+  redis.call('ZADD', base .. 'dead-workers', now, id)
+end
+
+local function bury_interface(id)
+  -- From here its publishes are refused, so nothing comes behind these ids.
+  redis.call('HDEL', base .. 'published', id, id .. '!refused')
+  redis.call('DEL', base .. 'mailbox:' .. id)
+  local barrier = base .. 'barrier:' .. id
+  for i = 10, #ARGV do
+    local stream = base .. 'stream:' .. ARGV[i]
+    if redis.call('EXISTS', stream) == 1 then
+      local fields = redis.call('XINFO', 'STREAM', stream)
+      for f = 1, #fields, 2 do
+        if fields[f] == 'last-generated-id' then redis.call('HSET', barrier, ARGV[i], fields[f + 1]) end
+      end
+    end
+  end
+  redis.call('ZADD', base .. 'reaping', now, id)
+end
+
+local function clear_suspects()
+  local suspects = redis.call('HKEYS', base .. 'suspects')
+  for _, id in ipairs(suspects) do
+    local lease = redis.call('ZSCORE', base .. 'leases:worker', id) or redis.call('ZSCORE', base .. 'leases:interface', id)
+    if not lease or tonumber(lease) > now then redis.call('HDEL', base .. 'suspects', id) end
+  end
+end
+
+local function publish_due()
+  local due = redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 100)
+  for _, member in ipairs(due) do
+    local channel, body = string.match(member, '^%S+ (%S+) (.*)$')
+    if channel then redis.call('XADD', base .. 'stream:' .. channel, '*', 'b', body) end
+    redis.call('ZREM', base .. 'delayed', member)
+  end
+end
+
+local holder = redis.call('GET', KEYS[1])
+if not holder or holder == me then
+  redis.call('SET', KEYS[1], me, 'PX', tick_ms * 3)
+  local seen = tonumber(redis.call('GET', base .. 'watched') or '0')
+  if now - seen > tick_ms * 3 then redis.call('DEL', base .. 'suspects') end
+  redis.call('SET', base .. 'watched', now)
+  clear_suspects()
+  watch('worker', tonumber(ARGV[7]), bury_worker)
+  watch('interface', tonumber(ARGV[8]), bury_interface)
+  publish_due()
+end
+
+return {
+  now,
+  redis.call('ZCARD', base .. 'dead-workers'),
+  redis.call('ZCARD', base .. 'reaping'),
+  redis.call('SCARD', base .. 'returned'),
+}

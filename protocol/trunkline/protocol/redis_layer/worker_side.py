@@ -1,0 +1,359 @@
+"""The worker's side of the Redis layer.
+
+One link blocks in XREADGROUP, a second one carries commits, sessions and take-overs, a thread keeps the lease. A
+commit is kept until its answer is read and sent again over a new connection: the acknowledgement decides, so the second
+time it changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import hiredis
+
+from ..codec import VERSION
+from ..errors import LayerUnavailable
+from ..layer import WorkerReceiver
+from ..messages import Delivery, Effect, LeaseInfo, Outcome
+from ..names import ChannelName, ConnectionId, Keys
+from ..settings import LayerSettings
+from .commit_call import Arg, commit_args, flatten
+from .lease_thread import Heartbeat, LeaseThread
+from .link import Link
+from .scripts import SCRIPTS
+from .wire import Answer
+
+log = logging.getLogger(__name__)
+
+READ_BLOCK_MS = 2000
+HELD_COUNT = 1000
+CLAIM_COUNT = 16
+SESSION_TTL_MS = 24 * 3600 * 1000
+"""Life time of a session that no registered connection owns."""
+SILENCE_S = 1.0
+GIVE_UP_S = 15.0
+WATCH_S = 0.5
+COMMIT_CHUNK = 500
+"""Entries in one commit: Lua's unpack() has room for a few thousand values."""
+
+
+class _Call(NamedTuple):
+    command: list[Arg]
+    done: Callable[[Answer], None]
+
+
+class RedisWorkerLayer:
+    """See `layer.WorkerLayer`.
+
+    Args:
+        settings: where Redis is, capacities and lease times.
+    """
+
+    def __init__(self, settings: LayerSettings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._calls = Link(settings.redis_url, "trunkline-worker", self._calls_up, self._calls_down)
+        self._reads = Link(settings.redis_url, "trunkline-reader", self._reads_up, self._reads_down)
+        self._info: LeaseInfo
+        self._receiver: WorkerReceiver
+        self._channels: list[ChannelName] = []
+        self._lease: LeaseThread
+        self._loop: asyncio.AbstractEventLoop
+        self._wanted = 0  # entries a read asks for; 0 when nobody waits for one
+        self._reading = False
+        self._reader_id = 0  # Redis' number of the reading connection, for CLIENT UNBLOCK
+        self._held: set[tuple[str, str]] = set()  # (channel, id) handed to the worker and not committed
+        self._waiting: dict[int, _Call] = {}  # calls without an answer, sent again on a new connection
+        self._numbers = itertools.count(1)
+        self._clock_ms = 0.0  # Redis' clock less our monotonic one
+        self._claiming = False
+        self._away = False
+        self._ended = False
+        self._silent_since_s: float | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    # ---- life ----
+
+    async def open(self, info: LeaseInfo, channels: Sequence[ChannelName], receiver: WorkerReceiver) -> None:
+        """See `layer.WorkerLayer.open`."""
+        self._info, self._channels, self._receiver = info, list(channels), receiver
+        self._loop = asyncio.get_running_loop()
+        self._lease = LeaseThread(self._settings, info, self._heartbeat_from_thread)
+        self._heartbeat(await asyncio.to_thread(self._lease.first))
+        await self._calls.open()
+        await self._reads.open()
+        self._lease.start()
+        self._watcher = asyncio.create_task(self._watch(), name="worker watches Redis")
+
+    async def close(self) -> None:
+        """See `layer.WorkerLayer.close`."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await asyncio.to_thread(self._lease.stop)
+        await self._reads.close()
+        if self._calls.up:
+            await self._calls.ask(
+                SCRIPTS["leave"].call([self._keys.leases("worker")], [self._keys.base, self._info.id])
+            )
+        await self._calls.close()
+
+    # ---- reading ----
+
+    def read(self, count: int) -> None:
+        """See `layer.WorkerLayer.read`."""
+        self._wanted = count
+        self._send_read()
+
+    def stop_reading(self) -> None:
+        """See `layer.WorkerLayer.stop_reading`."""
+        self._wanted = 0
+        if self._reading and self._reader_id:
+            self._calls.call(["CLIENT", "UNBLOCK", self._reader_id], lambda answer: None)
+
+    def _send_read(self) -> None:
+        if self._reading or self._ended or not self._wanted or not self._reads.up:
+            return
+        self._reading = True
+        streams = [self._keys.stream(channel) for channel in self._channels]
+        self._reads.call(
+            [
+                "XREADGROUP", "GROUP", self._keys.consumer_group, self._info.id, "COUNT", self._wanted,
+                "BLOCK", READ_BLOCK_MS, "STREAMS", *streams, *([">"] * len(streams)),
+            ],
+            self._have_read,
+        )  # fmt: skip
+
+    def _have_read(self, answer: Answer) -> None:
+        self._reading = False
+        if isinstance(answer, hiredis.ReplyError):
+            # NOGROUP after a loss of data, LOADING, READONLY: a new connection makes the groups again, with back-off.
+            self._reads.reset(answer)
+            return
+        if answer:
+            self._wanted = 0
+            self._deliver(self._parse(answer))
+        else:
+            self._send_read()
+
+    def _parse(self, answer: Answer) -> list[Delivery]:
+        deliveries = []
+        now_ms = self._clock_ms + time.monotonic() * 1000
+        for stream, entries in answer:
+            channel = self._keys.channel_of(stream.decode())
+            for entry_id, fields in entries:
+                deliveries.append(_delivery(channel, entry_id, fields, 1, now_ms))
+        return deliveries
+
+    def _deliver(self, deliveries: list[Delivery]) -> None:
+        self._held.update((delivery.channel, delivery.id) for delivery in deliveries)
+        self._receiver.deliver(deliveries)
+
+    async def _reads_up(self) -> None:
+        for channel in self._channels:
+            await self._make_group(channel)
+        self._reader_id = await self._reads.ask(["CLIENT", "ID"])
+        await self._find_held()
+        self._send_read()
+
+    async def _make_group(self, channel: ChannelName) -> None:
+        command = ["XGROUP", "CREATE", self._keys.stream(channel), self._keys.consumer_group, "0", "MKSTREAM"]
+        answers: list[Answer] = []
+        self._reads.call(command, answers.append)
+        await self._reads.ask(["SADD", self._keys.channels, channel])
+        for answer in answers:
+            if isinstance(answer, hiredis.ReplyError) and not str(answer).startswith("BUSYGROUP"):
+                raise LayerUnavailable(f"cannot make the consumer group of {channel}: {answer}")
+
+    async def _find_held(self) -> None:
+        """Entries that were delivered in an answer which never arrived."""
+        streams = [self._keys.stream(channel) for channel in self._channels]
+        held = await self._reads.ask(
+            SCRIPTS["held"].call(streams, [self._keys.consumer_group, self._info.id, HELD_COUNT])
+        )
+        now_ms = self._clock_ms + time.monotonic() * 1000
+        lost = [
+            _delivery(self._channels[index - 1], entry_id, fields, count, now_ms)
+            for index, entry_id, fields, count in held
+            if (self._channels[index - 1], entry_id.decode()) not in self._held
+        ]
+        if lost:
+            log.info("worker=%s takes up %d entries whose delivery was lost", self._info.id, len(lost))
+            self._deliver(lost)
+
+    def _reads_down(self) -> None:
+        self._reading = False
+        self._reader_id = 0
+
+    # ---- calls ----
+
+    def sessions(self, connections: Sequence[ConnectionId], done: Callable[[list[bytes]], None]) -> None:
+        """See `layer.WorkerLayer.sessions`."""
+        self._keep_calling(
+            ["MGET", *(self._keys.session(connection) for connection in connections)],
+            lambda answer: done([value or b"" for value in answer]),
+        )
+
+    def commit(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        """See `layer.WorkerLayer.commit`."""
+        for start in range(0, len(outcomes), COMMIT_CHUNK):
+            self._commit_chunk(outcomes[start : start + COMMIT_CHUNK], done)
+
+    def _commit_chunk(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        channels, args = commit_args(outcomes)
+
+        def committed(answer: Answer) -> None:
+            for outcome in outcomes:
+                self._held.discard((outcome.delivery.channel, outcome.delivery.id))
+            done(answer)
+
+        self._keep_calling(
+            SCRIPTS["commit"].call(
+                [self._keys.stream(channel) for channel in channels],
+                [*self._effect_args(), self._keys.consumer_group, *args],
+            ),
+            committed,
+        )
+
+    def apply(
+        self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
+    ) -> None:
+        """See `layer.WorkerLayer.apply`."""
+        key = self._keys.stream(within.channel) if within is not None else self._keys.epoch
+        origin = f"{self._info.id}.{next(self._numbers)}"
+        self._keep_calling(
+            SCRIPTS["apply"].call(
+                [key],
+                [
+                    *self._effect_args(), within.id if within is not None else "", self._keys.consumer_group,
+                    self._info.id, origin, len(effects), *flatten(effects),
+                ],
+            ),
+            lambda answer: done(),
+        )  # fmt: skip
+
+    def _effect_args(self) -> tuple[Arg, ...]:
+        settings = self._settings
+        return (
+            self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
+        )  # fmt: skip
+
+    def _keep_calling(self, command: list[Arg], done: Callable[[Answer], None]) -> None:
+        """Sends a call now, and again on every new connection until it is answered."""
+        number = next(self._numbers)
+        self._waiting[number] = _Call(command, done)
+        if self._calls.up:
+            self._send_call(number)
+
+    def _send_call(self, number: int) -> None:
+        if self._silent_since_s is None:
+            self._silent_since_s = self._loop.time()
+        self._calls.call(self._waiting[number].command, lambda answer: self._answered(number, answer))
+
+    def _answered(self, number: int, answer: Answer) -> None:
+        if isinstance(answer, hiredis.ReplyError):
+            self._calls.reset(answer)
+            return
+        self._silent_since_s = self._loop.time() if self._calls.waiting else None
+        if self._away:
+            self._come_back()
+        call = self._waiting.pop(number, None)
+        if call is not None:
+            call.done(answer)
+
+    async def _calls_up(self) -> None:
+        for number in list(self._waiting):
+            self._send_call(number)
+        if self._away:
+            self._come_back()
+
+    def _calls_down(self) -> None:
+        self._silent_since_s = None
+        self._claiming = False
+        self._go_away()
+
+    # ---- taking over ----
+
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """See `layer.WorkerLayer.give_back`."""
+        for delivery in deliveries:
+            self._held.discard((delivery.channel, delivery.id))
+        self._lease.give_back(deliveries)
+
+    def _heartbeat_from_thread(self, beat: Heartbeat) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._heartbeat, beat)
+
+    def _heartbeat(self, beat: Heartbeat) -> None:
+        self._clock_ms = beat.redis_ms - beat.local_s * 1000
+        if beat.claimable:
+            self._claim()
+
+    def _claim(self) -> None:
+        room = min(self._receiver.room(), CLAIM_COUNT)
+        if room <= 0 or self._claiming or self._ended:
+            return
+        self._claiming = self._calls.call(
+            SCRIPTS["claim"].call(
+                [self._keys.dead_workers],
+                [self._keys.base, self._keys.consumer_group, self._info.id, room, *self._channels],
+            ),
+            self._claimed,
+        )
+
+    def _claimed(self, answer: Answer) -> None:
+        self._claiming = False
+        if isinstance(answer, hiredis.ReplyError):
+            log.warning("worker=%s cannot take over: %s", self._info.id, answer)
+            return
+        if answer:
+            now_ms = self._clock_ms + time.monotonic() * 1000
+            self._deliver(
+                [
+                    _delivery(ChannelName(channel.decode()), entry_id, fields, count, now_ms)
+                    for channel, entry_id, fields, count in answer
+                ]
+            )
+
+    # ---- whether Redis answers ----
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._silent_since_s is None:
+                continue
+            silence_s = self._loop.time() - self._silent_since_s
+            if silence_s > SILENCE_S:
+                self._go_away()
+            if silence_s > GIVE_UP_S:
+                self._calls.reset(f"no answer for {silence_s:.0f} s")
+                self._reads.reset("the other link was silent")
+
+    def _go_away(self) -> None:
+        if not self._away and not self._ended:
+            self._away = True
+            log.warning("worker=%s Redis does not answer", self._info.id)
+            self._receiver.away()
+
+    def _come_back(self) -> None:
+        self._away = False
+        log.info("worker=%s Redis answers again", self._info.id)
+        self._receiver.back()
+
+
+def _delivery(
+    channel: ChannelName, entry_id: bytes, fields: list[bytes], attempt: int, now_ms: float
+) -> Delivery:
+    # Anything may have been written into a stream by hand: what is not ours becomes a body that no codec accepts.
+    body = fields[1] if len(fields) == 2 and fields[0] == b"b" else b"".join(fields)
+    if body[:1] == bytes((VERSION,)) and fields[0] != b"b":
+        body = b"\0" + body
+    name = entry_id.decode()
+    return Delivery(channel, name, body, attempt, max(0.0, now_ms - int(name.partition("-")[0])))
