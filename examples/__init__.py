@@ -1,0 +1,1 @@
+"""Small applications that run on Trunkline as they stand."""
