@@ -1,0 +1,46 @@
+"""Fixtures of every tier."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import redis_server as servers
+from tests.support.redis_server import RedisServer
+from trunkline.protocol.settings import LayerSettings
+
+# Short, so that take-overs do not make the suite slow; long enough for a machine that does something else as well.
+INTERFACE_LEASE_S = 1.0
+WORKER_LEASE_S = 0.6
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis for this test process (with pytest-xdist each of its workers has one)."""
+    url = os.environ.get("REDIS_URL")
+    binary = None if url else servers.find_binary()
+    if url:
+        with servers.external(url) as server:
+            yield server
+    elif binary is not None:
+        with servers.own(binary) as server:
+            yield server
+    elif os.environ.get("CI") == "true":
+        pytest.fail(servers.MISSING, pytrace=False)
+    else:
+        pytest.skip(servers.MISSING)
+
+
+@pytest.fixture
+def layer_settings(redis_server: RedisServer) -> LayerSettings:
+    """Settings of a layer on the real Redis under a key prefix of this test's own, with short leases."""
+    return LayerSettings.model_validate(
+        {
+            "redis_url": redis_server.url,
+            "prefix": redis_server.fresh_prefix(),
+            "interface_lease_s": INTERFACE_LEASE_S,
+            "worker_lease_s": WORKER_LEASE_S,
+        }
+    )
