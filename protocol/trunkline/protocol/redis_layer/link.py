@@ -160,6 +160,7 @@ class Link:
 
     def _connection_lost(self) -> None:
         self._wire = None
+        self._made._close()  # closes its writer without waiting for a protocol that is no longer there
         self._made = None
         self._lost.set()
         self._on_down()

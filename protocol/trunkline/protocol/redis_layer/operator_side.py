@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import redis.asyncio
@@ -15,6 +16,7 @@ from ..settings import LayerSettings
 from .scripts import SCRIPTS
 
 TIMEOUT_S = 5.0
+_LETTER_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class RedisOperatorLayer:
@@ -102,6 +104,8 @@ class RedisOperatorLayer:
 
     async def dead_letter(self, letter_id: str) -> DeadLetterRecord | None:
         """See `layer.OperatorLayer.dead_letter`."""
+        if not _LETTER_ID.fullmatch(letter_id):
+            return None
         found = await self._ask(self._redis.xrange(self._keys.dead(), min=letter_id, max=letter_id))
         return _record(letter_id, found[0][1]) if found else None
 
@@ -124,6 +128,8 @@ class RedisOperatorLayer:
 
     async def drop(self, letter_id: str) -> bool:
         """See `layer.OperatorLayer.drop`."""
+        if not _LETTER_ID.fullmatch(letter_id):
+            return False
         return bool(await self._ask(self._redis.xdel(self._keys.dead(), letter_id)))
 
     async def _ask(self, answer: Any) -> Any:

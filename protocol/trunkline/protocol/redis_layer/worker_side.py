@@ -38,8 +38,6 @@ SESSION_TTL_MS = 24 * 3600 * 1000
 SILENCE_S = 1.0
 GIVE_UP_S = 15.0
 WATCH_S = 0.5
-COMMIT_CHUNK = 500
-"""Entries in one commit: Lua's unpack() has room for a few thousand values."""
 
 
 class _Call(NamedTuple):
@@ -196,6 +194,9 @@ class RedisWorkerLayer:
 
     def sessions(self, connections: Sequence[ConnectionId], done: Callable[[list[bytes]], None]) -> None:
         """See `layer.WorkerLayer.sessions`."""
+        if not connections:
+            self._loop.call_soon(done, [])
+            return
         self._keep_calling(
             ["MGET", *(self._keys.session(connection) for connection in connections)],
             lambda answer: done([value or b"" for value in answer]),
@@ -203,10 +204,9 @@ class RedisWorkerLayer:
 
     def commit(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
         """See `layer.WorkerLayer.commit`."""
-        for start in range(0, len(outcomes), COMMIT_CHUNK):
-            self._commit_chunk(outcomes[start : start + COMMIT_CHUNK], done)
-
-    def _commit_chunk(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        if not outcomes:
+            self._loop.call_soon(done, 0)
+            return
         channels, args = commit_args(outcomes)
 
         def committed(answer: Answer) -> None:

@@ -1,0 +1,69 @@
+"""``trunkline worker``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trunkline.protocol.errors import ConfigError, RoutingError
+from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.process import logs
+from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.runner import run, settle_gc
+from trunkline.protocol.redis_layer import RedisWorkerLayer
+from trunkline.protocol.settings import parse_or_exit
+
+from .log_context import carry_context
+from .process import WorkerProcess
+from .routing import Routing
+from .settings import WorkerSettings
+
+DESCRIPTION = "Runs a worker: takes messages from Redis and runs the handlers that MODULE routes them to."
+
+
+def load_routing(module: str) -> Routing:
+    """Loads a routing module; the current directory is searched as well as ``PYTHONPATH``.
+
+    Raises:
+        RoutingError: it has mistakes.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    return Routing.load(module)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; returns its exit code."""
+    settings = parse_or_exit(WorkerSettings, argv, "trunkline worker", DESCRIPTION)
+    logs.setup(settings.log_level, "worker")
+    try:
+        routing = load_routing(settings.module)
+    except RoutingError as error:
+        print(f"trunkline worker: {settings.module} has mistakes:\n{error}", file=sys.stderr)
+        return ExitCode.ROUTING
+
+    async def serve(stop: asyncio.Event) -> int:
+        worker = WorkerProcess(settings, RedisWorkerLayer(settings), routing)
+        logs.setup(settings.log_level, worker.id)
+        carry_context()
+        admin = AdminServer(
+            settings.admin_host, settings.admin_port, metrics=worker.dispatcher.metrics, ready=worker.ready
+        )
+        address = await admin.start()
+        await worker.start(address, settings.module)
+        settle_gc()
+        logging.getLogger(__name__).info("worker is ready, metrics at http://%s/metrics", address)
+        await stop.wait()
+        await worker.drain()
+        await admin.stop()
+        return ExitCode.OK
+
+    try:
+        return run(serve, settings.loop)
+    except ConfigError as error:
+        print(f"trunkline worker: {error}", file=sys.stderr)
+        return ExitCode.USAGE

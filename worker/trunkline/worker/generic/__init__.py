@@ -1,0 +1,1 @@
+"""Consumers: handlers as classes, in the shape of Channels 1.x."""

@@ -1,0 +1,113 @@
+"""A worker as a whole: layer, dispatcher and watchdog, started and drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+
+from trunkline.protocol.errors import ConfigError
+from trunkline.protocol.layer import WorkerLayer
+from trunkline.protocol.messages import LeaseInfo
+from trunkline.protocol.names import INTERFACE_CHANNELS, TRIP, ChannelName, new_worker_id
+
+from .dispatcher import Dispatcher
+from .routing import Routing
+from .settings import WorkerOptions
+from .watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+
+def served_channels(routing: Routing, settings: WorkerOptions) -> list[ChannelName]:
+    """The channels a worker reads: those with routes and those of the interface servers, less what settings exclude.
+
+    Interface servers' channels are served without routes too: somebody must answer that there is none.
+
+    Raises:
+        ConfigError: nothing is left.
+    """
+    only, exclude = settings.only_channels, settings.exclude_channels
+    served = [
+        channel
+        for channel in sorted(routing.channels | set(INTERFACE_CHANNELS))
+        if (not only or any(fnmatchcase(channel, glob) for glob in only))
+        and not any(fnmatchcase(channel, glob) for glob in exclude)
+    ]
+    if not served:
+        raise ConfigError(
+            f"--only-channels {','.join(only) or '*'} and --exclude-channels {','.join(exclude) or '-'} leave none of "
+            f"the channels {', '.join(sorted(routing.channels | set(INTERFACE_CHANNELS)))}"
+        )
+    return served if TRIP in served else [*served, TRIP]
+
+
+class WorkerProcess:
+    """One worker.
+
+    Args:
+        settings: limits.
+        layer: where entries come from and outcomes go; not opened yet, and closed by `drain`.
+        routing: what to do with them.
+
+    Raises:
+        ConfigError: the settings leave no channel to serve.
+    """
+
+    def __init__(self, settings: WorkerOptions, layer: WorkerLayer, routing: Routing) -> None:
+        self.id = new_worker_id()
+        self._settings = settings
+        self._layer = layer
+        self._channels = served_channels(routing, settings)
+        self.dispatcher = Dispatcher(self.id, layer, routing, settings)
+        self._watchdog = Watchdog(self.dispatcher, layer, settings.handler_timeout_s)
+        self._started = False
+
+    async def start(self, admin: str = "", detail: str = "") -> None:
+        """Takes the lease and begins to read.
+
+        Args:
+            admin: ``host:port`` of this process's admin server.
+            detail: the routing module, for people.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+        info = LeaseInfo(
+            self.id,
+            "worker",
+            socket.gethostname(),
+            os.getpid(),
+            admin,
+            version("trunkline"),
+            time.time(),
+            detail,
+        )
+        await self._layer.open(info, self._channels, self.dispatcher)
+        self._watchdog.start()
+        self.dispatcher.start()
+        self._started = True
+        log.info("worker serves %s", ", ".join(self._channels))
+
+    def ready(self) -> str | None:
+        """None while this worker can handle messages, else why not."""
+        if not self._started:
+            return "not started"
+        return None if self.dispatcher.redis_up else "Redis does not answer"
+
+    async def drain(self) -> None:
+        """Reads no more, finishes and commits what it holds, gives up the lease; what is not done within ``drain_s``
+        goes to other workers."""
+        self._started = False
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                await self.dispatcher.drain()
+        except TimeoutError:
+            left = self.dispatcher.busy
+            log.warning("drain took over %.0f s, entries left to others=%d", self._settings.drain_s, left)
+        self._watchdog.stop()
+        await self._layer.close()

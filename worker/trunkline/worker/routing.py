@@ -1,0 +1,116 @@
+"""Routing: which handler gets a message. Users import `route`, `route_class` and `include` from here.
+
+Layers of it, each a module: `declarations` notes what was written, `routing_load` resolves and checks all of it at
+start (with `dotted`, `handlers` and `routing_check`), `match` is one resolved route, `Routing` is the table of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trunkline.protocol.names import SOCKET_CHANNELS, ChannelName
+
+from .declarations import Routes, include, route, route_class
+from .error_policy import CLOSE, DEAD, ErrorPolicy, retry
+from .match import Match, Route
+from .routing_load import load_routes
+
+__all__ = [
+    "CLOSE",
+    "DEAD",
+    "ErrorPolicy",
+    "Match",
+    "Route",
+    "Routing",
+    "include",
+    "retry",
+    "route",
+    "route_class",
+]
+
+MAX_CACHED_PATHS = 4096
+"""Paths remembered for a channel. At the bound all are forgotten: the busy ones are back within a moment."""
+MAX_CACHED_PATH_LENGTH = 256
+"""Paths come from outside; with the bound above this keeps the cache of a channel under about 2 MB."""
+
+_SOCKET_CHANNELS = frozenset(SOCKET_CHANNELS)
+
+
+class Routing:
+    """A table of routes.
+
+    Args:
+        routes: resolved, in their order.
+    """
+
+    __slots__ = ("_caches", "_tables", "channels", "routes")
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        tables: dict[str, list[Route]] = {}
+        for entry in self.routes:
+            tables.setdefault(entry.channel, []).append(entry)
+        self._tables = {channel: tuple(table) for channel, table in tables.items()}
+        # Only of channels in which the path alone decides; no other filter is ever cached.
+        self._caches: dict[str, dict[str, Match | None]] = {
+            channel: {} for channel, table in tables.items() if all(entry.only_path for entry in table)
+        }
+        named = {entry.channel for entry in self.routes}
+        self.channels: frozenset[ChannelName] = frozenset(
+            named | _SOCKET_CHANNELS if named & _SOCKET_CHANNELS else named
+        )
+        """The channels to read: those with a route, and all of a WebSocket's if one of these has a route."""
+
+    @classmethod
+    def load(cls, source: str | Routes) -> Routing:
+        """Resolves a routing: imports handlers, compiles expressions, checks everything.
+
+        Args:
+            source: a module with a ``channel_routing`` list, the dotted path of such a list, or the list itself.
+
+        Raises:
+            RoutingError: with every mistake, one a line, each with file, line and hint.
+        """
+        return cls(load_routes(source))
+
+    def match(self, channel: str, content: Mapping[str, Any]) -> Match | None:
+        """Finds the first route that matches a message.
+
+        Args:
+            channel: the message came on.
+            content: the message's content.
+
+        Returns:
+            The route and the keyword arguments for its handler, or None.
+        """
+        cache = self._caches.get(channel)
+        if cache is None:
+            return self._scan(channel, content)
+        path = content.get("path")
+        if type(path) is not str:
+            return self._scan(channel, content)
+        try:
+            return cache[path]
+        except KeyError:
+            found = self._scan(channel, content)
+            if len(path) <= MAX_CACHED_PATH_LENGTH:
+                if len(cache) >= MAX_CACHED_PATHS:
+                    cache.clear()
+                cache[path] = found
+            return found
+
+    def could_match(self, path: str) -> bool:
+        """Whether any route of a WebSocket channel could match a connection with this path."""
+        return any(
+            entry.could_match_path(path)
+            for channel in SOCKET_CHANNELS
+            for entry in self._tables.get(channel, ())
+        )
+
+    def _scan(self, channel: str, content: Mapping[str, Any]) -> Match | None:
+        for entry in self._tables.get(channel, ()):
+            kwargs = entry.match(content)
+            if kwargs is not None:
+                return Match(entry, kwargs)
+        return None

@@ -1,0 +1,244 @@
+"""Loading a routing at start: everything is resolved, every mistake is collected, and all are reported at once."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from trunkline.protocol.errors import RoutingError
+from trunkline.protocol.names import ChannelName
+
+from .declarations import ClassDeclaration, Declaration, IncludeDeclaration, RouteDeclaration, Routes
+from .dotted import DottedPathError, resolve
+from .error_policy import DEAD, ErrorPolicy
+from .generic.base import BaseConsumer
+from .handlers import Handler, describe, misfit
+from .match import Route, Step
+from .routing_check import (
+    Duplicates,
+    Mistake,
+    Unfit,
+    check_channel,
+    check_pattern,
+    check_policy,
+    unknown_key,
+)
+
+ROUTING_NAME = "channel_routing"
+"""What a routing module calls its list (Channels 1.x)."""
+
+Steps = tuple[Step, ...]
+
+
+def load_routes(source: str | Routes) -> list[Route]:
+    """Resolves and checks a routing.
+
+    Args:
+        source: see `Routing.load`.
+
+    Raises:
+        RoutingError: with every mistake, one a line.
+    """
+    loader = _Loader()
+    loader.source(source, (), None)
+    if not loader.routes and not loader.mistakes:
+        loader.mistakes.append(
+            Mistake(_shown(source), "the routing has no routes", f"add some to {ROUTING_NAME}")
+        )
+    if loader.mistakes:
+        count = len(loader.mistakes)
+        title = f"{count} mistake{'s' if count > 1 else ''} in the routing {_shown(source)}"
+        raise RoutingError("\n".join((title, *map(str, loader.mistakes))))
+    return loader.routes
+
+
+class _Loader:
+    """Walks declarations. A mistake is noted, and the walk goes on with whatever can still be checked."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        self.mistakes: list[Mistake] = []
+        self._duplicates = Duplicates()
+        self._open: list[int] = []  # the lists that are being walked, by identity
+
+    def source(self, source: Any, outer: Steps, parent: IncludeDeclaration | None) -> None:
+        place = _shown(source) if parent is None else parent.place
+        try:
+            declarations = _declarations(source)
+        except (DottedPathError, Unfit) as error:
+            self.mistakes.append(Mistake(place, str(error), error.hint))
+            return
+        if id(declarations) in self._open:
+            self.mistakes.append(Mistake(place, f"include of {_shown(source)} includes itself"))
+            return
+        self._open.append(id(declarations))
+        for index, declaration in enumerate(declarations):
+            self._declaration(declaration, index, outer, place)
+        self._open.pop()
+
+    def _declaration(self, declaration: Any, index: int, outer: Steps, place: Any) -> None:
+        if isinstance(declaration, RouteDeclaration):
+            self._route(declaration, outer)
+        elif isinstance(declaration, ClassDeclaration):
+            self._route_class(declaration, outer)
+        elif isinstance(declaration, IncludeDeclaration):
+            steps = self._steps(declaration, cuts=True)
+            self.source(declaration.routes, outer + steps, declaration)
+        else:
+            text = f"item {index} of the routing is {_cut(declaration)}, a {type(declaration).__name__}"
+            self.mistakes.append(Mistake(place, text, "expected route(…), route_class(…) or include(…)"))
+
+    def _route(self, declaration: RouteDeclaration, outer: Steps) -> None:
+        steps = outer + self._steps(declaration)
+        policy = self._policy(declaration)
+        channels = self._channels(declaration)
+        call = self._resolved(declaration, declaration.handler)
+        if call is None:
+            return
+        for channel in channels:
+            if inspect.isclass(call) and issubclass(call, BaseConsumer):
+                self._consumer(declaration, call, channel, steps, policy)
+            elif not callable(call):
+                text = f"handler {_cut(call)} is a {type(call).__name__} and cannot be called"
+                self._note(declaration, text, "expected a function")
+                return
+            else:
+                reason = misfit(call, _captured(steps))
+                self._add(declaration, channel, describe(call), reason, steps, policy)
+
+    def _route_class(self, declaration: ClassDeclaration, outer: Steps) -> None:
+        steps = outer + self._steps(declaration)
+        policy = self._policy(declaration)
+        consumer = self._resolved(declaration, declaration.consumer)
+        if consumer is None:
+            return
+        if not (inspect.isclass(consumer) and issubclass(consumer, BaseConsumer)):
+            self._note(
+                declaration,
+                f"{_cut(consumer)} is no consumer class",
+                "derive it from BaseConsumer, or use route()",
+            )
+            return
+        for name in sorted(consumer.channel_names()):
+            try:
+                channel = check_channel(name)
+            except Unfit as error:
+                self._note(declaration, f"method_mapping of {consumer.__qualname__}: {error}", error.hint)
+                continue
+            self._consumer(declaration, consumer, channel, steps, policy)
+
+    def _consumer(
+        self,
+        declaration: Declaration,
+        consumer: type[BaseConsumer],
+        channel: ChannelName,
+        steps: Steps,
+        policy: ErrorPolicy,
+    ) -> None:
+        if channel not in consumer.method_mapping:
+            known = ", ".join(sorted(consumer.channel_names())) or "none"
+            self._note(
+                declaration,
+                f"{consumer.__qualname__} does not handle {channel!r}",
+                f"its channels are: {known}",
+            )
+            return
+        reason = consumer.misfit(channel, _captured(steps))
+        self._add(declaration, channel, consumer.as_handler(channel), reason, steps, policy)
+
+    def _add(
+        self,
+        declaration: Declaration,
+        channel: ChannelName,
+        handler: Handler,
+        reason: str | None,
+        steps: Steps,
+        policy: ErrorPolicy,
+    ) -> None:
+        if reason is not None:
+            self._note(declaration, f"handler {handler.name} {reason}")
+        for key in dict.fromkeys(step.key for step in steps):
+            unknown = unknown_key(channel, key)
+            if unknown is not None:
+                self._note(declaration, str(unknown), unknown.hint)
+        route = Route(channel, *handler, policy, steps, declaration.place)
+        first = self._duplicates.earlier(route)
+        if first is not None:
+            text = f"this route for {channel} can never match: {first.place} has the same filters and comes first"
+            self._note(declaration, text, "remove one, or change its filters")
+        self.routes.append(route)
+
+    def _channels(self, declaration: RouteDeclaration) -> list[ChannelName]:
+        given = declaration.channels
+        channels = []
+        for name in given if isinstance(given, (list, tuple, set, frozenset)) else [given]:
+            try:
+                channels.append(check_channel(name))
+            except Unfit as error:
+                self._note(declaration, str(error), error.hint)
+        return channels
+
+    def _steps(self, declaration: Declaration, cuts: bool = False) -> Steps:
+        steps = []
+        for key, value in declaration.filters.items():
+            try:
+                steps.append(Step(key, check_pattern(key, value), cuts))
+            except Unfit as error:
+                self._note(declaration, str(error), error.hint)
+        return tuple(steps)
+
+    def _policy(self, declaration: RouteDeclaration | ClassDeclaration) -> ErrorPolicy:
+        try:
+            return check_policy(declaration.on_error)
+        except Unfit as error:
+            self._note(declaration, str(error), error.hint)
+            return DEAD
+
+    def _resolved(self, declaration: Declaration, target: Any) -> Any:
+        if not isinstance(target, str):
+            if target is None:
+                self._note(declaration, "the handler is None", "expected a function or its dotted path")
+            return target
+        try:
+            return resolve(target)
+        except DottedPathError as error:
+            self._note(declaration, f"handler {target!r}: {error}", error.hint)
+            return None
+
+    def _note(self, declaration: Declaration, text: str, hint: str = "") -> None:
+        self.mistakes.append(Mistake(declaration.place, text, hint))
+
+
+def _declarations(source: Any) -> list[Any] | tuple[Any, ...]:
+    name = source if isinstance(source, str) else "the list"
+    found = resolve(source) if isinstance(source, str) else source
+    if inspect.ismodule(found):
+        name = f"{source}.{ROUTING_NAME}"
+        if not hasattr(found, ROUTING_NAME):
+            raise Unfit(f"module {source!r} has no {ROUTING_NAME}", _closest(found))
+        found = getattr(found, ROUTING_NAME)
+    if isinstance(found, (list, tuple)):
+        return found
+    raise Unfit(
+        f"{name} is a {type(found).__name__}", "expected a list of route(…), route_class(…) and include(…)"
+    )
+
+
+def _closest(module: Any) -> str:
+    lists = [
+        name for name, value in vars(module).items() if isinstance(value, list) and not name.startswith("_")
+    ]
+    return f"is it {lists[0]!r}? name it {ROUTING_NAME}" if lists else f"write {ROUTING_NAME} = [route(…), …]"
+
+
+def _captured(steps: Steps) -> set[str]:
+    return {name for step in steps for name in step.pattern.groupindex}
+
+
+def _shown(source: Any) -> str:
+    return source if isinstance(source, str) else "list"
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"
