@@ -1,0 +1,47 @@
+# The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
+# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), PYTHON (install), ARGS (test, logs, bench).
+BIN := .venv/bin
+STAMP := .venv/.installed$(subst /,-,$(PYTHON))
+flag = $(if $($(1)),--$(2) '$($(1))')
+# By environment and not as a flag: a URL may hold a password, and every user of a machine can read command lines.
+ifdef REDIS_URL
+export TRUNKLINE_REDIS_URL := $(REDIS_URL)
+endif
+
+help: ## print the verbs
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+install: $(STAMP) ## make .venv with the locked versions (PYTHON=python3.12 to choose)
+$(STAMP): requirements.lock pyproject.toml deploy/install.sh
+	@PYTHON='$(PYTHON)' deploy/install.sh && touch $@
+up: install ## start the cluster in the background: ROUTING=examples.chat.routing PORT=8000 INTERFACES=2 WORKERS=2
+	@$(BIN)/trunkline up $(call flag,PORT,port) $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers) \
+	  '$(or $(ROUTING),examples.chat.routing)'
+scale: install ## change the running cluster: WORKERS=4 INTERFACES=3
+	@$(BIN)/trunkline scale $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers)
+status: install ## show every process, channel and dead letter of the cluster
+	@$(BIN)/trunkline status
+logs: install ## show the last log lines (ARGS="--follow --role worker")
+	@$(BIN)/trunkline logs $(ARGS)
+down: install ## stop the cluster, gracefully
+	@$(BIN)/trunkline down
+worker: install ## one more worker of the running cluster, in this terminal
+	@$(BIN)/trunkline worker $(ROUTING)
+test: install ## the tests that need nothing but Python (ARGS="-k name")
+	@$(BIN)/pytest -n 2 -m 'not browser and not crash' --cov $(ARGS)
+lint: install ## formatting, ruff, mypy, pyright, import-linter
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
+browser: install ## the chat in real Chromium windows
+	@$(BIN)/pytest -m browser $(ARGS)
+crash: install ## kill and stop real processes under load
+	@$(BIN)/pytest -m crash $(ARGS)
+bench: install ## measure the speed figures of the README
+	@$(BIN)/python -m benchmarks $(ARGS)
+lock: ## take newer versions into requirements.lock (needs uv)
+	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH; pip install uv"; exit 1; }
+	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --extra embedded --group dev pyproject.toml -o requirements.lock
+clean: ## stop the cluster; remove .venv, .run and what the tools left
+	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
+	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+.PHONY: help install up scale status logs down worker test lint browser crash bench lock clean
