@@ -1,0 +1,88 @@
+"""``trunkline interface``: one interface server in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from trunkline.protocol.errors import ConfigError
+from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.layer import InterfaceLayer
+from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.logs import setup
+from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.runner import run, settle_gc
+from trunkline.protocol.settings import parse_or_exit
+
+from .server import InterfaceServer, LayerFactory
+from .settings import InterfaceSettings
+
+DESCRIPTION = (
+    "Holds the sockets of browsers and turns their events into messages for the workers. "
+    "Stops on SIGTERM or SIGINT after its drain, with exit code 0."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command.
+
+    Args:
+        argv: arguments behind ``trunkline interface``; those of the process if None.
+
+    Returns:
+        An `ExitCode`.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    settings = parse_or_exit(InterfaceSettings, arguments, "trunkline interface", DESCRIPTION)
+
+    # Imported late: `trunkline dev` runs this tier without Redis.
+    from trunkline.protocol.redis_layer import RedisInterfaceLayer
+
+    def layer() -> InterfaceLayer:
+        return RedisInterfaceLayer(settings)
+
+    setup(settings.log_level, "interface")
+    try:
+        return run(lambda stop: serve(settings, layer, stop), settings.loop)
+    except ConfigError as error:
+        print(f"trunkline interface: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+
+
+async def serve(settings: InterfaceSettings, layer_factory: LayerFactory, stop: asyncio.Event) -> int:
+    """Runs one interface server with its admin server until it is told to stop.
+
+    Args:
+        settings: of the process.
+        layer_factory: makes a layer that is not opened yet.
+        stop: set when it shall drain.
+
+    Returns:
+        `ExitCode.OK` after its drain, `ExitCode.LOOP_DIED` if a background loop ended.
+    """
+    died = False
+
+    def on_death(name: str, error: BaseException | None) -> None:
+        nonlocal died
+        died = True
+        stop.set()
+
+    metrics = MetricSet()
+    server = InterfaceServer(settings, layer_factory, metrics, on_death)
+    admin = AdminServer(
+        settings.admin_host,
+        settings.admin_port,
+        metrics=metrics,
+        ready=server.ready,
+        extra={"/trip": server.trip},
+    )
+    try:
+        await server.start(await admin.start())
+        settle_gc()
+        await stop.wait()
+        await server.drain()
+    finally:
+        await server.close()
+        await admin.stop()
+    return ExitCode.LOOP_DIED if died else ExitCode.OK

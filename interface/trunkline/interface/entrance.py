@@ -1,0 +1,287 @@
+"""Where requests come in: static files, WebSocket handshakes, and everything else for the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from .connection import Connection
+from .exchange import RETRY_AFTER_S, Exchange, GaveUp, respond
+from .handshake import (
+    UPGRADE_OWNS,
+    Origins,
+    Refusal,
+    Upgrade,
+    clean_headers,
+    read_upgrade,
+    switching,
+    wants_websocket,
+)
+from .proxies import Client, TrustedProxies
+from .settings import InterfaceSettings
+from .static import StaticFiles
+from .tenure import Tenure
+
+log = logging.getLogger(__name__)
+
+SERVER_HEADER: Final = "trunkline"
+
+
+class _Tail:
+    """Collects what a client sent behind its handshake before it was answered; aiohttp keeps it for a parser."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """aiohttp has lost the connection: to us."""
+
+
+class Handshake:
+    """A handshake that waits for its verdict.
+
+    Args:
+        request: its request.
+        upgrade: what it asks for.
+        deflate: permessage-deflate is agreed on.
+        tenure: whom it belongs to.
+    """
+
+    __slots__ = ("_deflate", "_request", "_started_s", "_tenure", "_upgrade", "answer")
+
+    def __init__(self, request: web.BaseRequest, upgrade: Upgrade, deflate: bool, tenure: Tenure) -> None:
+        self._request = request
+        self._upgrade = upgrade
+        self._deflate = deflate
+        self._tenure = tenure
+        self._started_s = perf_counter()
+        self.answer: asyncio.Future[web.Response] = tenure.loop.create_future()
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answers with an HTTP status, unless it is answered."""
+        if not self.answer.done():
+            self._count(f"refused_{status}" if status in (403, 404, 500, 503) else "refused")
+            self.answer.set_result(plain(status, text))
+
+    def accept(self, verdict: dict[str, Any], connection: Connection) -> bytes | None:
+        """Answers with 101 and takes the transport from aiohttp, whose part in this connection ends here.
+
+        Args:
+            verdict: the connect handler's; may name ``subprotocol`` and ``headers``.
+            connection: the transport's protocol from now on.
+
+        Returns:
+            What the client sent behind its handshake. None if it has just gone: then it is as if it had left while
+            the handler ran.
+        """
+        protocol: Any = self._request.protocol
+        transport = protocol.transport
+        if transport is None or transport.is_closing() or self.answer.done():
+            return None
+        headers, faults = clean_headers(verdict.get("headers"), UPGRADE_OWNS)
+        subprotocol = verdict.get("subprotocol")
+        if subprotocol is not None and subprotocol not in self._upgrade.subprotocols:
+            faults.append(f"subprotocol {subprotocol!r:.80}: the client does not offer it")
+            subprotocol = None
+        for fault in faults:
+            self._tenure.drop("bad_accept")
+            self._tenure.warn("accept", "accepting a WebSocket: %s", fault)
+        transport.write(switching(self._upgrade.key, subprotocol, self._deflate, headers))
+        self._count("accepted")
+        tail = _Tail()
+        protocol.set_parser(tail)
+        protocol.keep_alive(False)
+        # aiohttp believes the connection lost: it cancels the handler, frees its memory, and does not close what it
+        # does not have. From here on the transport calls `connection`.
+        protocol.transport = None
+        transport.set_protocol(connection)
+        protocol.connection_lost(None)
+        connection.opened(transport)
+        return tail.data
+
+    def _count(self, outcome: str) -> None:
+        metrics = self._tenure.metrics
+        metrics.handshakes.get(outcome).value += 1
+        metrics.handshake_seconds.get(outcome).observe(perf_counter() - self._started_s)
+
+
+def plain(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+    """A short answer in plain text after which the connection is closed."""
+    response = web.Response(status=status, text=f"{text}\n", headers=headers)
+    response.headers["Server"] = SERVER_HEADER
+    if status == 503:
+        response.headers.setdefault("Retry-After", RETRY_AFTER_S)
+    response.force_close()
+    return response
+
+
+class Entrance:
+    """Handles every request; aiohttp's handler.
+
+    Args:
+        settings: of the process.
+        tenure: gives the present tenure, None while there is none (starting over) or a drain has begun.
+        server: what stands in ``server`` of messages: host and port listened on.
+    """
+
+    __slots__ = ("_origins", "_proxies", "_server", "_settings", "_static", "_tenure")
+
+    def __init__(
+        self,
+        settings: InterfaceSettings,
+        tenure: Callable[[], Tenure | None],
+        server: Callable[[], list[Any]],
+    ) -> None:
+        self._settings = settings
+        self._tenure = tenure
+        self._server = server
+        self._static = StaticFiles(settings.static_roots())
+        self._origins = Origins(settings.allowed_origins, settings.require_origin)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request."""
+        target = request.raw_path
+        if not target.startswith("/"):
+            # The absolute form, "GET http://host/path": what counts is the path.
+            target = request.rel_url.raw_path_qs
+        if len(target) > self._settings.max_path_bytes:
+            return plain(414, f"a path has at most {self._settings.max_path_bytes} bytes")
+        raw_path, _, query = target.partition("#")[0].partition("?")
+        if wants_websocket(request.headers):
+            return await self._websocket(request, raw_path, query)
+        if request.method in ("GET", "HEAD"):
+            found = await self._static.find(raw_path)
+            if found is not None:
+                found.headers["Server"] = SERVER_HEADER
+                return found
+        tenure = self._tenure()
+        if tenure is None or not tenure.up:
+            return self._counted(tenure, plain(503, "the server cannot take requests now"))
+        return self._counted(tenure, await self._http(request, tenure, raw_path, query))
+
+    def _counted(self, tenure: Tenure | None, response: web.StreamResponse) -> web.StreamResponse:
+        if tenure is not None:
+            tenure.metrics.requests.get(str(response.status)).value += 1
+        return response
+
+    async def _websocket(self, request: web.BaseRequest, raw_path: str, query: str) -> web.StreamResponse:
+        tenure = self._tenure()
+        upgrade = read_upgrade(request.method, request.version, request.headers)
+        refusal = upgrade if isinstance(upgrade, Refusal) else self._origins.refuse(request.headers)
+        if refusal is None and (tenure is None or not tenure.up):
+            refusal = Refusal(503, "the server cannot take connections now", "away")
+        if refusal is not None or tenure is None or isinstance(upgrade, Refusal):
+            refusal = refusal or Refusal(503, "the server cannot take connections now", "away")
+            if tenure is not None:
+                tenure.metrics.handshakes.get(refusal.outcome).value += 1
+            log.debug("handshake refused status=%d path=%s: %s", refusal.status, raw_path, refusal.text)
+            return plain(refusal.status, refusal.text, dict(refusal.headers))
+        path = clean(unquote(raw_path))
+        deflate = upgrade.deflate and self._settings.deflate
+        handshake = Handshake(request, upgrade, deflate, tenure)
+        connection_id, reply = tenure.new_id()
+        connection = Connection(connection_id, reply, path, tenure, handshake, deflate)
+        tenure.recipients[connection_id] = connection
+        event = self._event(request, query)
+        event["scheme"] = "wss" if event["scheme"] == "https" else "ws"
+        event["subprotocols"] = upgrade.subprotocols
+        connection.connect(event)
+        deadline = tenure.loop.call_later(
+            self._settings.handshake_timeout_s,
+            connection.abandon,
+            503,
+            "the application did not answer in time",
+        )
+        try:
+            return await handshake.answer
+        except asyncio.CancelledError:
+            # The client has gone, or the connection is a WebSocket now and no longer aiohttp's.
+            connection.client_left()
+            raise
+        finally:
+            deadline.cancel()
+
+    async def _http(
+        self, request: web.BaseRequest, tenure: Tenure, raw_path: str, query: str
+    ) -> web.StreamResponse:
+        exchange = Exchange(*tenure.new_id(), tenure)
+        try:
+            body = await self._body(request)
+            event = self._event(request, query)
+            event["method"] = request.method
+            event["body"] = body
+            event["http_version"] = f"{request.version[0]}.{request.version[1]}"
+            tenure.recipients[exchange.id] = exchange
+            exchange.publish(clean(unquote(raw_path)), event)
+            response = await respond(exchange, request)
+        except GaveUp as error:
+            return plain(error.status, str(error))
+        finally:
+            tenure.forget(exchange.id)
+        if not response.prepared:
+            response.headers.setdefault("Server", SERVER_HEADER)
+        return response
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        """Reads the body.
+
+        Raises:
+            GaveUp: it is too large, or does not come in time.
+        """
+        if not request.can_read_body:
+            return b""
+        limit = self._settings.http_max_body_bytes
+        too_large = GaveUp(413, f"a body has at most {limit} bytes")
+        if request.content_length is not None and request.content_length > limit:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._settings.http_timeout_s):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > limit:
+                        raise too_large
+        except TimeoutError:
+            raise GaveUp(408, "the body did not come in time") from None
+        return bytes(body)
+
+    def _event(self, request: web.BaseRequest, query: str) -> dict[str, Any]:
+        client = self._client(request)
+        return {
+            "scheme": client.scheme,
+            "query_string": clean(query),
+            "root_path": "",
+            "headers": [[name.lower(), clean(value)] for name, value in request.headers.items()],
+            "client": [client.host, client.port],
+            "server": self._server(),
+        }
+
+    def _client(self, request: web.BaseRequest) -> Client:
+        transport = request.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        host, port = (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0)
+        scheme = "https" if self._settings.tls_cert else "http"
+        return self._proxies.client(host, port, scheme, request.headers)
+
+
+def clean(text: str) -> str:
+    """Text of a request as UTF-8 can hold it: bytes that are no UTF-8 are read as Latin-1 (aiohttp keeps them as lone
+    surrogates)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text

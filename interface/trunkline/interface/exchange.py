@@ -1,0 +1,196 @@
+"""One plain HTTP request: to a worker as an ``http.request`` message, and its response back over the reply channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from trunkline.protocol.codec import encode_entry
+from trunkline.protocol.layer import Publication
+from trunkline.protocol.messages import Entry
+from trunkline.protocol.names import REQUEST, ConnectionId, ReplyName
+
+from .handshake import RESPONSE_OWNS, clean_headers
+
+if TYPE_CHECKING:
+    from .tenure import Tenure
+
+RETRY_AFTER_S: Final = "1"
+
+
+class Part(NamedTuple):
+    """A piece of a response.
+
+    Attributes:
+        status: of the response; meant in its first part.
+        headers: of the response; meant in its first part.
+        content: bytes of the body.
+        more: further parts follow.
+    """
+
+    status: int
+    headers: CIMultiDict[str]
+    content: bytes
+    more: bool
+
+
+class GaveUp(Exception):
+    """There will be no response from a worker.
+
+    Attributes:
+        status: what the client is told instead.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status = status
+        super().__init__(text)
+
+
+def read_part(payload: Any) -> tuple[Part | None, list[str]]:
+    """Reads what a handler sent as a response or a piece of one.
+
+    Returns:
+        The part, None if it is no such thing; and what is wrong with it.
+    """
+    if not isinstance(payload, dict):
+        return None, [f"an HTTP response is a map with status and content, got {type(payload).__name__}"]
+    status = payload.get("status", 200)
+    content = payload.get("content", b"")
+    more = payload.get("more_content", False)
+    if isinstance(content, str):
+        content = content.encode("utf-8", "replace")
+    if type(status) is not int or not 200 <= status <= 599:
+        return None, [f"status {status!r}: expected 200 to 599"]
+    if not isinstance(content, bytes):
+        return None, [f"content is a {type(content).__name__}, expected bytes"]
+    good, faults = clean_headers(payload.get("headers"), RESPONSE_OWNS)
+    return Part(status, CIMultiDict(good), content, more is True), faults
+
+
+class Exchange:
+    """A request that waits for its response; an `Owner` and a `Recipient`.
+
+    Args:
+        connection: its id, as if it were a connection.
+        reply: its reply channel.
+        tenure: what it is held by.
+
+    Attributes:
+        publication: its entry while that is in flight.
+        batch: number of the batch it left with.
+    """
+
+    __slots__ = ("_bytes", "_failed", "_parts", "_tenure", "_wake", "batch", "id", "publication", "reply")
+
+    def __init__(self, connection: ConnectionId, reply: ReplyName, tenure: Tenure) -> None:
+        self.id = connection
+        self.reply = reply
+        self.publication: Publication | None = None
+        self.batch = 0
+        self._tenure = tenure
+        self._parts: list[Part] = []
+        self._bytes = 0
+        self._failed: GaveUp | None = None
+        self._wake = asyncio.Event()
+
+    def publish(self, path: str, event: dict[str, Any]) -> None:
+        """Sends the request to the workers."""
+        body = encode_entry(Entry(REQUEST, self.reply, path, 0, [event]))
+        self._tenure.publisher.add(Publication(REQUEST, body, self))
+
+    def refused(self) -> bool:
+        """The channel is full."""
+        self._tenure.metrics.refusals.value += 1
+        self.publication = None
+        self.abandon(503, "the server is busy")
+        return False
+
+    def released(self, seq: int, payloads: Sequence[Any], now_s: float) -> None:
+        """The handler has ended; parts may still come from elsewhere if it said so."""
+        if seq != 0 or self.publication is None:
+            self._tenure.drop("replay")
+            return
+        self.publication = None
+        for payload in payloads:
+            self._take(payload)
+
+    def sent(self, seq: int, payload: Any) -> None:
+        """A part, sent while the handler runs or from elsewhere."""
+        if seq >= 0 and (seq != 0 or self.publication is None):
+            self._tenure.drop("replay")
+            return
+        self._take(payload)
+
+    def abandon(self, status: int, text: str) -> None:
+        """Nobody will answer."""
+        self._failed = GaveUp(status, text)
+        self._wake.set()
+
+    def _take(self, payload: Any) -> None:
+        part, faults = read_part(payload)
+        for fault in faults:
+            self._tenure.drop("bad_payload")
+            self._tenure.warn("http_payload", "HTTP response: %s", fault)
+        if part is None:
+            self.abandon(500, "the application's answer cannot be sent")
+            return
+        self._bytes += len(part.content)
+        if self._bytes > self._tenure.settings.outbound_bytes and self._parts:
+            self._tenure.metrics.slow_readers.value += 1
+            self.abandon(500, "the client reads too slowly")
+            return
+        self._parts.append(part)
+        self._wake.set()
+
+    async def next(self) -> Part:
+        """The next part.
+
+        Raises:
+            GaveUp: there is none, or none in time.
+        """
+        if not self._parts and self._failed is None:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(self._tenure.settings.http_timeout_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                raise GaveUp(504, "the application did not answer in time") from None
+        if not self._parts and self._failed is not None:
+            raise self._failed
+        part = self._parts.pop(0)
+        self._bytes -= len(part.content)
+        return part
+
+
+async def respond(exchange: Exchange, request: web.BaseRequest) -> web.StreamResponse:
+    """Answers a request with what comes: whole if it comes whole, else in chunks, no quicker than the client reads.
+
+    If it is cancelled because the client has gone, the rest is dropped.
+
+    Raises:
+        GaveUp: no response came.
+        ConnectionError: it broke off in the middle, and so must the client's connection.
+    """
+    first = await exchange.next()
+    if not first.more:
+        return web.Response(status=first.status, headers=first.headers, body=first.content)
+    response = web.StreamResponse(status=first.status, headers=first.headers)
+    await response.prepare(request)
+    part = first
+    while True:
+        if part.content and request.method != "HEAD":
+            await response.write(part.content)
+        if not part.more:
+            await response.write_eof()
+            return response
+        try:
+            part = await exchange.next()
+        except GaveUp as error:
+            # The status is out already: a connection that ends without the last chunk says that this is not all.
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionError(str(error)) from error

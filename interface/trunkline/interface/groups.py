@@ -1,0 +1,82 @@
+"""Local members of groups: the second of the two levels. Pure.
+
+Redis knows which interfaces have members; who they are is known here only. Every group remembers the token (mailbox
+entry) of its newest add, with which an interface that lost its last member takes itself out of the group, unless
+another add is on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from trunkline.protocol.names import GroupName
+
+M = TypeVar("M")
+
+
+class Groups(Generic[M]):
+    """Which members are in which groups, both ways round."""
+
+    __slots__ = ("_groups_of", "_members", "_tokens")
+
+    def __init__(self) -> None:
+        # A dict as an ordered set: a group's members hear in the order in which they joined.
+        self._members: dict[GroupName, dict[M, None]] = {}
+        self._groups_of: dict[M, set[GroupName]] = {}
+        self._tokens: dict[GroupName, str] = {}
+
+    def add(self, group: GroupName, member: M, token: str) -> None:
+        """Adds a member; adding it again only renews the token."""
+        members = self._members.get(group)
+        if members is None:
+            members = self._members[group] = {}
+        members[member] = None
+        self._groups_of.setdefault(member, set()).add(group)
+        self._tokens[group] = token
+
+    def vain(self, group: GroupName, token: str) -> bool:
+        """Notes an add for somebody who is gone. True if nobody is in the group, so that it must be left again."""
+        if group not in self._members:
+            return True
+        self._tokens[group] = token
+        return False
+
+    def discard(self, group: GroupName, member: M) -> str | None:
+        """Takes a member out of a group.
+
+        Returns:
+            The token with which the group must be left now, None if it has other members, or if this was no member.
+        """
+        groups = self._groups_of.get(member)
+        if groups is None or group not in groups:
+            return None
+        groups.remove(group)
+        if not groups:
+            del self._groups_of[member]
+        return self._remove(group, member)
+
+    def drop(self, member: M) -> list[tuple[GroupName, str]]:
+        """Takes a member out of all its groups; gives those that must be left now with their tokens."""
+        left = ((group, self._remove(group, member)) for group in self._groups_of.pop(member, ()))
+        return [(group, token) for group, token in left if token is not None]
+
+    def _remove(self, group: GroupName, member: M) -> str | None:
+        members = self._members[group]
+        del members[member]
+        if members:
+            return None
+        del self._members[group]
+        return self._tokens.pop(group)
+
+    def members(self, group: GroupName) -> Iterable[M]:
+        """The members in the order in which they joined; a copy, because sending may end connections."""
+        members = self._members.get(group)
+        return tuple(members) if members else ()
+
+    def tokens(self) -> dict[GroupName, str]:
+        """Each group that has members here with the token of its newest add."""
+        return dict(self._tokens)
+
+    def __len__(self) -> int:
+        return len(self._members)

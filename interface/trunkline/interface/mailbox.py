@@ -1,0 +1,81 @@
+"""The way back: mailbox operations to the connections, requests and groups they are for."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, RELEASE, SEND
+
+from .connection import CLOSED, CLOSING, Connection
+from .frames import Framed
+
+if TYPE_CHECKING:
+    from .tenure import Tenure
+
+log = logging.getLogger(__name__)
+
+
+def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
+    """Carries out operations in their order. What several of them write to one connection leaves in one write.
+
+    Args:
+        tenure: whose mailbox it is.
+        operations: as `trunkline.protocol.codec.decode_mailbox` gives them.
+        token: id of their mailbox entry.
+    """
+    recipients = tenure.recipients
+    now_s = perf_counter()
+    if len(operations) > 1:
+        tenure.joining = []
+    try:
+        for operation in operations:
+            number = operation[0]
+            try:
+                if number == RELEASE:
+                    recipient = recipients.get(operation[1])
+                    if recipient is None:
+                        tenure.drop("gone")
+                    else:
+                        recipient.released(operation[2], operation[3], now_s)
+                elif number == GROUP_SEND:
+                    _group_send(tenure, operation)
+                elif number == SEND:
+                    recipient = recipients.get(operation[1])
+                    if recipient is None:
+                        tenure.drop("gone")
+                    else:
+                        recipient.sent(operation[2], operation[3])
+                else:
+                    _membership(tenure, operation, token)
+            except Exception:
+                # A fault of ours with one connection must not take the others' messages with it.
+                tenure.drop("fault")
+                log.exception("mailbox operation failed number=%s token=%s", number, token)
+    finally:
+        joined, tenure.joining = tenure.joining, None
+        for connection in joined or ():
+            connection.flush()
+
+
+def _group_send(tenure: Tenure, operation: list[Any]) -> None:
+    framed = Framed(operation[2])
+    for member in tenure.groups.members(operation[1]):
+        member.deliver(framed)
+
+
+def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
+    number, group, connection = operation
+    member = tenure.recipients.get(connection)
+    if not isinstance(member, Connection):
+        member = None
+    if number == GROUP_ADD:
+        if member is not None and member.state is not CLOSED and member.state is not CLOSING:
+            tenure.groups.add(group, member, token)
+        elif tenure.groups.vain(group, token):
+            tenure.layer.leave_group(group, token)
+    elif number == GROUP_DISCARD and member is not None:
+        last = tenure.groups.discard(group, member)
+        if last is not None:
+            tenure.layer.leave_group(group, last)

@@ -1,0 +1,146 @@
+"""The way out: everything of one event-loop tick goes to the layer in one call.
+
+An owner (a connection, an HTTP exchange) has at most one publication on its way and keeps it until its release, so
+that it can be published again when Redis lost it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from trunkline.protocol.layer import InterfaceLayer, Publication
+
+MAX_BATCH: Final = 512
+"""Publications in one call: a script that runs longer keeps Redis from everybody else."""
+
+MIN_BACKOFF_S: Final = 0.02
+MAX_BACKOFF_S: Final = 0.5
+CALM_S: Final = 1.0
+"""So long without a refusal, and the next one begins with the least back-off again."""
+
+
+class Owner(Protocol):
+    """Whose publication it is.
+
+    Attributes:
+        publication: what is on its way, None when it was released.
+        batch: number of the batch it left with, 0 before.
+    """
+
+    publication: Publication | None
+    batch: int
+
+    def refused(self) -> bool:
+        """The channel is full. True: publish it again later; False: the owner has given up."""
+
+
+class Publisher:
+    """Collects publications and hands them to the layer.
+
+    Args:
+        layer: where they go.
+        loop: calls `flush` at the end of the tick and after back-offs.
+        jitter: number from 0 to 1.
+
+    Attributes:
+        retrying: publications that wait for room in their channel.
+    """
+
+    __slots__ = (
+        "_backoff_s",
+        "_batch",
+        "_jitter",
+        "_layer",
+        "_loop",
+        "_refused_s",
+        "_timer",
+        "closed",
+        "retrying",
+    )
+
+    def __init__(
+        self,
+        layer: InterfaceLayer,
+        loop: asyncio.AbstractEventLoop,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._layer = layer
+        self._loop = loop
+        self._jitter = jitter
+        self._batch: list[Publication] = []
+        self._backoff_s = 0.0
+        self._refused_s = -CALM_S
+        self._timer: asyncio.TimerHandle | None = None
+        self.retrying: list[Publication] = []
+        self.closed = False
+
+    def add(self, publication: Publication) -> None:
+        """Publishes with the others of this tick. After `close` nothing happens."""
+        if self.closed:
+            return
+        owner = publication.owner
+        owner.publication = publication
+        owner.batch = 0
+        batch = self._batch
+        if not batch:
+            self._loop.call_soon(self.flush)
+        batch.append(publication)
+
+    def flush(self) -> None:
+        """Hands over what was collected, now."""
+        batch = self._batch
+        self._batch = []
+        if self.closed:
+            return
+        for start in range(0, len(batch), MAX_BATCH):
+            part = batch if len(batch) <= MAX_BATCH else batch[start : start + MAX_BATCH]
+            number = self._layer.publish(part)
+            for publication in part:
+                owner = publication.owner
+                # A layer in this process may have answered already, and the owner be one further.
+                if owner.publication is publication:
+                    owner.batch = number
+
+    def refused(self, publications: Sequence[Publication]) -> None:
+        """The layer took none of these, for want of room. Those whose owners do not give up go out again after a
+        jittered back-off of `MIN_BACKOFF_S` to `MAX_BACKOFF_S`."""
+        for publication in publications:
+            owner: Owner = publication.owner
+            if owner.publication is publication and owner.refused():
+                self.retrying.append(publication)
+        if self.closed or not self.retrying or self._timer is not None:
+            return
+        now = self._loop.time()
+        calm = now - self._refused_s > CALM_S
+        self._backoff_s = MIN_BACKOFF_S if calm else min(MAX_BACKOFF_S, self._backoff_s * 2)
+        self._refused_s = now
+        self._timer = self._loop.call_later(self._backoff_s * (0.5 + 0.5 * self._jitter()), self._retry)
+
+    def _retry(self) -> None:
+        self._timer = None
+        again, self.retrying = self.retrying, []
+        for publication in again:
+            if publication.owner.publication is publication:
+                self.add(publication)
+
+    def republish(self, owners: Iterable[Owner], after: int, up_to: int) -> int:
+        """Publishes again what left with a batch ``after < number <= up_to`` and is unreleased; gives how many."""
+        count = 0
+        for owner in owners:
+            publication = owner.publication
+            if publication is not None and after < owner.batch <= up_to:
+                self.add(publication)
+                count += 1
+        return count
+
+    def close(self) -> None:
+        """Publishes nothing any more. Idempotent."""
+        self.closed = True
+        self._batch = []
+        self.retrying = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,396 @@
+"""An interface server: listens, holds a tenure, starts over when it is fenced, drains when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import stat
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from trunkline.protocol.errors import ConfigError, LayerError
+from trunkline.protocol.layer import InterfaceLayer
+from trunkline.protocol.messages import LeaseInfo
+from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.runner import Supervised, supervise
+
+from .connection import Connection
+from .entrance import Entrance
+from .frames import SERVICE_RESTART
+from .heartbeat import beat
+from .limits import Door, connection_limit, raise_file_limit
+from .metrics import InterfaceMetrics, Levels
+from .settings import InterfaceSettings
+from .tenure import Shared, Tenure
+from .trip import make_trip
+
+log = logging.getLogger(__name__)
+
+LayerFactory = Callable[[], InterfaceLayer]
+
+CLOSING_SHARE: Final = 0.6
+"""Part of the drain time in which the sockets are closed; the rest is for their disconnects to be handled."""
+STEP_S: Final = 0.05
+"""Pace of the drain: how often some sockets are closed."""
+MIN_REOPEN_S: Final = 0.1
+MAX_REOPEN_S: Final = 2.0
+_LEVELS_S: Final = 0.1
+
+
+class InterfaceServer:
+    """An interface server within an event loop; `trunkline dev` runs one beside a worker.
+
+    Args:
+        settings: of the process.
+        layer_factory: makes a layer that is not opened yet; called again after each fencing.
+        metrics: where to declare the metrics.
+        on_death: told when a background loop died; the process cannot live on then.
+        sleep: the heartbeat's clock.
+    """
+
+    def __init__(
+        self,
+        settings: InterfaceSettings,
+        layer_factory: LayerFactory,
+        metrics: MetricSet | None = None,
+        on_death: Callable[[str, BaseException | None], None] | None = None,
+        sleep: Callable[[float], Any] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._layer_factory = layer_factory
+        self.metrics = InterfaceMetrics(metrics if metrics is not None else MetricSet(), self.levels)
+        self._on_death = on_death
+        self._sleep = sleep
+        self._shared: Shared | None = None
+        self._tenure: Tenure | None = None
+        self._door: Door | None = None
+        self._listener: asyncio.Server | None = None
+        self._background: list[Supervised] = []
+        self._addresses: list[str] = []
+        self._bound: list[Any] = ["", 0]
+        self._admin = ""
+        self._reason: str | None = "starting"
+        self._levels = (-1.0, Levels(0, 0, 0, 0, 0.0, 0, 0, 0))
+        self._started_s = time.time()
+
+    # ---- life ----
+
+    async def start(self, admin: str = "") -> list[str]:
+        """Opens the layer and listens.
+
+        If it is cancelled or fails, `close` must still be called.
+
+        Args:
+            admin: ``host:port`` of the admin server, for others to find it.
+
+        Returns:
+            The addresses really listened on, as URLs.
+
+        Raises:
+            ConfigError: it cannot listen there, or the certificate cannot be read.
+            LayerUnavailable: the layer does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        self._admin = admin
+        shared = self._shared = Shared(self._settings, self.metrics, loop)
+        entrance = Entrance(self._settings, self.accepting, lambda: self._bound)
+        limit = connection_limit(self._settings.max_connections, raise_file_limit())
+        self._door = Door(
+            entrance,
+            shared.sockets,
+            limit,
+            self._turned_away,
+            access_log=None,
+            logger=_http_logger(self.metrics),
+            keepalive_timeout=self._settings.request_timeout_s,
+            lingering_time=2.0,
+        )
+        self._listener = await self._listen(loop, self._door)
+        self._addresses = self._describe(self._listener)
+        await self._open()
+        await self._listener.start_serving()
+        self._background = [
+            supervise("heartbeat", lambda: beat(shared.wheel, shared.rhythm.tick_s, self._sleep), self._died)
+        ]
+        log.info(
+            "listening address=%s interface=%s connections=%d", ",".join(self._addresses), self.id, limit
+        )
+        return self._addresses
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, door: Door) -> asyncio.Server:
+        settings = self._settings
+        options: dict[str, Any] = {"ssl": _tls(settings), "backlog": settings.backlog, "start_serving": False}
+        try:
+            if settings.unix_socket:
+                _remove_stale(settings.unix_socket)
+                return await loop.create_unix_server(door, settings.unix_socket, **options)
+            if settings.reuse_port:
+                options["reuse_port"] = True
+            return await loop.create_server(door, settings.host, settings.port, **options)
+        except OSError as error:
+            where = settings.unix_socket or f"{settings.host}:{settings.port}"
+            raise ConfigError(
+                f"cannot listen on {where}: {error.strerror or error}; choose another --host, --port or --unix-socket"
+            ) from error
+
+    def _describe(self, listener: asyncio.Server) -> list[str]:
+        scheme = "https" if self._settings.tls_cert else "http"
+        if self._settings.unix_socket:
+            self._bound = [self._settings.unix_socket, 0]
+            return [f"{scheme}+unix://{self._settings.unix_socket}"]
+        names = [item.getsockname() for item in listener.sockets]
+        self._bound = list(names[0][:2])
+        return [f"{scheme}://[{n[0]}]:{n[1]}" if ":" in n[0] else f"{scheme}://{n[0]}:{n[1]}" for n in names]
+
+    async def _open(self) -> None:
+        """Begins a tenure."""
+        assert self._shared is not None
+        tenure = Tenure(self._shared, self._layer_factory(), self._fenced)
+        info = LeaseInfo(
+            tenure.id,
+            "interface",
+            socket.gethostname(),
+            os.getpid(),
+            self._admin,
+            _version(),
+            self._started_s,
+            ",".join(self._addresses),
+        )
+        try:
+            await tenure.layer.open(info, tenure)
+        except BaseException:
+            await tenure.layer.close()
+            raise
+        tenure.up = True
+        self._tenure = tenure
+        self._reason = None
+
+    def _fenced(self, tenure: Tenure) -> None:
+        if tenure is not self._tenure:
+            return
+        log.warning("fenced, closing all sockets and starting over interface=%s", tenure.id)
+        self._tenure = None
+        self._reason = "fenced, starting over"
+        tenure.end()
+        # Out of the layer's own call: it may be in the middle of something.
+        self._background.append(supervise("start over", lambda: self._start_over(tenure), self._started_over))
+
+    async def _start_over(self, old: Tenure) -> None:
+        await old.layer.close()
+        wait_s = MIN_REOPEN_S
+        while True:
+            try:
+                await self._open()
+                break
+            except LayerError as error:
+                log.warning("cannot start over yet: %s", error)
+                await asyncio.sleep(wait_s)
+                wait_s = min(MAX_REOPEN_S, wait_s * 2)
+        log.info("started over interface=%s", self.id)
+
+    def _started_over(self, name: str, error: BaseException | None) -> None:
+        self._background = [task for task in self._background if task.alive]
+        if error is not None:
+            self._died(name, error)
+
+    def _died(self, name: str, error: BaseException | None) -> None:
+        self._reason = f"background loop {name} died"
+        if self._on_death is not None:
+            self._on_death(name, error)
+
+    async def drain(self) -> None:
+        """Stops in order: accepts nothing, closes sockets with 1012 at an even pace, waits until every disconnect is
+        handled, gives the lease up. Takes ``drain_s`` at most; what is left then is cut off. If it is cancelled,
+        `close` must still be called."""
+        self._reason = "draining"
+        tenure = self._tenure
+        deadline_s = time.monotonic() + self._settings.drain_s
+        if self._listener is not None:
+            self._listener.close()
+        if tenure is not None:
+            await self._close_paced(tenure, self._settings.drain_s * CLOSING_SHARE)
+            try:
+                async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
+                    await tenure.emptied()
+            except TimeoutError:
+                log.warning("drain time is over, cutting off connections=%d", len(tenure.recipients))
+        if self._door is not None:
+            await self._door.shutdown(max(0.1, min(1.0, deadline_s - time.monotonic())))
+        if tenure is not None:
+            tenure.publisher.flush()
+            tenure.end()
+            try:
+                async with asyncio.timeout(max(0.5, deadline_s - time.monotonic())):
+                    await tenure.layer.retire()
+            except (LayerError, TimeoutError) as error:
+                log.warning("could not give the lease up; it runs out by itself: %s", error or "no answer")
+        await self.close()
+
+    async def _close_paced(self, tenure: Tenure, over_s: float) -> None:
+        connections = [item for item in tenure.open_connections()]
+        steps = max(1, int(over_s / STEP_S) - 1)
+        share = max(MIN_CLOSES, -(-len(connections) // steps))
+        for start in range(0, len(connections), share):
+            for connection in connections[start : start + share]:
+                connection.close(SERVICE_RESTART, "the server restarts")
+            if start + share < len(connections):
+                await asyncio.sleep(STEP_S)
+        for connection in tenure.open_connections():
+            # Their handshakes ended while the others were closed.
+            connection.close(SERVICE_RESTART, "the server restarts")
+
+    async def close(self) -> None:
+        """Ends at once. Idempotent."""
+        self._reason = self._reason or "stopped"
+        tenure, self._tenure = self._tenure, None
+        for task in self._background:
+            await task.stop()
+        self._background = []
+        if self._listener is not None:
+            self._listener.close()
+        if self._door is not None:
+            self._door.pre_shutdown()
+            await self._door.shutdown(0.1)
+        if tenure is not None:
+            tenure.end()
+            for connection in self._shared.wheel.items() if self._shared is not None else ():
+                connection.cut()
+            await tenure.layer.close()
+        if self._settings.unix_socket:
+            _remove_stale(self._settings.unix_socket)
+
+    # ---- what others ask ----
+
+    @property
+    def id(self) -> str:
+        """The present interface id, empty while there is none."""
+        return self._tenure.id if self._tenure is not None else ""
+
+    @property
+    def tenure(self) -> Tenure | None:
+        """The present tenure."""
+        return self._tenure
+
+    def accepting(self) -> Tenure | None:
+        """The tenure for a new request, None if none is let in."""
+        return self._tenure if self._reason is None else None
+
+    def ready(self) -> str | None:
+        """Why it cannot take connections now, None if it can; for ``/ready``."""
+        if self._reason is not None:
+            return self._reason
+        if self._tenure is None or not self._tenure.up:
+            return "the channel layer does not answer"
+        return None
+
+    async def trip(self, request: web.Request) -> web.Response:
+        """Admin route ``/trip``: one message through the cluster and back."""
+        tenure = self.accepting()
+        if tenure is None:
+            return web.Response(status=503, text=f"{self.ready()}\n")
+        status, text = await make_trip(tenure)
+        return web.Response(status=status, text=text + "\n")
+
+    def levels(self) -> Levels:
+        """What the gauges show; counted once for all gauges of a scrape."""
+        now_s = time.monotonic()
+        if now_s - self._levels[0] > _LEVELS_S:
+            self._levels = (now_s, self._measure())
+        return self._levels[1]
+
+    def _measure(self) -> Levels:
+        tenure, shared = self._tenure, self._shared
+        if tenure is None or shared is None:
+            return Levels(shared.sockets.count if shared is not None else 0, 0, 0, 0, 0.0, 0, 0, 0)
+        connections: list[Connection] = tenure.connections()
+        return Levels(
+            shared.sockets.count,
+            sum(recipient.publication is not None for recipient in tenure.recipients.values()),
+            sum(connection.paused for connection in connections),
+            sum(connection.outbound_bytes for connection in connections),
+            tenure.mailbox_lag_s(),
+            int(tenure.up),
+            len(tenure.groups),
+            len(tenure.publisher.retrying),
+        )
+
+    def _turned_away(self) -> None:
+        self.metrics.over_limit.value += 1
+        if self._tenure is not None:
+            self._tenure.warn("over_limit", "connection limit reached, turning connections away with 503")
+
+
+MIN_CLOSES: Final = 10
+"""A step closes at least so many sockets: few connections need no pace."""
+
+
+class _BadRequests(logging.Filter):
+    """aiohttp logs a traceback for every request that is no HTTP; anybody could fill the disk with that."""
+
+    def __init__(self, metrics: InterfaceMetrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            self._metrics.bad_requests.value += 1
+            log.debug("bad request: %s", error)
+            return False
+        return True
+
+
+def _http_logger(metrics: InterfaceMetrics) -> logging.Logger:
+    # A logger of its own for each server: filters belong to it, and the next server must not inherit them.
+    logger = logging.Logger("trunkline.interface.http")
+    logger.parent = logging.getLogger("trunkline.interface")
+    logger.addFilter(_BadRequests(metrics))
+    return logger
+
+
+def _tls(settings: InterfaceSettings) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"--tls-cert {settings.tls_cert} and --tls-key {settings.tls_key}: {error}; expected PEM files that match"
+        ) from error
+    return context
+
+
+def _remove_stale(path: str) -> None:
+    """A socket that nobody listens on is in the way of listening; anything else that stands there is not ours."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise ConfigError(
+                f"--unix-socket {path}: there is something that is no socket; expected a free path"
+            )
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            os.unlink(path)
+            return
+    raise ConfigError(f"--unix-socket {path}: somebody listens there already; expected a free path")
+
+
+def _version() -> str:
+    try:
+        return metadata.version("trunkline")
+    except metadata.PackageNotFoundError:
+        return "0"

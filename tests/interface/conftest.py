@@ -1,0 +1,133 @@
+"""A running interface server on real sockets over a scripted layer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.fake_layer import Answer, FakeLayer, echo
+from trunkline.interface.connection import Connection
+from trunkline.interface.server import InterfaceServer
+from trunkline.interface.settings import InterfaceSettings
+from trunkline.protocol.process.metrics import MetricSet
+
+
+def settings(**values: Any) -> InterfaceSettings:
+    """Settings for a test: any free port, short times."""
+    return InterfaceSettings.model_validate({"port": 0, "drain_s": 3.0, "close_timeout_s": 0.5, **values})
+
+
+class Ticks:
+    """A clock for the heartbeat that only the test turns."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        """Ends at the next `turn`."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    async def turn(self, times: int = 1) -> None:
+        """Lets so many ticks pass."""
+        for _ in range(times):
+            while self._waiter is None:
+                await asyncio.sleep(0)
+            waiter, self._waiter = self._waiter, None
+            waiter.set_result(None)
+            while self._waiter is None:
+                await asyncio.sleep(0)
+
+
+class Rig:
+    """An interface server, its layers and a client.
+
+    Attributes:
+        layers: one for each tenure, the present one last.
+    """
+
+    def __init__(self, values: InterfaceSettings, answer: Answer, ticks: Ticks | None) -> None:
+        self.settings = values
+        self.answer = answer
+        self.layers: list[FakeLayer] = []
+        self.metric_set = MetricSet()
+        self.deaths: list[str] = []
+        options: dict[str, Any] = {"sleep": ticks.sleep} if ticks is not None else {}
+        self.server = InterfaceServer(
+            values, self.make_layer, self.metric_set, lambda name, error: self.deaths.append(name), **options
+        )
+        self.addresses: list[str] = []
+        self.client: aiohttp.ClientSession
+
+    def make_layer(self) -> FakeLayer:
+        """The layer of the next tenure."""
+        self.layers.append(FakeLayer(self.answer))
+        return self.layers[-1]
+
+    @property
+    def layer(self) -> FakeLayer:
+        """The layer of the present tenure."""
+        return self.layers[-1]
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        return self.addresses[0]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The same as host and port."""
+        host, _, port = self.url.rpartition("/")[2].rpartition(":")
+        return host, int(port)
+
+    async def start(self) -> Rig:
+        """Starts it."""
+        self.addresses = await self.server.start("admin:1")
+        self.client = aiohttp.ClientSession()
+        return self
+
+    async def stop(self) -> None:
+        """Ends it."""
+        if self.addresses:
+            await self.client.close()
+        await self.server.close()
+
+    async def websocket(self, path: str = "/", **options: Any) -> aiohttp.ClientWebSocketResponse:
+        """Opens a WebSocket."""
+        return await self.client.ws_connect(self.url + path, **options)
+
+    def connections(self) -> list[Connection]:
+        """The server's connections."""
+        assert self.server.tenure is not None
+        return self.server.tenure.connections()
+
+    def drops(self, reason: str) -> int:
+        """How much was dropped for a reason."""
+        return self.server.metrics.drops.get(reason).value
+
+
+MakeRig = Callable[..., Awaitable[Rig]]
+
+
+@pytest.fixture
+async def make_rig() -> AsyncIterator[MakeRig]:
+    """Starts interface servers and stops them behind the test."""
+    rigs: list[Rig] = []
+
+    async def make(answer: Answer = echo, ticks: Ticks | None = None, **values: Any) -> Rig:
+        rigs.append(Rig(settings(**values), answer, ticks))
+        return await rigs[-1].start()
+
+    yield make
+    for rig in rigs:
+        await rig.stop()
+
+
+@pytest.fixture
+async def rig(make_rig: MakeRig) -> Rig:
+    """An interface server that echoes."""
+    return await make_rig()
