@@ -196,7 +196,8 @@ class Browser:
         if session is not None:
             request["sessionId"] = session
         await self._socket.send_json(request)
-        return await answer
+        result: dict[str, Any] = await answer
+        return result
 
     async def page(self) -> Page:
         """Opens a window of its own, sharing neither storage nor sockets with the others."""
