@@ -15,6 +15,7 @@ from trunkline.protocol.errors import ConsumerFinished, DenyConnection
 
 from .channels import Channel, Group
 from .message import Message
+from .outside import outside
 from .routing import include, retry, route, route_class
 from .sessions import channel_session, enforce_ordering
 
@@ -27,6 +28,7 @@ __all__ = [
     "channel_session",
     "enforce_ordering",
     "include",
+    "outside",
     "retry",
     "route",
     "route_class",

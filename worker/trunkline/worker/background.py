@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trunkline.protocol.codec import decode_entry, encode_entry, explain
-from trunkline.protocol.errors import CodecError, MessageError
+from trunkline.protocol.codec import encode_entry
+from trunkline.protocol.errors import MessageError
 from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import ChannelName, ReplyName, split_reply_name
 
@@ -35,20 +35,13 @@ def encode_background(channel: ChannelName, content: object, message_id: str) ->
         )
     if not isinstance(content, dict):
         raise MessageError(f"message for channel {channel!r} is a {type(content).__name__}: expected a dict")
-    for key in content:
-        if not isinstance(key, str):
-            raise MessageError(f"message for channel {channel!r} has the key {key!r}: expected str keys")
     reply = content.get("reply_channel")
     event = {key: value for key, value in content.items() if key != "reply_channel"}
     entry = Entry(channel, None if reply is None else _reply_name(reply), None, 0, [event], message_id)
     try:
-        body = encode_entry(entry)
-        decode_entry(channel, body)  # what a worker could not read must not leave the handler that sent it
-    except (MessageError, CodecError) as error:
-        raise MessageError(
-            f"message for channel {channel!r}: {explain(event, 'content') or error}"
-        ) from error
-    return body
+        return encode_entry(entry)
+    except MessageError as error:
+        raise MessageError(f"to channel {channel!r}: {error}") from error
 
 
 def _reply_name(value: Any) -> ReplyName:

@@ -12,8 +12,9 @@ from trunkline.protocol.errors import ConfigError, RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.runner import run, settle_gc
-from trunkline.protocol.redis_layer import RedisWorkerLayer
+from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import parse_or_exit
 
 from .log_context import carry_context
@@ -50,8 +51,14 @@ def main(argv: Sequence[str]) -> int:
         worker = WorkerProcess(settings, RedisWorkerLayer(settings), routing)
         logs.setup(settings.log_level, worker.id)
         carry_context()
+        operator = RedisOperatorLayer(settings)
+        cluster = ClusterMetrics(worker.dispatcher.metrics, operator)
         admin = AdminServer(
-            settings.admin_host, settings.admin_port, metrics=worker.dispatcher.metrics, ready=worker.ready
+            settings.admin_host,
+            settings.admin_port,
+            metrics=worker.dispatcher.metrics,
+            ready=worker.ready,
+            refresh=cluster.refresh,
         )
         address = await admin.start()
         await worker.start(address, settings.module)
@@ -60,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
         await stop.wait()
         await worker.drain()
         await admin.stop()
+        await operator.close()
         return ExitCode.OK
 
     try:

@@ -109,7 +109,7 @@ class Outbox:
             message, also for one that carries a reply channel: that connection waits for no release.
         seq: number of the entry's first event.
         channel: of the entry; it decides what the own connection may be sent.
-        message_id: id of a background message; the events of a connection are named by connection and number.
+        message_id: id of a background message; by default an event is named by its connection and number.
         hooks: the dispatcher's, for `flush`.
 
     Raises:
@@ -167,7 +167,10 @@ class Outbox:
             InvalidName: the entry's reply channel is none.
         """
         if entry.channel in _OF_INTERFACES:
-            return cls(entry.reply, entry.seq, entry.channel, None, hooks)
+            # A redriven event has lost its number, so it cannot name what it sends.
+            return cls(
+                entry.reply, entry.seq, entry.channel, delivery_id if entry.seq < 0 else None, hooks
+            )
         return cls(None, 0, entry.channel, entry.id or delivery_id, hooks)
 
     # ---- what handlers do ----
@@ -267,6 +270,8 @@ class Outbox:
             return []
         log, self._log = self._log, []
         self._taken += len(log)
+        if self.reply is None:
+            return log
         if self.channel == CONNECT:
             self._said += own_payloads(log)
         effects, last = fold(self._address(), log)
@@ -309,8 +314,8 @@ class Outbox:
         return Own(self.interface, self.connection, self.seq, self.reply, self.channel == CONNECT)
 
     def _message_id(self) -> str:
-        if self.reply is not None:
-            return f"{self.connection}:{self._event}"
         if self.message_id is None:
+            if self.reply is not None:
+                return f"{self.connection}:{self._event}"
             self.message_id = secrets.token_hex(8)
         return self.message_id

@@ -92,7 +92,7 @@ def released(own: Own, log: Sequence[Any]) -> list[Effect]:
 def accepted(own: Own, log: Sequence[Any], verdict: Content, path: str) -> list[Effect]:
     """The effects of a connect whose handshake succeeds, with what the reaper publishes should its interface die."""
     effects, last = fold(own, log)
-    if own.seq < 0:
+    if own.seq < 0:  # redriven, as above
         return effects + posts(own, last)
     gone = Entry(DISCONNECT, own.reply, path, LAST_SEQ, [dict(ABNORMAL_CLOSE)])
     # First: a session is kept for as long as its connection is registered, else it expires.
@@ -113,7 +113,8 @@ def refused(own: Own, log: Sequence[Any], verdict: Content, *, flushed: bool) ->
     effects: list[Effect] = [item for item in log if _is_for_others(own, item)]
     if flushed:
         effects.append(Unregister(own.interface, own.connection))
-    effects.append(Post(own.interface, encode_release(own.connection, own.seq, [verdict])))
+    if own.seq >= 0:
+        effects.append(Post(own.interface, encode_release(own.connection, own.seq, [verdict])))
     return effects
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from trunkline.protocol.codec import MAX_ITEMS, decode_session, encode_session
-from trunkline.protocol.errors import CodecError, MessageError, SessionError
+from trunkline.protocol.codec import decode_session, encode_session
+from trunkline.protocol.errors import MessageError, SessionError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,18 +96,10 @@ class ChannelSession(dict[str, Any]):
         """
         if not self:
             return b""
-        for key in self:
-            if not isinstance(key, str):
-                raise SessionError(
-                    f"channel_session has the key {key!r} ({type(key).__name__}): expected str keys"
-                )
         try:
-            raw = encode_session(self)
-            if len(raw) > MAX_ITEMS:  # only so many bytes can hold more items than a decoder takes
-                decode_session(raw)
-        except (MessageError, CodecError) as error:
+            return encode_session(self)
+        except MessageError as error:
             raise SessionError(str(error)) from error
-        return raw
 
 
 class HeldSession:

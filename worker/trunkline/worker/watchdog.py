@@ -117,7 +117,7 @@ class Watchdog:
         """The thread that a handler has held over the limit."""
         if self._beat_s < self._asked_s and now_s - self._asked_s > self._limit_s:
             return self._watched
-        for thread, began_s in list(self._dispatcher.threads_began_s.items()):
+        for thread, began_s in list(self._dispatcher.runner.threads_began_s.items()):
             if now_s - began_s > self._limit_s:
                 return thread
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .interface_side import RedisInterfaceLayer
 from .operator_side import RedisOperatorLayer
+from .sender import RedisSender
 from .worker_side import RedisWorkerLayer
 
-__all__ = ["RedisInterfaceLayer", "RedisOperatorLayer", "RedisWorkerLayer"]
+__all__ = ["RedisInterfaceLayer", "RedisOperatorLayer", "RedisSender", "RedisWorkerLayer"]

@@ -1,0 +1,59 @@
+"""Sends from outside any handler: a web application, a script, a shell. Synchronous, one call a batch."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import redis
+from redis.exceptions import RedisError
+
+from ..errors import LayerUnavailable
+from ..messages import Effect
+from ..names import Keys
+from ..settings import LayerSettings
+from .commit_call import flatten
+from .scripts import SCRIPTS
+from .worker_side import SESSION_TTL_MS
+
+TIMEOUT_S = 5.0
+
+
+class RedisSender:
+    """Applies effects at once.
+
+    Args:
+        settings: where Redis is.
+    """
+
+    def __init__(self, settings: LayerSettings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._redis = redis.Redis.from_url(
+            settings.redis_url,
+            protocol=2,
+            client_name="trunkline-sender",
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        )
+
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Applies effects in one script: all of them or none.
+
+        Raises:
+            LayerUnavailable: Redis does not answer. If the connection broke after the call was sent, the effects may
+                have been applied all the same: nothing tells a call that was lost from an answer that was.
+        """
+        settings = self._settings
+        args = [
+            self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
+            "", self._keys.consumer_group, "", f"outside.{secrets.token_hex(8)}", len(effects), *flatten(effects),
+        ]  # fmt: skip
+        try:
+            self._redis.eval(SCRIPTS["apply"].text, 1, self._keys.epoch, *args)
+        except (RedisError, OSError) as error:
+            raise LayerUnavailable(f"cannot send: {error}") from error
+
+    def close(self) -> None:
+        """Closes the connection. Idempotent."""
+        self._redis.close()
