@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from .messages import ClusterStats, DeadLetterRecord, Delivery, Effect, LeaseInfo, Outcome
-from .names import ChannelName, ConnectionId, GroupName, InterfaceId
+from .names import ChannelName, ConnectionId, GroupName
 
 
 class Publication(NamedTuple):

@@ -144,7 +144,7 @@ class Keys:
         return ChannelName(stream[len(self.base) + 7 :])
 
     def mailbox(self, interface: str) -> str:
-        """Stream of everything addressed to an interface server. It exists exactly as long as its interface may live."""
+        """Stream of all that is addressed to an interface server. It exists exactly as long as its interface may live."""
         return f"{self.base}mailbox:{interface}"
 
     def registry(self, interface: str) -> str:
