@@ -55,7 +55,8 @@ def _check_prefix(value: str) -> str:
     return value
 
 
-def _check_redis_url(value: str) -> str:
+def check_redis_url(value: str) -> str:
+    """Checks the URL of a Redis: ``redis://``, ``rediss://`` or ``unix://`` and something behind it."""
     scheme, separator, rest = value.partition("://")
     if not separator or scheme not in REDIS_SCHEMES or not rest:
         raise ValueError(f"expected a URL of {', '.join(s + '://…' for s in REDIS_SCHEMES)}")
@@ -72,7 +73,7 @@ def check_admin(value: str) -> str:
     return value
 
 
-RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -164,7 +165,7 @@ def _describe(parser: argparse.ArgumentParser, settings: type[Settings]) -> dict
         variable = f"{settings.model_config.get('env_prefix', '')}{action.dest.upper()}"
         text = field.description or ""
         default = None if field.is_required() else field.get_default(call_default_factory=True)
-        if default is not None and default is not False and default != []:
+        if default is not None and default is not False and default not in ("", []):
             text += f" (default: {default})"
         if action.option_strings or not field.is_required():
             text += f" [{variable}]"

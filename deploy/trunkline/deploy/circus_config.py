@@ -1,0 +1,97 @@
+"""The supervisor's configuration file, from what `up` was asked for. Pure text.
+
+Nothing secret stands in it: Redis' URL and every setting that both tiers know reach the processes by environment.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from .circus_hooks import HOOKS, redis_answers
+from .log_stream import open_stream
+from .rundir import ClusterState, RunDir
+
+CHECK_DELAY_S = 0.5
+"""How often circus looks for processes that died; traffic has to go on within 3 s of a crash."""
+
+LOG_BYTES = 20_000_000
+LOG_FILES = 5
+KILL_AFTER_S = 5.0
+"""What a process gets beyond its own drain before circus kills it."""
+
+REDIS_STOP_S = 15.0
+"""What Redis gets to write its append-only file out."""
+
+
+def circus_config(
+    run_dir: RunDir,
+    state: ClusterState,
+    interface: Sequence[str],
+    worker: Sequence[str],
+    redis: Sequence[str] | None,
+) -> str:
+    """Writes the file.
+
+    Args:
+        run_dir: where logs and sockets are.
+        state: the cluster.
+        interface: command line of an interface server.
+        worker: command line of a worker.
+        redis: command line of the cluster's own Redis, None if it is somebody else's.
+    """
+    # A stop goes in the order interface servers, workers, Redis, and each waits for those before it.
+    stop_s = state.drain_s + KILL_AFTER_S
+    sections = [
+        _section(
+            "circus",
+            endpoint=run_dir.endpoint,
+            pubsub_endpoint=run_dir.events_endpoint,
+            check_delay=str(CHECK_DELAY_S),
+            # Circus would announce itself by UDP multicast; nothing of a cluster leaves this machine unasked.
+            multicast_endpoint="",
+        ),
+        _watcher(run_dir, "interface", interface, state.interfaces, priority=1, graceful_s=stop_s),
+        _watcher(run_dir, "worker", worker, state.workers, priority=2, graceful_s=2 * stop_s),
+    ]
+    if redis is not None:
+        hook = f"{redis_answers.__module__}.{redis_answers.__name__}"
+        graceful_s = 2 * stop_s + REDIS_STOP_S
+        sections.append(
+            _watcher(
+                run_dir, "redis", redis, 1, priority=3, graceful_s=graceful_s, **{"hooks.after_start": hook}
+            )
+        )
+    return "\n".join(sections)
+
+
+def _watcher(
+    run_dir: RunDir,
+    name: str,
+    command: Sequence[str],
+    count: int,
+    priority: int,
+    graceful_s: float,
+    **more: str,
+) -> str:
+    options = {
+        "cmd": shlex.join(command),
+        "numprocesses": str(count),
+        "copy_env": "True",
+        "stop_signal": "TERM",
+        "graceful_timeout": str(graceful_s),
+        # Circus starts the highest first and stops the lowest first.
+        "priority": str(priority),
+    }
+    for stream in ("stdout_stream", "stderr_stream"):
+        options[f"{stream}.class"] = f"{open_stream.__module__}.{open_stream.__name__}"
+        options[f"{stream}.filename"] = str(run_dir.log_file(name))
+        options[f"{stream}.max_bytes"] = str(LOG_BYTES)
+        options[f"{stream}.backup_count"] = str(LOG_FILES)
+    for hook, function in HOOKS.items():
+        options[f"hooks.{hook}"] = f"{function.__module__}.{function.__name__}"
+    return _section(f"watcher:{name}", **options, **more)
+
+
+def _section(title: str, **options: str) -> str:
+    return "\n".join([f"[{title}]", *(f"{name} = {value}" for name, value in options.items()), ""])

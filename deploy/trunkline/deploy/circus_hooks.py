@@ -1,0 +1,135 @@
+"""What circus asks us while it supervises; this module runs inside circusd.
+
+Circus starts what is missing, rotates logs and stops processes gracefully. Three decisions it leaves to hooks
+(https://circus.readthedocs.io/en/latest/for-ops/configuration/): whether Redis is ready for the others, what becomes
+of a process that died, and the order of a stop.
+
+Circus brings a watcher to ``numprocesses`` whenever that differs, so holding one process back is lowering that number
+by one and raising it later. Stopping a watcher, circus' own answer to flapping, would stop its healthy processes too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from circus import logger
+
+from .restarts import Restarts
+from .rundir import STOP_ORDER, Exit, RunDir
+
+REDIS_START_S = 60.0
+"""An append-only file of gigabytes takes this long to load; longer, and something is wrong."""
+
+_POLL_S = 0.1
+_restarts: dict[str, Restarts] = {}
+_started_s: dict[int, float] = {}
+
+
+def redis_answers(watcher: Any, arbiter: Any, hook_name: str) -> bool:
+    """``after_start`` of Redis: waits for it, so that the processes that need it start when it answers."""
+    path = str(_run_dir(arbiter).redis_socket)
+    deadline = time.monotonic() + REDIS_START_S
+    while time.monotonic() < deadline and any(process.is_alive() for process in watcher.processes.values()):
+        if ping(path):
+            return True
+        time.sleep(_POLL_S)
+    logger.error("redis does not answer on %s", path)
+    return False
+
+
+def ping(path: str) -> bool:
+    """Whether a Redis on this Unix socket answers, and not with ``-LOADING``."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(path)
+            connection.sendall(b"PING\r\n")
+            return connection.recv(7) == b"+PONG\r\n"
+        except OSError:
+            return False
+
+
+def before_reap(watcher: Any, arbiter: Any, hook_name: str, process_pid: int, **_: Any) -> bool:
+    """Keeps when a process started: `after_reap` no longer sees it."""
+    _started_s[process_pid] = watcher.processes[process_pid].started
+    return True
+
+
+def after_reap(
+    watcher: Any, arbiter: Any, hook_name: str, process_pid: int, exit_code: int | None, **_: Any
+) -> bool:
+    """Decides what becomes of a process that ended."""
+    now_s = time.time()
+    lived_s = max(0.0, now_s - _started_s.pop(process_pid, now_s))
+    if watcher.is_stopping() or watcher.is_stopped():
+        return True
+    run_dir = _run_dir(arbiter)
+    retiring = run_dir.retiring / str(process_pid)
+    if retiring.exists():
+        retiring.unlink()
+        watcher.numprocesses = max(0, watcher.numprocesses - 1)
+        return True
+    again = _restarts.setdefault(watcher.name, Restarts()).died(lived_s, exit_code)
+    run_dir.add_exit(Exit(now_s, watcher.name, process_pid, exit_code, round(lived_s, 1), str(again)))
+    logger.warning(
+        "%s [%d] ended with %s after %.1f s: %s", watcher.name, process_pid, exit_code, lived_s, again
+    )
+    if again.delay_s != 0.0:
+        watcher.numprocesses = max(0, watcher.numprocesses - 1)
+    if again.delay_s:
+        watcher.loop.call_later(again.delay_s, _give_back, watcher, run_dir)
+    return True
+
+
+def _give_back(watcher: Any, run_dir: RunDir) -> None:
+    """Ends a hold. Somebody may have scaled meanwhile: the number that is wanted is never exceeded."""
+    state = run_dir.load()
+    if state is not None:
+        watcher.numprocesses = min(watcher.numprocesses + 1, state.wanted(watcher.name))
+
+
+def before_signal(watcher: Any, arbiter: Any, hook_name: str, pid: int, signum: int) -> bool:
+    """Holds a stop signal back while processes that are to stop earlier still run; asks again a moment later.
+
+    Circus signals all watchers at once when it quits. It does not signal again, so the hook does; a process that
+    waits longer than its watcher's ``graceful_timeout`` is killed as ever.
+    """
+    if not watcher.is_stopping():
+        return True
+    for name in STOP_ORDER[: STOP_ORDER.index(watcher.name)]:
+        earlier = _watcher(arbiter, name)
+        if earlier is not None and earlier.is_stopping() and _alive(earlier):
+            watcher.loop.call_later(_POLL_S, _signal_again, watcher, pid, signum)
+            return False
+    return True
+
+
+def _signal_again(watcher: Any, pid: int, signum: int) -> None:
+    process = watcher.processes.get(pid)
+    if process is not None and process.is_alive():
+        watcher.send_signal(pid, signum)
+
+
+def _alive(watcher: Any) -> bool:
+    return any(process.is_alive() for process in list(watcher.processes.values()))
+
+
+def _watcher(arbiter: Any, name: str) -> Any:
+    return next((watcher for watcher in arbiter.watchers if watcher.name == name), None)
+
+
+def _run_dir(arbiter: Any) -> RunDir:
+    return RunDir(Path(os.path.dirname(arbiter.config_file)))
+
+
+HOOKS: dict[str, Callable[..., bool]] = {
+    "before_reap": before_reap,
+    "after_reap": after_reap,
+    "before_signal": before_signal,
+}
+"""What every watcher is given; Redis has `redis_answers` besides."""

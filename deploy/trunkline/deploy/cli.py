@@ -1,0 +1,125 @@
+"""The ``trunkline`` command: a table of verbs, each imported when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.settings import parse_or_exit
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb.
+
+    Attributes:
+        summary: one line for ``trunkline --help``.
+        run: takes the arguments behind the verb and returns the exit code.
+    """
+
+    summary: str
+    run: Callable[[Sequence[str]], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: arguments behind ``trunkline``; None takes those of the process.
+
+    Returns:
+        An `ExitCode`.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else "--help"
+    if name in ("--help", "-h", "help"):
+        print(_help())
+        return ExitCode.OK if arguments else ExitCode.USAGE
+    if name == "--version":
+        print(f"trunkline {version('trunkline')}")
+        return ExitCode.OK
+    verb = VERBS.get(name)
+    if verb is None:
+        print(f"trunkline: {name!r} is no verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
+        return ExitCode.USAGE
+    try:
+        return verb.run(arguments[1:])
+    except KeyboardInterrupt:
+        return 130  # 128 + SIGINT, as shells report it.
+    except BrokenPipeError:
+        # `trunkline logs | head`: whoever read has gone. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {name:10} {verb.summary}" for name, verb in VERBS.items())
+    last = "'trunkline VERB --help' tells all about one; --version tells the version."
+    return f"usage: trunkline VERB [...]\n\n{verbs}\n\n{last}"
+
+
+def _simple(module: str, settings: str) -> Callable[[Sequence[str]], int]:
+    """A verb whose module has `run` and whose settings stand in `settings`."""
+
+    def run(argv: Sequence[str]) -> int:
+        from importlib import import_module
+
+        from . import app_routing
+        from . import settings as all_settings
+
+        app_routing.search_here()
+        parsed: Any = parse_or_exit(
+            getattr(all_settings, settings), argv, f"trunkline {module}", VERBS[module].summary
+        )
+        return int(import_module(f"{__package__}.{module}").run(parsed))
+
+    return run
+
+
+def _interface(argv: Sequence[str]) -> int:
+    from trunkline.interface.cli import main as interface
+
+    return interface(list(argv))
+
+
+def _worker(argv: Sequence[str]) -> int:
+    from trunkline.worker.cli import main as worker
+
+    from . import app_routing
+    from .joining import joined
+
+    app_routing.search_here()
+    return worker(joined(list(argv), os.environ, Path(os.environ.get("TRUNKLINE_RUN_DIR") or ".run")))
+
+
+def _dead(argv: Sequence[str]) -> int:
+    from .dead import main as dead
+
+    return dead(list(argv))
+
+
+VERBS = {
+    "dev": Verb(
+        "run a routing module in one process, in memory, starting again on changes",
+        _simple("dev", "DevSettings"),
+    ),
+    "up": Verb("start a cluster in the background", _simple("up", "UpSettings")),
+    "scale": Verb("change how many processes the running cluster has", _simple("scale", "ScaleSettings")),
+    "status": Verb(
+        "show every process, channel and dead letter of the cluster", _simple("status", "StatusSettings")
+    ),
+    "logs": Verb("show the cluster's logs", _simple("logs", "LogsSettings")),
+    "down": Verb("stop the cluster, gracefully", _simple("down", "DownSettings")),
+    "interface": Verb("run one interface server in the foreground", _interface),
+    "worker": Verb("run one worker in the foreground", _worker),
+    "startapp": Verb(
+        "make a package to begin with: consumers, routes, page, test", _simple("startapp", "StartappSettings")
+    ),
+    "dead": Verb("list, show, redrive and drop dead letters", _dead),
+}

@@ -1,0 +1,162 @@
+"""A running cluster as one sees it from outside: who holds a lease, whether a message makes the trip, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import aiohttp
+
+from trunkline.protocol.errors import LayerUnavailable, TrunklineError
+from trunkline.protocol.messages import ClusterStats, LeaseInfo
+from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.settings import LayerSettings
+
+TRIP_TIMEOUT_S = 10.0
+SCRAPE_TIMEOUT_S = 3.0
+_POLL_S = 0.1
+
+_SAMPLE = re.compile(rb"^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+
+
+class NotReady(TrunklineError):
+    """The cluster is not what it should be when the time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a cluster shall have.
+
+    Attributes:
+        numbers: role to how many processes.
+        pids: the pids of a role that live on this machine now, asked again on each look.
+        broken: raises when waiting is in vain, which ends it.
+    """
+
+    numbers: dict[str, int]
+    pids: Callable[[str], set[int]]
+    broken: Callable[[], None]
+
+
+def leases_here(leases: Iterable[LeaseInfo], pids: set[int]) -> list[LeaseInfo]:
+    """Those of the leases that these processes of this machine hold."""
+    host = socket.gethostname()
+    return [lease for lease in leases if lease.host == host and lease.pid in pids]
+
+
+async def wait_for_leases(settings: LayerSettings, wanted: Wanted, patience_s: float) -> list[LeaseInfo]:
+    """Waits until exactly as many processes of each role as wanted live and hold a lease.
+
+    Returns:
+        The interface servers' leases.
+
+    Raises:
+        NotReady: that takes longer than ``patience_s``; the text says who is missing.
+    """
+    layer = RedisOperatorLayer(settings)
+    deadline = time.monotonic() + patience_s
+    missing = "nothing answers yet"
+    try:
+        while time.monotonic() < deadline:
+            wanted.broken()
+            try:
+                stats = await layer.stats()
+            except LayerUnavailable as error:
+                missing = str(error)
+            else:
+                held = {
+                    "interface": leases_here(stats.interfaces, wanted.pids("interface")),
+                    "worker": leases_here(stats.workers, wanted.pids("worker")),
+                }
+                if all(len(held[role]) == count for role, count in wanted.numbers.items()):
+                    return held["interface"]
+                missing = ", ".join(
+                    f"{len(held[role])} of {count} {role}s hold a lease"
+                    for role, count in wanted.numbers.items()
+                )
+            await asyncio.sleep(_POLL_S)
+    finally:
+        await layer.close()
+    raise NotReady(f"not ready after {patience_s:g} s: {missing}")
+
+
+async def stats_of(settings: LayerSettings) -> ClusterStats:
+    """The cluster's numbers.
+
+    Raises:
+        LayerUnavailable: Redis does not answer.
+    """
+    layer = RedisOperatorLayer(settings)
+    try:
+        return await layer.stats()
+    finally:
+        await layer.close()
+
+
+async def server_info(settings: LayerSettings) -> dict[str, str]:
+    """What Redis says about itself.
+
+    Raises:
+        LayerUnavailable: Redis does not answer or refuses us.
+    """
+    layer = RedisOperatorLayer(settings)
+    try:
+        return await layer.server_info()
+    finally:
+        await layer.close()
+
+
+async def trips(interfaces: Iterable[LeaseInfo]) -> None:
+    """Sends a real message through each interface server to a worker and back.
+
+    Raises:
+        NotReady: one of them did not come back; the text says whose, and the pid.
+    """
+    timeout = aiohttp.ClientTimeout(total=TRIP_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        await asyncio.gather(*(_trip(session, lease) for lease in interfaces))
+
+
+async def _trip(session: aiohttp.ClientSession, lease: LeaseInfo) -> None:
+    who = f"interface server {lease.id} [{lease.pid}]"
+    try:
+        async with session.get(f"http://{lease.admin}/trip") as answer:
+            if answer.status != 200:
+                raise NotReady(f"no message makes the trip through {who}: {(await answer.text()).strip()}")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise NotReady(f"no message makes the trip through {who}: {error!r}") from error
+
+
+async def scrape(admins: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Reads the metrics of several processes at once.
+
+    Returns:
+        Admin address to sample name to the sum over its labels; nothing for a process that does not answer.
+    """
+    timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        addresses = [admin for admin in admins if admin]
+        answers = await asyncio.gather(*(_scrape(session, admin) for admin in addresses))
+    return dict(zip(addresses, answers, strict=True))
+
+
+async def _scrape(session: aiohttp.ClientSession, admin: str) -> dict[str, float]:
+    try:
+        async with session.get(f"http://{admin}/metrics") as answer:
+            return sums(await answer.read())
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return {}
+
+
+def sums(exposition: bytes) -> dict[str, float]:
+    """Sample name to the sum over its labels, from Prometheus' text format."""
+    totals: dict[str, float] = {}
+    for name, value in _SAMPLE.findall(exposition):
+        key = os.fsdecode(name)
+        totals[key] = totals.get(key, 0.0) + float(value)
+    return totals

@@ -1,0 +1,53 @@
+"""The running cluster, for the commands that need one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trunkline.protocol.errors import TrunklineError
+from trunkline.protocol.settings import LayerSettings
+
+from . import supervisor
+from .redis_server import configured_url
+from .rundir import ClusterState, RunDir
+
+
+class NotRunning(TrunklineError):
+    """The command needs a running cluster and there is none."""
+
+
+def running(run_dir: RunDir) -> ClusterState:
+    """The cluster of this run directory.
+
+    Raises:
+        NotRunning: there is none; the text says what to do.
+        ConfigError: its state cannot be read.
+    """
+    state = run_dir.load()
+    if state is None:
+        raise NotRunning(
+            f"no cluster is running in {run_dir.path}: start one with 'trunkline up' or 'make up'"
+        )
+    if not supervisor.members(state.cluster):
+        raise NotRunning(
+            f"the cluster in {run_dir.path} ended without 'down' (a restart of the machine?): "
+            "'trunkline up' starts it again"
+        )
+    return state
+
+
+def layer_settings(run_dir: Path, given: LayerSettings) -> LayerSettings:
+    """Where the cluster is that a command means: what it was told, else the one that runs here, else ``REDIS_URL``.
+
+    Args:
+        run_dir: where a running cluster may be found.
+        given: settings of the command; an empty ``redis_url`` was not given.
+    """
+    if not given.redis_url:
+        state = RunDir(run_dir).load() if run_dir.is_dir() else None
+        if state is not None:
+            return state.layer_settings()
+    values = {name: getattr(given, name) for name in LayerSettings.model_fields}
+    url = configured_url(given.redis_url, os.environ) or LayerSettings.model_fields["redis_url"].default
+    return LayerSettings(**{**values, "redis_url": url})

@@ -1,0 +1,197 @@
+"""Settings of the `trunkline` command's verbs: each declared once, with its flag, variable, default and validation.
+
+``trunkline interface`` and ``trunkline worker`` have theirs in their own tiers.
+"""
+
+from __future__ import annotations
+
+import keyword
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+from pydantic_settings import CliPositionalArg, SettingsConfigDict
+
+from trunkline.interface.settings import Statics
+from trunkline.protocol.settings import (
+    LayerSettings,
+    Port,
+    PositiveSeconds,
+    ProcessSettings,
+    Settings,
+    check_redis_url,
+)
+
+MAX_PROCESSES = 64
+"""Of one role under one supervisor. Beyond it a machine wants several clusters, or a cluster several machines."""
+
+Processes = Annotated[int, Field(ge=1, le=MAX_PROCESSES)]
+
+
+def _check_module(value: str) -> str:
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("expected an importable module such as 'chat.routing'")
+    return value
+
+
+def _check_app_name(value: str) -> str:
+    if not value.isidentifier() or not value.isascii() or keyword.iskeyword(value):
+        raise ValueError(
+            "expected a Python name: letters, digits and '_', not beginning with a digit, no keyword"
+        )
+    return value
+
+
+def _check_given_url(value: str) -> str:
+    return check_redis_url(value) if value else value
+
+
+GivenRedisUrl = Annotated[str, AfterValidator(_check_given_url)]
+"""A Redis URL, or empty: then the command finds one by itself."""
+
+Module = Annotated[str, AfterValidator(_check_module)]
+AppName = Annotated[str, AfterValidator(_check_app_name)]
+
+
+class ClusterCommand(Settings):
+    """What every command about a running cluster has."""
+
+    run_dir: Path = Field(Path(".run"), description="where the cluster keeps its state, logs and own Redis")
+
+
+class JsonCommand(ClusterCommand):
+    """A command whose answer programs read too."""
+
+    model_config = SettingsConfigDict(cli_shortcuts={"as-json": "json"})
+
+    as_json: bool = Field(False, description="answer as JSON")
+
+
+class ServingSettings(ProcessSettings):
+    """What `dev` and `up` have in common."""
+
+    module: CliPositionalArg[Module] = Field(
+        description="module with a channel_routing list, such as chat.routing"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 or :: for all")
+    port: Port = Field(8000, description="port of the page and its WebSockets; 0 lets the kernel choose")
+    static: Statics = Field([], description="URL=DIR: serve the files of DIR below URL; repeatable")
+    auto_static: bool = Field(
+        True,
+        description="without --static serve the folder 'static' beside the routing module, if there is one, at /",
+    )
+
+
+class UpSettings(ServingSettings):
+    """What ``trunkline up`` can be told."""
+
+    redis_url: GivenRedisUrl = Field(
+        "", description="a Redis that runs already, else REDIS_URL, else the cluster starts one of its own"
+    )
+    interfaces: Processes = Field(2, description="interface servers")
+    workers: Processes = Field(2, description="workers")
+    run_dir: Path = Field(Path(".run"), description="where the cluster keeps its state, logs and own Redis")
+    start_timeout_s: PositiveSeconds = Field(60.0, description="seconds until a start that hangs is given up")
+
+    @field_validator("admin_port")
+    @classmethod
+    def _check_admin_port(cls, value: int) -> int:
+        if value:
+            raise ValueError(
+                "expected 0: several processes cannot share one admin port; 'status' shows theirs"
+            )
+        return value
+
+
+class DevSettings(ServingSettings):
+    """What ``trunkline dev`` can be told."""
+
+    redis_url: GivenRedisUrl = Field(
+        "", description="carry the messages over this Redis instead of in memory"
+    )
+    reload: bool = Field(
+        True, description="start again when a Python file below the current directory changes"
+    )
+    drain_s: PositiveSeconds = Field(
+        2.0, description="seconds a stop may take before what is left is cut off"
+    )
+
+
+class ScaleSettings(ClusterCommand):
+    """What ``trunkline scale`` can be told."""
+
+    interfaces: Processes | None = Field(None, description="interface servers from now on")
+    workers: Processes | None = Field(None, description="workers from now on")
+    start_timeout_s: PositiveSeconds = Field(60.0, description="seconds until a start that hangs is given up")
+
+
+class StatusSettings(JsonCommand):
+    """What ``trunkline status`` can be told."""
+
+    interval_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        1.0, description="seconds over which rates are measured"
+    )
+
+
+class LogsSettings(ClusterCommand):
+    """What ``trunkline logs`` can be told."""
+
+    model_config = SettingsConfigDict(cli_shortcuts={"follow": "f"})
+
+    follow: bool = Field(False, description="go on with what is written from now on, until Ctrl-C")
+    role: Literal["all", "interface", "worker", "redis", "circusd"] = Field("all", description="whose log")
+    lines: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        20, description="last lines of each log that are shown first"
+    )
+
+
+class DownSettings(ClusterCommand):
+    """What ``trunkline down`` can be told."""
+
+
+class StartappSettings(Settings):
+    """What ``trunkline startapp`` can be told."""
+
+    name: CliPositionalArg[AppName] = Field(description="name of the package to make, such as chat")
+
+
+class DeadSettings(LayerSettings, JsonCommand):
+    """What every ``trunkline dead`` command has."""
+
+    redis_url: GivenRedisUrl = Field(
+        "", description="where Redis is; else the running cluster's, else REDIS_URL"
+    )
+
+
+class DeadFilterSettings(DeadSettings):
+    """Which dead letters are meant."""
+
+    route: str = Field("", description="only those of routes whose name contains this")
+    error: str = Field("", description="only those whose error contains this")
+    channel: str = Field("", description="only those of this channel")
+    since: str = Field(
+        "", description="only those younger than this: 30s, 15m, 2h, 7d, or a date 2026-01-31T12:00"
+    )
+
+
+class DeadListSettings(DeadFilterSettings):
+    """What ``trunkline dead list`` can be told."""
+
+    limit: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        100, description="letters that are shown at most, oldest first"
+    )
+
+
+class DeadShowSettings(DeadSettings):
+    """What ``trunkline dead show`` can be told."""
+
+    ids: CliPositionalArg[list[str]] = Field(description="ids as 'dead list' shows them")
+
+
+class DeadChangeSettings(DeadFilterSettings):
+    """What ``trunkline dead redrive`` and ``trunkline dead drop`` can be told."""
+
+    model_config = SettingsConfigDict(cli_shortcuts={"every": "all"})
+
+    ids: CliPositionalArg[list[str]] = Field([], description="ids as 'dead list' shows them")
+    every: bool = Field(False, description="all that the filters leave")

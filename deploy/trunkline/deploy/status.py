@@ -1,0 +1,189 @@
+"""``trunkline status``: every process of the cluster, its channels, its dead letters, its Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trunkline.protocol.errors import ConfigError, LayerUnavailable
+from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.messages import ClusterStats, LeaseInfo
+
+from . import supervisor
+from .cluster import leases_here, scrape, server_info, stats_of
+from .redis_server import without_password
+from .rundir import ClusterState, RunDir
+from .running import NotRunning, running
+from .settings import StatusSettings
+
+MESSAGES = {
+    "interface": ("trunkline_messages_in_total", "trunkline_messages_out_total"),
+    "worker": ("trunkline_messages_total",),
+}
+"""The counters whose growth is a role's messages a second."""
+
+CONNECTIONS = "trunkline_connections"
+SHOWN_EXITS = 5
+
+
+def run(settings: StatusSettings) -> int:
+    """Prints the status; its exit code says whether everything that should run does."""
+    run_dir = RunDir(settings.run_dir)
+    try:
+        state = running(run_dir)
+    except NotRunning as error:
+        print(f"trunkline status: {error}", file=sys.stderr)
+        return ExitCode.NOT_RUNNING
+    except ConfigError as error:
+        print(f"trunkline status: {error}", file=sys.stderr)
+        return ExitCode.FAILED
+    report = asyncio.run(gather(run_dir, state, settings.interval_s))
+    print(json.dumps(report, indent=2) if settings.as_json else "\n".join(table(report)))
+    return ExitCode.OK if report["healthy"] else ExitCode.FAILED
+
+
+async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dict[str, Any]:
+    """Asks Redis and every process."""
+    members = supervisor.members(state.cluster)
+    redis: dict[str, Any] = {"url": without_password(state.layer["redis_url"]), "own": state.own_redis}
+    stats = ClusterStats([], [], [], 0, {})
+    try:
+        stats = await stats_of(state.layer_settings())
+        redis |= await server_info(state.layer_settings())
+    except LayerUnavailable as error:
+        redis["error"] = str(error)
+    leases = {lease.pid: lease for lease in leases_here(_all(stats), {member.pid for member in members})}
+    elsewhere = [lease for lease in _all(stats) if lease not in leases.values()]
+    figures = await _figures([lease.admin for lease in _all(stats)], interval_s)
+    processes = [_process(member, leases.get(member.pid), figures) for member in members]
+    processes += [_remote(lease, figures) for lease in elsewhere]
+    numbers = {
+        role: sum(1 for m in members if m.role == role and m.pid in leases)
+        for role in ("interface", "worker")
+    }
+    wanted = {"interface": state.interfaces, "worker": state.workers}
+    return {
+        # Without circusd nobody replaces what dies.
+        "healthy": numbers == wanted and "error" not in redis and any(m.role == "circusd" for m in members),
+        "routing": state.routing,
+        "address": f"{state.host}:{state.port}",
+        "uptime_s": round(time.time() - state.started_s, 1),
+        "wanted": wanted,
+        "processes": processes,
+        "channels": [channel._asdict() for channel in stats.channels],
+        "mailboxes": dict(stats.mailbox_lengths),
+        "dead_letters": stats.dead_letters,
+        "redis": redis,
+        "exits": [
+            {"time_s": e.time_s, "role": e.role, "pid": e.pid, "exit_code": e.exit_code, "then": e.then}
+            for e in run_dir.exits()[-SHOWN_EXITS:]
+        ],
+        "run_dir": str(run_dir.path),
+    }
+
+
+def _all(stats: ClusterStats) -> list[LeaseInfo]:
+    return [*stats.interfaces, *stats.workers]
+
+
+async def _figures(admins: Iterable[str], interval_s: float) -> dict[str, dict[str, float]]:
+    """Metrics of each process, with ``per_s`` from two looks at its counters."""
+    addresses = list(admins)
+    first = await scrape(addresses)
+    began_s = time.monotonic()
+    await asyncio.sleep(interval_s)
+    second = await scrape(addresses)
+    took_s = time.monotonic() - began_s
+    figures = {}
+    for admin, now in second.items():
+        names = [name for role in MESSAGES.values() for name in role]
+        grown = sum(now.get(name, 0.0) - first.get(admin, {}).get(name, 0.0) for name in names)
+        figures[admin] = {**now, "per_s": max(0.0, grown) / took_s}
+    return figures
+
+
+def _process(
+    member: supervisor.Member, lease: LeaseInfo | None, figures: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    found = {"pid": member.pid, "role": member.role, "uptime_s": round(time.time() - member.started_s, 1)}
+    if member.role in MESSAGES:
+        found["state"] = "running" if lease else "no lease"
+    return found | (_leased(lease, figures) if lease else {})
+
+
+def _remote(lease: LeaseInfo, figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """A process of the same cluster that this supervisor did not start: `make worker`, another machine."""
+    uptime_s = round(time.time() - lease.started_s, 1)
+    found = {
+        "pid": lease.pid,
+        "role": lease.role,
+        "uptime_s": uptime_s,
+        "state": f"started by hand on {lease.host}",
+    }
+    return found | _leased(lease, figures)
+
+
+def _leased(lease: LeaseInfo, figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    seen = figures.get(lease.admin) or {}
+    found: dict[str, Any] = {"id": lease.id, "admin": lease.admin, "detail": lease.detail}
+    if seen:
+        found["messages_per_s"] = round(seen["per_s"], 1)
+    if lease.role == "interface" and CONNECTIONS in seen:
+        found["connections"] = int(seen[CONNECTIONS])
+    return found
+
+
+def table(report: Mapping[str, Any]) -> list[str]:
+    """The report for people."""
+    wanted = report["wanted"]
+    redis = report["redis"]
+    version = f" {redis['redis_version']}" if "redis_version" in redis else ""
+    lines = [
+        f"{report['routing']} at {report['address']}, up {duration(report['uptime_s'])}; "
+        f"wanted: {wanted['interface']} interface servers, {wanted['worker']} workers",
+        f"Redis{version} at {redis['url']}" + (f": {redis['error']}" if "error" in redis else ""),
+        "",
+        f"{'PID':>8} {'ROLE':10} {'ID':16} {'UPTIME':>9} {'CONNECTIONS':>12} {'MESSAGES/S':>11}  STATE",
+    ]
+    for process in report["processes"]:
+        lines.append(
+            f"{process['pid']:>8} {process['role']:10} {process.get('id', '-'):16} "
+            f"{duration(process['uptime_s']):>9} {process.get('connections', '-'):>12} "
+            f"{process.get('messages_per_s', '-'):>11}  {process.get('state', '')}".rstrip()
+        )
+    lines += ["", f"{'CHANNEL':32} {'QUEUED':>8} {'IN WORK':>8} {'OLDEST':>9}"]
+    for channel in report["channels"]:
+        waiting = channel["length"] - channel["pending"]
+        lines.append(
+            f"{channel['channel']:32} {waiting:>8} {channel['pending']:>8} {duration(channel['oldest_s']):>9}"
+        )
+    lines += ["", f"dead letters: {report['dead_letters']}" + _hint(report["dead_letters"])]
+    for ended in report["exits"]:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ended["time_s"]))
+        lines.append(
+            f"{when} {ended['role']} [{ended['pid']}] ended with {ended['exit_code']}: {ended['then']}"
+        )
+    if not report["healthy"]:
+        lines.append("NOT HEALTHY: see above, and 'trunkline logs'")
+    return lines
+
+
+def _hint(dead_letters: int) -> str:
+    return "; 'trunkline dead list' shows them" if dead_letters else ""
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people read it: ``12s``, ``3m05s``, ``2h07m``, ``5d03h``."""
+    whole = int(seconds)
+    for unit, size, smaller, smaller_size in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "m", 60),
+        ("m", 60, "s", 1),
+    ):
+        if whole >= size:
+            return f"{whole // size}{unit}{whole % size // smaller_size:02d}{smaller}"
+    return f"{whole}s"

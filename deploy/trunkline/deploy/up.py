@@ -1,0 +1,269 @@
+"""``trunkline up``: starts a cluster in the background and returns when a message has made the trip through it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from subprocess import Popen
+from typing import Any
+
+from trunkline.protocol.errors import ConfigError, LayerUnavailable, RoutingError, TrunklineError
+from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.messages import LeaseInfo
+from trunkline.protocol.settings import LayerSettings, ProcessSettings
+
+from . import app_routing, ports, redis_server, supervisor
+from .circus_config import circus_config
+from .cluster import NotReady, Wanted, server_info, trips, wait_for_leases
+from .down import patience_s
+from .logs import last_lines
+from .rundir import ClusterState, Exit, RunDir
+from .settings import UpSettings
+
+SHOWN_LOG_LINES = 15
+
+
+class StartFailed(NotReady):
+    """A process ended while the cluster was starting.
+
+    Attributes:
+        ended: which, and how.
+    """
+
+    def __init__(self, ended: Exit) -> None:
+        self.ended = ended
+        code = ended.exit_code
+        name = f" ({ExitCode(code).name})" if code is not None and code in set(ExitCode) else ""
+        super().__init__(f"{ended.role} [{ended.pid}] ended with exit code {code}{name}")
+
+
+def run(settings: UpSettings) -> int:
+    """Starts the cluster, or says that it runs already."""
+    run_dir = RunDir(settings.run_dir)
+    try:
+        run_dir.make()
+        with run_dir.lock(
+            lambda: print("waiting for another trunkline command about this cluster …", flush=True)
+        ):
+            running = _running(run_dir)
+            return _start(run_dir, settings) if running is None else _already(running, settings, run_dir)
+    except RoutingError as error:
+        return _refused(str(error), ExitCode.ROUTING)
+    except LayerUnavailable as error:
+        return _refused(f"{error}. Is it running, and is the URL right?", ExitCode.NO_REDIS)
+    except ConfigError as error:
+        return _refused(str(error), ExitCode.USAGE)
+
+
+def _refused(text: str, code: ExitCode) -> int:
+    for line in text.splitlines():
+        print(f"trunkline up: {line}", file=sys.stderr)
+    return code
+
+
+def _running(run_dir: RunDir) -> ClusterState | None:
+    state = run_dir.load()
+    if state is None:
+        return None
+    living = supervisor.members(state.cluster)
+    if any(member.role == "circusd" for member in living):
+        return state
+    if living:
+        print("the last cluster's supervisor was killed; stopping what it left", flush=True)
+        supervisor.stop(state.cluster, patience_s(state))
+    run_dir.forget()
+    run_dir.make()
+    return None
+
+
+def _asked(settings: UpSettings) -> dict[str, Any]:
+    asked = settings.model_dump(mode="json", exclude={"run_dir", "start_timeout_s"})
+    return {**asked, "redis_url": redis_server.configured_url(settings.redis_url, os.environ)}
+
+
+def _already(state: ClusterState, settings: UpSettings, run_dir: RunDir) -> int:
+    asked = _asked(settings)
+    differing = [name for name in asked if asked[name] != state.asked.get(name)]
+    print(f"already running: {state.routing} at {_page(state)} since {time.ctime(state.started_s)}")
+    print(f"  {state.interfaces} interface servers, {state.workers} workers; 'trunkline status' shows them")
+    if not differing:
+        return ExitCode.OK
+    for name in differing:
+        now, then = (redis_server.without_password(str(of.get(name))) for of in (state.asked, asked))
+        print(f"trunkline up: {name.replace('_', '-')} is {now!r}, you asked for {then!r}", file=sys.stderr)
+    verb = "scale" if set(differing) <= {"interfaces", "workers"} else "down"
+    print(f"trunkline up: nothing was changed; 'trunkline {verb}' first", file=sys.stderr)
+    return ExitCode.ALREADY_RUNNING
+
+
+def _start(run_dir: RunDir, settings: UpSettings) -> int:
+    app_routing.check(settings.module)
+    static = settings.static or (app_routing.static_beside(settings.module) if settings.auto_static else [])
+    asked = _asked(settings)
+    binary = None
+    try:
+        if not asked["redis_url"]:
+            binary = redis_server.find_binary()
+    except ConfigError as error:
+        return _refused(str(error), ExitCode.NO_REDIS)
+    url = asked["redis_url"] or redis_server.unix_url(run_dir)
+    layer = LayerSettings(**{**_values(settings, LayerSettings), "redis_url": url})
+    if binary is None:
+        _check_redis(layer)
+    with closing(ports.reserve(settings.host, settings.port)) as holder:
+        state = ClusterState(
+            cluster=secrets.token_hex(8),
+            asked=asked,
+            host=settings.host,
+            port=holder.getsockname()[1],
+            routing=settings.module,
+            interfaces=settings.interfaces,
+            workers=settings.workers,
+            own_redis=binary is not None,
+            drain_s=settings.drain_s,
+            started_s=time.time(),
+            layer=layer.model_dump(mode="json"),
+        )
+        _write_config(run_dir, state, static, binary)
+        return _launch(run_dir, state, settings, binary)
+
+
+def _values(settings: ProcessSettings, of: type[LayerSettings]) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in of.model_fields}
+
+
+def _check_redis(layer: LayerSettings) -> None:
+    info = asyncio.run(server_info(layer))
+    warning = redis_server.check_server(info, redis_server.without_password(layer.redis_url))
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _write_config(
+    run_dir: RunDir, state: ClusterState, static: list[str], binary: redis_server.Binary | None
+) -> None:
+    python = [sys.executable, "-m", "trunkline.deploy"]
+    interface = [*python, "interface", "--host", state.host, "--port", str(state.port), "--reuse-port"]
+    interface += [f"--static={item}" for item in static]
+    worker = [*python, "worker", state.routing]
+    redis = None
+    if binary is not None:
+        conf = run_dir.redis / "redis.conf"
+        conf.write_text(redis_server.redis_conf(run_dir))
+        redis = [binary.path, str(conf)]
+    run_dir.config_file.write_text(circus_config(run_dir, state, interface, worker, redis))
+
+
+def _environ(state: ClusterState, settings: UpSettings) -> Mapping[str, str]:
+    shared = {**_values(settings, ProcessSettings), **state.layer}
+    return {
+        **os.environ,
+        **{f"TRUNKLINE_{name.upper()}": str(value) for name, value in shared.items()},
+        # What a handler prints has to reach the log now, not when a buffer is full.
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _launch(
+    run_dir: RunDir, state: ClusterState, settings: UpSettings, binary: redis_server.Binary | None
+) -> int:
+    source = (
+        f"Redis {binary.version} of its own"
+        if binary
+        else redis_server.without_password(state.layer["redis_url"])
+    )
+    print(
+        f"starting {state.interfaces} interface servers and {state.workers} workers for {state.routing}, {source} …",
+        flush=True,
+    )
+    ready = False
+    # A start that is broken off (Ctrl-C, a CI job that is cancelled) leaves nothing running either.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.FAILED))
+    run_dir.save(state)
+    circusd = supervisor.start(run_dir, state.cluster, _environ(state, settings))
+    try:
+        interfaces = _wait_ready(run_dir, state, circusd, settings.start_timeout_s)
+        ready = True
+    except NotReady as error:
+        explain("up", run_dir, error)
+        return ExitCode.FAILED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if not ready:
+            supervisor.stop(state.cluster, patience_s(state))
+            circusd.wait()
+            run_dir.forget()
+            print("trunkline up: everything that had been started was stopped again", file=sys.stderr)
+    circusd.returncode = 0  # It goes on without us; Popen would warn that nobody waits for it.
+    _report(run_dir, state, interfaces)
+    return ExitCode.OK
+
+
+def _wait_ready(
+    run_dir: RunDir, state: ClusterState, circusd: Popen[bytes], patience: float
+) -> list[LeaseInfo]:
+    wanted = Wanted(
+        numbers={"interface": state.interfaces, "worker": state.workers},
+        pids=lambda role: {member.pid for member in supervisor.members(state.cluster) if member.role == role},
+        broken=lambda: raise_if_broken(run_dir, state, circusd),
+    )
+
+    async def ready() -> list[LeaseInfo]:
+        interfaces = await wait_for_leases(state.layer_settings(), wanted, patience)
+        await trips(interfaces)
+        wanted.broken()
+        return interfaces
+
+    return asyncio.run(ready())
+
+
+def raise_if_broken(run_dir: RunDir, state: ClusterState, circusd: Popen[bytes] | None = None) -> None:
+    """Ends waiting for a start in which something has ended already.
+
+    Raises:
+        StartFailed: a process of the cluster ended, or circusd did.
+    """
+    for ended in run_dir.exits():
+        if ended.time_s >= state.started_s:
+            raise StartFailed(ended)
+    if circusd is not None and circusd.poll() is not None:
+        now = time.time()
+        raise StartFailed(Exit(now, "circusd", circusd.pid, circusd.returncode, now - state.started_s, ""))
+
+
+def explain(verb: str, run_dir: RunDir, error: TrunklineError) -> None:
+    """Prints why something did not start, with the last log lines of who is to blame."""
+    print(f"trunkline {verb}: {error}", file=sys.stderr)
+    if isinstance(error, StartFailed):
+        role = error.ended.role
+        logs = [(role, f"[{error.ended.pid}]" if role != "circusd" else "")]
+    else:
+        logs = [(role, "") for role in ("circusd", "redis", "worker", "interface")]
+    for role, mark in logs:
+        file = run_dir.log_file(role)
+        lines = last_lines(file, SHOWN_LOG_LINES, mark)
+        if lines:
+            print(f"trunkline {verb}: last lines of {file}:", file=sys.stderr)
+            print("".join(f"  {line}" for line in lines), end="", file=sys.stderr)
+
+
+def _page(state: ClusterState) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(state.host, state.host)
+    scheme = "https" if os.environ.get("TRUNKLINE_TLS_CERT") else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{state.port}/"
+
+
+def _report(run_dir: RunDir, state: ClusterState, interfaces: list[LeaseInfo]) -> None:
+    print(f"ready: a message made the trip through each of {len(interfaces)} interface servers and back")
+    print(f"  page     {_page(state)}")
+    for lease in interfaces:
+        print(f"  metrics  http://{lease.admin}/metrics   interface {lease.id} [{lease.pid}]")
+    print(f"  logs     {run_dir.log_file('interface')}")
+    print(f"           {run_dir.log_file('worker')}")
+    print("  next     make status | make logs | make scale WORKERS=4 INTERFACES=3 | make worker | make down")
