@@ -17,6 +17,9 @@ Payload = str | bytes | Content
 
 MAX_EVENTS_PER_ENTRY = 32
 
+LAST_SEQ = 2**31 - 1
+"""Number of the disconnect that the reaper publishes: behind every number a connection can reach."""
+
 
 class Entry(NamedTuple):
     """1 to 32 consecutive events of one connection on one channel, or one message of a background channel.

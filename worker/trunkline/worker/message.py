@@ -133,7 +133,9 @@ class Message:
         entry = self._entry
         if entry.id is not None:
             return entry.id
-        if entry.reply is None or entry.seq < 0:  # redriven: its number is lost, its place in the stream is new
+        if (
+            entry.reply is None or entry.seq < 0
+        ):  # redriven: its number is lost, its place in the stream is new
             return self._delivery.id
         return f"{_connection(entry.reply)}:{entry.seq + self._index}"
 

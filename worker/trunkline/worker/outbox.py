@@ -168,9 +168,7 @@ class Outbox:
         """
         if entry.channel in _OF_INTERFACES:
             # A redriven event has lost its number, so it cannot name what it sends.
-            return cls(
-                entry.reply, entry.seq, entry.channel, delivery_id if entry.seq < 0 else None, hooks
-            )
+            return cls(entry.reply, entry.seq, entry.channel, delivery_id if entry.seq < 0 else None, hooks)
         return cls(None, 0, entry.channel, entry.id or delivery_id, hooks)
 
     # ---- what handlers do ----
