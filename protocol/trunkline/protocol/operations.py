@@ -1,0 +1,172 @@
+"""Mailbox operations: what a worker tells an interface server, several joined in one mailbox entry.
+
+An operation is a msgpack array whose first item is its number. It has no version byte; the mailbox entry it
+stands in has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from .errors import CodecError, MessageError
+from .names import ConnectionId, GroupName
+from .values import (
+    MAX_ITEMS,
+    PACK_ERRORS,
+    UNPACK_ERRORS,
+    VERSION,
+    VERSION_BYTE,
+    content_fault,
+    frame_packer,
+    pack,
+    pack_frames,
+    unpackable,
+)
+
+# Their numbers are the wire contract's.
+RELEASE = 1
+SEND = 2
+GROUP_SEND = 3
+GROUP_ADD = 4
+GROUP_DISCARD = 5
+
+
+def encode_release(connection: ConnectionId, seq: int, payloads: list[Any]) -> bytes:
+    """The entry that began with event ``seq`` is done; write ``payloads`` to the connection, then send the next.
+
+    Raises:
+        MessageError: a payload is none, or holds what msgpack cannot.
+    """
+    if len(payloads) == 1 and type(payloads[0]) is str:
+        try:
+            packed: bytes = pack_frames((RELEASE, connection, seq, payloads))
+        except PACK_ERRORS as error:
+            raise unpackable(frame_packer, error, {"message": payloads}) from error
+        return packed
+    return _checked((RELEASE, connection, seq, payloads), payloads)
+
+
+def encode_send(connection: ConnectionId, seq: int, payload: Any) -> bytes:
+    """Write one payload to a connection.
+
+    Args:
+        connection: to whom.
+        seq: of the entry in whose handling it was sent if that is the connection's own, so that a replay is
+            dropped; -1 from elsewhere.
+        payload: `Payload`.
+
+    Raises:
+        MessageError: the payload is none, or holds what msgpack cannot.
+    """
+    return _checked((SEND, connection, seq, payload), (payload,))
+
+
+def encode_group_send(group: GroupName, payload: Any) -> bytes:
+    """Write one payload to every member of a group.
+
+    Raises:
+        MessageError: the payload is none, or holds what msgpack cannot.
+    """
+    return _checked((GROUP_SEND, group, payload), (payload,))
+
+
+def encode_group_add(group: GroupName, connection: ConnectionId) -> bytes:
+    """Add a connection to a group."""
+    return pack((GROUP_ADD, group, connection), {"group": group})
+
+
+def encode_group_discard(group: GroupName, connection: ConnectionId) -> bytes:
+    """Take a connection out of a group."""
+    return pack((GROUP_DISCARD, group, connection), {"group": group})
+
+
+def _checked(operation: tuple[Any, ...], payloads: Sequence[Any]) -> bytes:
+    for payload in payloads:
+        if not isinstance(payload, (str, bytes, bytearray)):
+            found = content_fault(payload)
+            if found is not None:
+                raise MessageError("message" + found)
+    return pack(operation, {"message": payloads})
+
+
+def encode_mailbox(chunks: Iterable[bytes]) -> bytes:
+    """Joins encoded operations to the body of one mailbox entry."""
+    return VERSION_BYTE + b"".join(chunks)
+
+
+def _new_unpacker() -> Any:
+    return msgpack.Unpacker(
+        strict_map_key=False, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS, max_buffer_size=0
+    )
+
+
+MAX_KEPT_BYTES = 64 * 1024
+"""Mailbox entries up to here share one unpacker; its buffer never shrinks, so a huge entry gets one of its own."""
+
+_unpacker = _new_unpacker()
+
+
+def decode_mailbox(raw: bytes) -> list[list[Any]]:
+    """Decodes a mailbox entry to its operations, each a list whose first item is its number.
+
+    Call it from one thread only. The entry has no bound of its own: our own scripts join as many operations
+    as a commit holds, each bounded when it was encoded.
+
+    Raises:
+        CodecError: it is no mailbox entry. What stands before the fault is not returned: a mailbox is written
+            by our own scripts only, so a fault means that somebody else wrote it.
+    """
+    global _unpacker
+    if raw[:1] != VERSION_BYTE:
+        raise CodecError(f"a mailbox entry (first byte {VERSION}, the version)", raw)
+    unpacker = _unpacker if len(raw) <= MAX_KEPT_BYTES else _new_unpacker()
+    try:
+        end = unpacker.tell() + len(raw)
+        unpacker.feed(raw)
+        unpack = unpacker.unpack
+        unpack()  # The version is msgpack too: the integer 1.
+        operations: list[list[Any]] = []
+        # Not by iterating: that takes an operation that is cut off for the end, and keeps its half for later.
+        while unpacker.tell() < end:
+            operations.append(unpack())
+        for operation in operations:
+            if not _is_operation(operation):
+                raise ValueError("no operation of protocol/README.md")
+    except UNPACK_ERRORS as error:
+        _unpacker = _new_unpacker()  # The old one still holds the rest.
+        reason = "it ends within an operation" if isinstance(error, msgpack.OutOfData) else str(error)
+        raise CodecError(f"a mailbox entry ({reason or type(error).__name__})", raw) from error
+    return operations
+
+
+def _is_operation(value: Any) -> bool:
+    if type(value) is not list:
+        return False
+    if len(value) == 4:
+        number, name, seq, last = value
+        if type(number) is not int or type(name) is not str or type(seq) is not int:
+            return False
+        if number != RELEASE:
+            return number == SEND and _is_payload(last)
+        if type(last) is not list:
+            return False
+        if len(last) == 1 and type(last[0]) is str:
+            return True
+        return all(map(_is_payload, last))
+    if len(value) != 3:
+        return False
+    number, name, last = value
+    if type(number) is not int or type(name) is not str:
+        return False
+    return (
+        _is_payload(last)
+        if number == GROUP_SEND
+        else number in (GROUP_ADD, GROUP_DISCARD) and type(last) is str
+    )
+
+
+def _is_payload(value: Any) -> bool:
+    return type(value) is str or type(value) is bytes or content_fault(value) is None

@@ -1,0 +1,104 @@
+"""What is stored besides messages: channel sessions, leases, dead letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import CodecError, MessageError
+from .messages import DeadLetterRecord, LeaseInfo
+from .values import VERSION_BYTE, content_fault, pack, unpack, versioned
+
+
+def encode_session(session: dict[str, Any]) -> bytes:
+    """Encodes a channel session.
+
+    Raises:
+        MessageError: a value is of a type that cannot be stored; the text names the key.
+    """
+    found = content_fault(session)
+    if found is not None:
+        raise MessageError("channel_session" + found)
+    return versioned(pack(session, {"channel_session": session}), "channel_session")
+
+
+def decode_session(raw: bytes) -> dict[str, Any]:
+    """Decodes a channel session; no bytes are an empty one.
+
+    Raises:
+        CodecError: it is no session.
+    """
+    if not raw:
+        return {}
+    value = unpack(raw, "a session")
+    found = content_fault(value)
+    if found is not None:
+        raise CodecError(f"a session: a map with str keys; it{found}", raw)
+    session: dict[str, Any] = value
+    return session
+
+
+def encode_lease(info: LeaseInfo) -> bytes:
+    """Encodes what a process tells about itself.
+
+    Raises:
+        MessageError: a host name or a detail that is no Unicode.
+    """
+    return versioned(pack(tuple(info), {"lease": info}), "lease")
+
+
+def decode_lease(raw: bytes) -> LeaseInfo:
+    """Decodes what a process tells about itself.
+
+    Raises:
+        CodecError: it is no lease.
+    """
+    return LeaseInfo(*_record(unpack(raw, "a lease"), _LEASE, "a lease", raw))
+
+
+MAX_DEAD_LETTER_BYTES = 512 * 1024 * 1024
+"""Redis' own bound of a value: a dead letter keeps what was read, also garbage larger than any entry."""
+
+
+def encode_dead_letter(record: DeadLetterRecord) -> bytes:
+    """Encodes a dead letter; its id is the store's and not part of it. It takes every record.
+
+    A lone surrogate, which a traceback may quote, becomes its escape: a dead letter must not fail for its
+    text.
+    """
+    values = [
+        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for value in record[1:]
+    ]
+    return VERSION_BYTE + pack(values, {"dead letter": values})
+
+
+def decode_dead_letter(letter_id: str, raw: bytes) -> DeadLetterRecord:
+    """Decodes a dead letter.
+
+    Raises:
+        CodecError: it is none.
+    """
+    value = unpack(raw, "a dead letter", MAX_DEAD_LETTER_BYTES)
+    return DeadLetterRecord(letter_id, *_record(value, _DEAD_LETTER, "a dead letter", raw))
+
+
+def _kinds(annotations: dict[str, Any]) -> list[type]:
+    # Annotations are strings here ("from __future__ import annotations"); every NewType among them is a str.
+    kinds: dict[str, type] = {"int": int, "float": float, "bytes": bytes}
+    return [kinds.get(getattr(note, "__forward_arg__", note), str) for note in annotations.values()]
+
+
+_LEASE = _kinds(LeaseInfo.__annotations__)
+_DEAD_LETTER = _kinds(DeadLetterRecord.__annotations__)[1:]
+
+
+def _record(value: Any, kinds: list[type], what: str, raw: bytes) -> list[Any]:
+    if type(value) is list and len(value) == len(kinds):
+        # Other languages pack the float 1.0 as the integer 1.
+        value = [
+            float(item) if kind is float and type(item) is int else item
+            for kind, item in zip(kinds, value, strict=True)
+        ]
+    if type(value) is not list or [type(item) for item in value] != kinds:
+        raise CodecError(f"{what}: [{', '.join(kind.__name__ for kind in kinds)}]", raw)
+    return value
