@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 POLL_S = 0.005
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0, what: str = "") -> T:
+@overload
+async def until(condition: Callable[[], Awaitable[T]], within_s: float = 5.0, what: str = "") -> T: ...
+
+
+@overload
+async def until(condition: Callable[[], T], within_s: float = 5.0, what: str = "") -> T: ...
+
+
+async def until(condition: Callable[[], Any], within_s: float = 5.0, what: str = "") -> Any:
     """Waits for a condition by polling, with a deadline.
 
     Args:
@@ -32,7 +40,7 @@ async def until(condition: Callable[[], T | Awaitable[T]], within_s: float = 5.0
     pause_s = 0.0
     while True:
         result = condition()
-        value: T = await result if inspect.isawaitable(result) else result
+        value = await result if inspect.isawaitable(result) else result
         if value:
             return value
         if loop.time() > deadline_s:

@@ -163,8 +163,12 @@ class MemoryBus:
             self.stream(channel)
 
     def await_entries(self, worker: WorkerId, look: Callable[[], None]) -> None:
-        """The worker waits behind those who wait already; ``look`` is called when there may be entries."""
+        """The worker waits behind those who wait already; ``look`` is called when there may be entries.
+
+        All look now: were it only this one, it would overtake those who wait when entries come in this iteration.
+        """
         self._readers[worker] = look
+        self.wake()
 
     def await_no_more(self, worker: WorkerId) -> None:
         """The worker does not wait any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from itertools import islice
 
 from ..codec import decode_dead_letter
 from ..errors import CodecError, LayerError
@@ -60,8 +61,7 @@ class DeadLetters:
         number = _number_of(after) if after else 0
         if number is None:
             raise LayerError(f"dead letter id {after!r}: expected one from the list, such as '17-0'")
-        behind = (letter for key, letter in self._letters.items() if key > number)
-        return [letter for letter, _ in zip(behind, range(count), strict=False)]
+        return list(islice((letter for key, letter in self._letters.items() if key > number), count))
 
     def get(self, letter_id: str) -> DeadLetterRecord | None:
         """One letter, or None."""

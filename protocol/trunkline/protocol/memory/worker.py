@@ -42,9 +42,9 @@ class MemoryWorkerLayer(WorkerLayer):
         Raises:
             LayerClosed: it is not open.
         """
-        self._bus.await_entries(self._open_id(), self._look)
+        worker = self._open_id()
         self._wanted = count
-        self._look()
+        self._bus.await_entries(worker, self._look)
 
     def stop_reading(self) -> None:
         """Takes a waiting read back. No delivery is on its way then: it is decided in the moment it comes."""
