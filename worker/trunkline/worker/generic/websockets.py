@@ -53,8 +53,10 @@ class WebsocketConsumer(BaseConsumer):
             Group(group).add(self._reply())
         return self.connect(message, **kwargs)
 
-    def connect(self, message: Message, **kwargs: Any) -> Any:
-        """A connection wants to open; accepts it. Overridden, it accepts unless it refuses."""
+    # The hooks take anything, so that a subclass may take just what its route captures.
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """``connect(message, **captured)``: a connection wants to open. It is accepted unless this refuses."""
         self._reply().send({"accept": True})
 
     def raw_receive(self, message: Message, **kwargs: Any) -> Any:
@@ -63,8 +65,8 @@ class WebsocketConsumer(BaseConsumer):
             return self.receive(text=message["text"], **kwargs)
         return self.receive(bytes=message["bytes"], **kwargs)
 
-    def receive(self, text: str | None = None, bytes: bytes | None = None, **kwargs: Any) -> Any:
-        """A frame has come, as text or as bytes."""
+    def receive(self, *args: Any, **kwargs: Any) -> Any:
+        """``receive(text=None, bytes=None, **captured)``: a frame has come, one of the two."""
 
     def raw_disconnect(self, message: Message, **kwargs: Any) -> Any:
         """Leaves the groups and calls `disconnect`."""
@@ -72,8 +74,8 @@ class WebsocketConsumer(BaseConsumer):
             Group(group).discard(self._reply())
         return self.disconnect(message, **kwargs)
 
-    def disconnect(self, message: Message, **kwargs: Any) -> Any:
-        """The connection is gone; ``message["code"]`` says how."""
+    def disconnect(self, *args: Any, **kwargs: Any) -> Any:
+        """``disconnect(message, **captured)``: the connection is gone; ``message["code"]`` says how."""
 
     def send(self, text: str | None = None, bytes: bytes | None = None, close: bool | int = False) -> None:
         """Sends a frame to this connection, and closes it behind that if ``close`` says so.
@@ -123,8 +125,8 @@ class JsonWebsocketConsumer(WebsocketConsumer):
             raise ValueError("a binary frame came to a JsonWebsocketConsumer: expected text")
         return self.receive(self.decode_json(message["text"]), **kwargs)
 
-    def receive(self, content: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """A decoded message has come."""
+    def receive(self, *args: Any, **kwargs: Any) -> Any:
+        """``receive(content, **captured)``: a frame has come, decoded."""
 
     def send(self, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
         """Sends something as JSON to this connection."""
