@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.support.chromium import Browser
 from tests.support.stack import stack
-from tests.support.tutorial import DOCUMENT, read_steps
+from tests.support.tutorial import DOCUMENT, importable, read_steps
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -24,30 +23,24 @@ Console = Callable[[int, int], AbstractAsyncContextManager[list[str]]]
 
 
 @pytest.fixture
-def console(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+def console(browser: Browser, tmp_path: Path) -> Console:
     """Runs a step's code, pastes its snippet and waits for so many lines in the console."""
-
-    def forget() -> None:
-        for name in [name for name in sys.modules if name == "chat" or name.startswith("chat.")]:
-            del sys.modules[name]
 
     @asynccontextmanager
     async def console(number: int, lines: int) -> AsyncIterator[list[str]]:
         STEPS[number].write(tmp_path)
-        async with stack("chat.routing") as running:
-            page = await browser.page()
-            await page.open(running.url("/"))
-            (snippet,) = STEPS[number].snippets
-            await page.evaluate(f"{{ {snippet} }}; 0")
-            async with asyncio.timeout(WITHIN_S):
-                await page.logged(lines)
-            assert page.faults == []
-            yield page.lines
+        with importable(tmp_path):
+            async with stack("chat.routing") as running:
+                page = await browser.page()
+                await page.open(running.url("/"))
+                (snippet,) = STEPS[number].snippets
+                await page.evaluate(f"{{ {snippet} }}; 0")
+                async with asyncio.timeout(WITHIN_S):
+                    await page.logged(lines)
+                assert page.faults == []
+                yield page.lines
 
-    monkeypatch.syspath_prepend(str(tmp_path))
-    forget()
-    yield console
-    forget()
+    return console
 
 
 async def test_step_1_answers(console: Console) -> None:

@@ -11,7 +11,7 @@ import logging
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import pytest
 from tests.support.cluster import Cluster, cluster_of, environment
 from tests.support.sockets import Client, Socket
 from tests.support.stack import LayerKind, Stack, stack
-from tests.support.tutorial import DOCUMENT, Step, read_steps
+from tests.support.tutorial import DOCUMENT, importable, read_steps
 from tests.support.waiting import until
 from trunkline.deploy.settings import DevSettings, StartappSettings, UpSettings
 from trunkline.interface.settings import InterfaceSettings
@@ -49,28 +49,15 @@ def redis_settings(layer: LayerKind, request: pytest.FixtureRequest) -> LayerSet
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Step], None]]:
-    """Types a step's files into an empty folder from which ``chat`` can be imported."""
-
-    def forget() -> None:
-        for name in [name for name in sys.modules if name == "chat" or name.startswith("chat.")]:
-            del sys.modules[name]
-
-    monkeypatch.syspath_prepend(str(tmp_path))
-    forget()
-    yield lambda step: step.write(tmp_path)
-    forget()
-
-
-@pytest.fixture
-def run(typed: Callable[[Step], None], layer: LayerKind, redis_settings: LayerSettings | None) -> Run:
+def run(tmp_path: Path, layer: LayerKind, redis_settings: LayerSettings | None) -> Run:
     """Runs a step's code on the layer that is this test's."""
 
     @asynccontextmanager
     async def run(number: int, workers: int = 1) -> AsyncIterator[Stack]:
-        typed(STEPS[number])
-        async with stack("chat.routing", layer, workers=workers, redis=redis_settings) as running:
-            yield running
+        STEPS[number].write(tmp_path)
+        with importable(tmp_path):
+            async with stack("chat.routing", layer, workers=workers, redis=redis_settings) as running:
+                yield running
 
     return run
 
@@ -166,20 +153,21 @@ async def test_step_4_who_gives_no_name_hears_nothing_and_is_not_heard(run: Run)
 
 
 async def test_step_4_who_gives_no_name_can_be_turned_away_as_the_text_says(
-    typed: Callable[[Step], None], tmp_path: Path, layer: LayerKind, redis_settings: LayerSettings | None
+    tmp_path: Path, layer: LayerKind, redis_settings: LayerSettings | None
 ) -> None:
     # given the change that the text describes
-    typed(STEPS[4])
+    STEPS[4].write(tmp_path)
     consumers = tmp_path / "chat" / "consumers.py"
     code = consumers.read_text()
     code = code.replace("        return\n", "        raise DenyConnection\n", 1)
     consumers.write_text(code.replace("import Group", "import DenyConnection, Group"))
     # then the handshake fails with the status that the text names
-    async with Client() as client, stack("chat.routing", layer, redis=redis_settings) as running:
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await client.open(running.url("/chat/tea"))
-        assert refused.value.status == 403
-        await client.open(running.url("/chat/tea?username=ada"))
+    with importable(tmp_path):
+        async with Client() as client, stack("chat.routing", layer, redis=redis_settings) as running:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.open(running.url("/chat/tea"))
+            assert refused.value.status == 403
+            await client.open(running.url("/chat/tea?username=ada"))
 
 
 async def test_step_5_only_log_lines_are_new(run: Run, caplog: pytest.LogCaptureFixture) -> None:

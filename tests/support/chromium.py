@@ -117,7 +117,8 @@ class Page:
         answer = await self.call("Page.navigate", url=url)
         if answer.get("errorText"):
             raise PageError(f"{url}: {answer['errorText']}")
-        await self.until(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
+        # The answer came with the new document; its scripts may have given it another address by now.
+        await self.until("document.readyState === 'complete'")
 
     async def type(self, text: str) -> None:
         """Types into the element that has the focus."""

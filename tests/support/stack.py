@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ LayerKind = Literal["memory", "redis"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class _Sides:
     """Makes the sides of one layer."""
 
     interface: Callable[[], InterfaceLayer]
@@ -57,6 +57,10 @@ class Stack:
         return [_messages(worker.dispatcher.metrics.exposition().decode()) for worker in self.workers]
 
 
+Run = Callable[[str], AbstractAsyncContextManager[Stack]]
+"""Runs a routing module on the layer that a test was given."""
+
+
 def _messages(exposition: str) -> int:
     families = text_string_to_metric_families(exposition)
     return int(
@@ -69,11 +73,11 @@ def _messages(exposition: str) -> int:
     )
 
 
-def _sides(layer: LayerKind, settings: LayerSettings) -> Sides:
+def _sides(layer: LayerKind, settings: LayerSettings) -> _Sides:
     if layer == "memory":
         bus = MemoryBus(settings.capacity, settings.dead_capacity)
-        return Sides(bus.interface, bus.worker, bus.operator)
-    return Sides(
+        return _Sides(bus.interface, bus.worker, bus.operator)
+    return _Sides(
         lambda: RedisInterfaceLayer(settings),
         lambda: RedisWorkerLayer(settings),
         lambda: RedisOperatorLayer(settings),

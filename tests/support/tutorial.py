@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +41,24 @@ class Step:
             file.parent.mkdir(parents=True, exist_ok=True)
             (file.parent / "__init__.py").touch()
             file.write_text(code)
+
+
+def _forget() -> None:
+    for name in [name for name in sys.modules if name == "chat" or name.startswith("chat.")]:
+        del sys.modules[name]
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Lets ``chat`` be imported from a folder, and nothing of it be left in this process afterwards."""
+    _forget()
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        _forget()
 
 
 def read_steps(text: str) -> dict[int, Step]:
