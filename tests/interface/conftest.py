@@ -25,22 +25,21 @@ class Ticks:
     """A clock for the heartbeat that only the test turns."""
 
     def __init__(self) -> None:
-        self._waiter: asyncio.Future[None] | None = None
+        self._ticks: asyncio.Queue[None] = asyncio.Queue()
+        self._running = False
 
     async def sleep(self, seconds: float) -> None:
         """Ends at the next `turn`."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
+        if self._running:
+            self._ticks.task_done()
+        await self._ticks.get()
+        self._running = True
 
     async def turn(self, times: int = 1) -> None:
         """Lets so many ticks pass."""
         for _ in range(times):
-            while self._waiter is None:
-                await asyncio.sleep(0)
-            waiter, self._waiter = self._waiter, None
-            waiter.set_result(None)
-            while self._waiter is None:
-                await asyncio.sleep(0)
+            self._ticks.put_nowait(None)
+        await self._ticks.join()
 
 
 class Rig:
@@ -98,7 +97,8 @@ class Rig:
 
     async def websocket(self, path: str = "/", **options: Any) -> aiohttp.ClientWebSocketResponse:
         """Opens a WebSocket."""
-        return await self.client.ws_connect(self.url + path, **options)
+        socket: aiohttp.ClientWebSocketResponse = await self.client.ws_connect(self.url + path, **options)
+        return socket
 
     def connections(self) -> list[Connection]:
         """The server's connections."""

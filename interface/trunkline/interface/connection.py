@@ -50,6 +50,8 @@ class State(enum.Enum):
     """Nothing more is written or read; the disconnect is on its way or released."""
 
 
+_tuple = tuple.__new__
+
 CONNECTING: Final = State.CONNECTING
 OPEN: Final = State.OPEN
 CLOSING: Final = State.CLOSING
@@ -145,8 +147,10 @@ class Connection(asyncio.Protocol):
         self._publish(CONNECT, self.flow.connect(event))
 
     def _publish(self, channel: ChannelName, events: list[Any]) -> None:
-        body = encode_entry(Entry(channel, self.reply, self.path, self.flow.in_flight, events))
-        self._tenure.publisher.add(Publication(channel, body, self, channel is DISCONNECT))
+        # What Entry(...) and Publication(...) do, without their constructors in Python.
+        entry = _tuple(Entry, (channel, self.reply, self.path, self.flow.in_flight, events, None))
+        publication = _tuple(Publication, (channel, encode_entry(entry), self, channel is DISCONNECT))
+        self._tenure.publisher.add(publication)
 
     def _publish_next(self) -> None:
         if self.flow.in_flight >= 0:

@@ -72,7 +72,7 @@ class Publisher:
         self._jitter = jitter
         self._batch: list[Publication] = []
         self._backoff_s = 0.0
-        self._refused_s = -CALM_S
+        self._refused_s = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self.retrying: list[Publication] = []
         self.closed = False

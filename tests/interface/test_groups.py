@@ -1,0 +1,99 @@
+"""Local members of groups."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from trunkline.interface.groups import Groups
+from trunkline.protocol.names import GroupName
+
+CHAT = GroupName("chat")
+NEWS = GroupName("news")
+
+
+def test_members_hear_in_the_order_in_which_they_joined() -> None:
+    groups: Groups[str] = Groups()
+    for member in "cab":
+        groups.add(CHAT, member, "1-0")
+
+    assert list(groups.members(CHAT)) == ["c", "a", "b"]
+    assert list(groups.members(NEWS)) == []
+    assert groups.tokens() == {CHAT: "1-0"}
+    assert len(groups) == 1
+
+
+def test_the_last_member_that_leaves_gives_the_newest_token() -> None:
+    groups: Groups[str] = Groups()
+    groups.add(CHAT, "a", "1-0")
+    groups.add(CHAT, "b", "2-0")
+    groups.add(CHAT, "a", "3-0")
+
+    assert groups.discard(CHAT, "a") is None
+    assert groups.discard(CHAT, "a") is None
+    assert groups.discard(NEWS, "b") is None
+    assert groups.discard(CHAT, "b") == "3-0"
+    assert len(groups) == 0
+
+
+def test_a_connection_that_goes_leaves_all_its_groups() -> None:
+    groups: Groups[str] = Groups()
+    groups.add(CHAT, "a", "1-0")
+    groups.add(NEWS, "a", "2-0")
+    groups.add(NEWS, "b", "3-0")
+
+    assert groups.drop("a") == [(CHAT, "1-0")]
+    assert groups.drop("a") == []
+    assert list(groups.members(NEWS)) == ["b"]
+
+
+def test_an_add_for_somebody_who_is_gone_leaves_the_group_again_only_if_nobody_is_in_it() -> None:
+    groups: Groups[str] = Groups()
+
+    assert groups.vain(CHAT, "1-0")
+    groups.add(CHAT, "a", "2-0")
+    assert not groups.vain(CHAT, "3-0")
+    assert groups.discard(CHAT, "a") == "3-0"
+
+
+class GroupsMachine(RuleBasedStateMachine):
+    """Against the plainest model there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: Groups[int] = Groups()
+        self.model: dict[str, set[int]] = {}
+        self.token = 0
+
+    names = st.sampled_from(["g", "h", "i"])
+    members = st.integers(0, 3)
+
+    @rule(group=names, member=members)
+    def add(self, group: str, member: int) -> None:
+        self.token += 1
+        self.groups.add(GroupName(group), member, f"{self.token}-0")
+        self.model.setdefault(group, set()).add(member)
+
+    @rule(group=names, member=members)
+    def discard(self, group: str, member: int) -> None:
+        was = member in self.model.get(group, set())
+        self.model.get(group, set()).discard(member)
+        left = self.groups.discard(GroupName(group), member)
+        assert (left is not None) == (was and not self.model[group])
+
+    @rule(member=members)
+    def drop(self, member: int) -> None:
+        held = {group for group, members in self.model.items() if member in members}
+        for members in self.model.values():
+            members.discard(member)
+        left = {group for group, _ in self.groups.drop(member)}
+        assert left == {group for group in held if not self.model[group]}
+
+    @invariant()
+    def both_know_the_same(self) -> None:
+        for group, members in self.model.items():
+            assert set(self.groups.members(GroupName(group))) == members
+        assert set(self.groups.tokens()) == {group for group, members in self.model.items() if members}
+
+
+TestGroupsMachine = GroupsMachine.TestCase
