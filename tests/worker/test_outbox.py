@@ -363,3 +363,19 @@ def test_the_current_outbox_is_that_of_the_handler_at_work() -> None:
     token = CURRENT.set(outbox)
     assert current() is outbox
     CURRENT.reset(token)
+
+
+def test_a_flush_from_another_thread_loses_nothing_that_is_just_being_sent() -> None:
+    outbox, flushed = Outbox(OWN, 5), list[Effect]()
+
+    class Interrupted(dict[str, Any]):
+        """Content in the middle of whose check the event loop's thread flushes."""
+
+        def items(self) -> Any:
+            flushed.extend(outbox.take())
+            return super().items()
+
+    outbox.send_reply(OWN, {"text": "a"})
+    outbox.send_reply(OWN, Interrupted(text="b"))
+    assert operations(flushed) == [[2, "c1", 5, "a"]]
+    assert operations(outbox.release()) == [[1, "c1", 5, ["b"]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, ValuesView
-from typing import Any
+from typing import Any, cast
 
 from trunkline.protocol.messages import Content, Delivery, Entry
 from trunkline.protocol.names import INTERFACE_CHANNELS, RECEIVE, ConnectionId
@@ -103,12 +103,16 @@ class Message:
         return Channel(self._entry.channel)
 
     @property
-    def reply_channel(self) -> ReplyChannel | None:
-        """Where to answer: the reply channel of the connection; None for a background message sent without one."""
+    def reply_channel(self) -> ReplyChannel:
+        """Where to answer: the reply channel of the connection.
+
+        None for a background message sent without one. The type does not say so: every message of an interface server
+        has one, and handlers should not have to assert it to their type checker.
+        """
         made = self._reply_channel
         if made is None and self._entry.reply is not None:
             made = self._reply_channel = ReplyChannel(self._entry.reply)
-        return made
+        return cast(ReplyChannel, made)
 
     @property
     def channel_session(self) -> ChannelSession:

@@ -98,7 +98,8 @@ class FlushHooks(Protocol):
         """Applies `Outbox.take` within the delivery and returns when it is done."""
 
     def flush_soon(self, outbox: Outbox) -> None:
-        """Applies `Outbox.take` as soon as the handler lets the event loop run. Must not block or raise."""
+        """Applies `Outbox.take` before what the handler does next is committed. Called in the handler's thread; must
+        not block or raise."""
 
 
 class Outbox:
@@ -266,7 +267,9 @@ class Outbox:
         """Hands out the effects so far, for a flush. They are no longer part of the outbox."""
         if type(self._log) is _Ended:
             return []
-        log, self._log = self._log, []
+        # The list stays the same: a handler in another thread may be about to append to it.
+        log = self._log[:]
+        del self._log[: len(log)]
         self._taken += len(log)
         if self.reply is None:
             return log

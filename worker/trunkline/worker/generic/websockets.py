@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from trunkline.protocol.errors import MessageError
 
-from ..channels import Group
+from ..channels import Group, ReplyChannel
 from ..message import Message
 from .base import BaseConsumer
 
@@ -100,8 +100,8 @@ class WebsocketConsumer(BaseConsumer):
         """Closes this connection, with a close code if one is given; in `connect` it refuses the handshake."""
         self._reply().send({"close": status})
 
-    def _reply(self) -> Any:
-        reply = self.message.reply_channel
+    def _reply(self) -> ReplyChannel:
+        reply: ReplyChannel | None = self.message.reply_channel
         if reply is None:
             raise MessageError(f"{self.message!r} has no reply channel: no WebSocket stands behind it")
         return reply
