@@ -86,7 +86,6 @@ async def _until_stopped(main: Main) -> int:
             stop.set()
         elif loop.time() - first_s > ONE_STOP_S:
             log.error("ending at once, nothing more is drained signal=%s", number.name)
-            logging.shutdown()
             os._exit(ExitCode.FAILED)
 
     for number in (signal.SIGTERM, signal.SIGINT):
