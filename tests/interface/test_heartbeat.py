@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.interface.conftest import MakeRig, Ticks
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import disconnects
+from tests.support.waiting import until
 from trunkline.interface.frames import PONG, TEXT
 from trunkline.interface.heartbeat import ABORT, PING, SILENT, UNSCHEDULED, Rhythm, Wheel, beat
 from trunkline.protocol.names import DISCONNECT
@@ -142,9 +143,7 @@ async def test_only_received_data_counts_as_life(make_rig: MakeRig) -> None:
 
         # Any byte received does, a pong or half a frame too.
         client.send(frame(PONG)[:3])
-        await ticks.turn(0)
-        while rig.connections()[0].heard == SILENT:
-            await asyncio.sleep(0)
+        await until(lambda: rig.connections()[0].heard != SILENT)
         await ticks.turn(7)
         assert await client.receive() == (0x89, b"")
         client.send(frame(PONG)[3:] + frame(TEXT, b"alive"))

@@ -61,8 +61,17 @@ class RawClient:
 
     async def upgrade(self, path: str = "/", extra: str = "") -> str:
         """Does a proper handshake; gives the head of the answer."""
+        return await self.head(self.handshake(path, extra))
+
+    async def upgrade_blindly(self) -> None:
+        """Asks for a WebSocket and does not look at the answer."""
+        self.send(self.handshake().replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        await self.writer.drain()
+
+    def handshake(self, path: str = "/", extra: str = "") -> str:
+        """The lines of a proper handshake."""
         key = base64.b64encode(os.urandom(16)).decode()
-        return await self.head(
+        return (
             f"GET {path} HTTP/1.1\nHost: test\nUpgrade: websocket\nConnection: Upgrade\n"
             f"Sec-WebSocket-Version: 13\nSec-WebSocket-Key: {key}{extra}"
         )
