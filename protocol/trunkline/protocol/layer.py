@@ -138,7 +138,7 @@ class WorkerLayer(Protocol):
 
         Args:
             effects: in their order.
-            done: called when they are applied.
+            done: called when they are applied, or dropped because ``within`` is held no more.
             within: apply them only while this delivery is still this worker's.
         """
 
@@ -171,7 +171,11 @@ class OperatorLayer(Protocol):
 
     async def redrive(self, letter_id: str) -> bool:
         """Puts the message of a dead letter back into its channel and removes the letter, atomically; False if it is
-        not there."""
+        not there. A connection's event goes back with seq -1: nothing of the connection waits for it any more.
+
+        Raises:
+            CodecError: the letter holds garbage, which no handler could take.
+        """
 
     async def drop(self, letter_id: str) -> bool:
         """Removes a dead letter; False if it is not there."""

@@ -89,10 +89,12 @@ class RedisInterfaceLayer:
     async def retire(self) -> None:
         """See `layer.InterfaceLayer.retire`."""
         self._end()
-        if self._calls.up:
+        try:
             await self._calls.ask(
                 SCRIPTS["retire"].call([self._keys.published()], [self._keys.base, self._id])
             )
+        except LayerUnavailable as error:
+            log.warning("interface=%s cannot give its lease up, it will run out: %s", self._id, error)
 
     async def close(self) -> None:
         """See `layer.InterfaceLayer.close`."""

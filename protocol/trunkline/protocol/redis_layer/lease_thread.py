@@ -63,6 +63,7 @@ class LeaseThread:
         self, settings: LayerSettings, info: LeaseInfo, on_heartbeat: Callable[[Heartbeat], None]
     ) -> None:
         self._keys = Keys(settings.prefix)
+        self._settings = settings
         self._lease_ms = int(settings.worker_lease_s * 1000)
         self._info = info
         self._on_heartbeat = on_heartbeat
@@ -131,8 +132,8 @@ class LeaseThread:
             [self._keys.reaper],
             [
                 self._keys.base, self._info.id, self._lease_ms, encode_lease(self._info), secrets.token_hex(8),
-                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group,
-                *INTERFACE_CHANNELS,
+                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._settings.capacity,
+                self._settings.dead_capacity, *INTERFACE_CHANNELS,
             ],
         )  # fmt: skip
         local_s = time.monotonic()

@@ -9,7 +9,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from ..codec import decode_dead_letter, decode_entry, decode_lease, encode_entry
-from ..errors import CodecError, LayerUnavailable
+from ..errors import CodecError, LayerError, LayerUnavailable
 from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
 from ..names import INTERFACE_CHANNELS, ChannelName, InterfaceId, Keys
 from ..settings import LayerSettings
@@ -98,6 +98,8 @@ class RedisOperatorLayer:
 
     async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
         """See `layer.OperatorLayer.dead_letters`."""
+        if after and not _LETTER_ID.fullmatch(after):
+            raise LayerError(f"dead letters after {after!r}: expected an id as in 1700000000000-0")
         start = f"({after}" if after else "-"
         found = await self._ask(self._redis.xrange(self._keys.dead(), min=start, count=count))
         return [_record(letter_id.decode(), fields) for letter_id, fields in found]

@@ -97,10 +97,14 @@ class RedisWorkerLayer:
             self._watcher.cancel()
         await asyncio.to_thread(self._lease.stop)
         await self._reads.close()
-        if self._calls.up:
+        try:
             await self._calls.ask(
-                SCRIPTS["leave"].call([self._keys.leases("worker")], [self._keys.base, self._info.id])
+                SCRIPTS["leave"].call(
+                    [self._keys.leases("worker")], [self._keys.base, self._info.id, self._keys.consumer_group]
+                )
             )
+        except LayerUnavailable as error:
+            log.warning("worker=%s cannot give its lease up, it will run out: %s", self._info.id, error)
         await self._calls.close()
 
     # ---- reading ----

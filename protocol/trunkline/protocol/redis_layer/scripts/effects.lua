@@ -59,6 +59,7 @@ local function register(interface, connection, body)
   -- Also for one that is being reaped: its reaper reads the registry only when every entry of it is done.
   if redis.call('ZSCORE', base .. 'leases:interface', interface) or redis.call('ZSCORE', base .. 'reaping', interface) then
     redis.call('HSET', base .. 'connections:' .. interface, connection, body)
+    redis.call('PERSIST', base .. 'session:' .. connection) -- a flush may have written it before
   end
 end
 
@@ -75,14 +76,15 @@ local function write_session(interface, connection, value)
 end
 
 local function send_channel(channel, body, delay_ms, unique)
-  local stream = base .. 'stream:' .. channel
-  if delay_ms ~= '0' then
-    redis.call('ZADD', base .. 'delayed', clock_ms() + delay_ms, unique .. ' ' .. channel .. ' ' .. body)
-  elseif redis.call('XLEN', stream) >= capacity then
+  local stream, delayed = base .. 'stream:' .. channel, base .. 'delayed'
+  local now = delay_ms == '0'
+  if redis.call(now and 'XLEN' or 'ZCARD', now and stream or delayed) >= capacity then
     redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
     redis.call('INCR', base .. 'dead-count')
-  else
+  elseif now then
     redis.call('XADD', stream, '*', 'b', body)
+  else
+    redis.call('ZADD', delayed, clock_ms() + delay_ms, unique .. ' ' .. channel .. ' ' .. body)
   end
 end
 

@@ -2,11 +2,26 @@
 -- KEYS[1] leases of workers
 -- ARGV[1] base of every key
 -- ARGV[2] worker
--- Answer: 1
+-- ARGV[3] consumer group
+-- Answer: how many channels it still holds entries of
 
-local base = ARGV[1]
-redis.call('ZREM', KEYS[1], ARGV[2])
-local time = redis.call('TIME')
-redis.call('ZADD', base .. 'dead-workers', time[1] * 1000 + math.floor(time[2] / 1000), ARGV[2])
-if redis.call('GET', base .. 'reaper') == ARGV[2] then redis.call('DEL', base .. 'reaper') end
-return 1
+local base, me = ARGV[1], ARGV[2]
+redis.call('ZREM', KEYS[1], me)
+if redis.call('GET', base .. 'reaper') == me then redis.call('DEL', base .. 'reaper') end
+
+local left = 0
+for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
+  local stream = base .. 'stream:' .. channel
+  local pending = redis.pcall('XPENDING', stream, ARGV[3], '-', '+', 1, me)
+  if not pending.err then
+    -- Deleting a consumer would lose what it still has pending, so only an empty one goes.
+    if #pending > 0 then left = left + 1 else redis.call('XGROUP', 'DELCONSUMER', stream, ARGV[3], me) end
+  end
+end
+if left > 0 then
+  local time = redis.call('TIME')
+  redis.call('ZADD', base .. 'dead-workers', time[1] * 1000 + math.floor(time[2] / 1000), me)
+else
+  redis.call('HDEL', base .. 'info', me)
+end
+return left

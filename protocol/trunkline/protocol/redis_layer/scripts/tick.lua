@@ -8,7 +8,8 @@
 -- ARGV[6] milliseconds between two heartbeats
 -- ARGV[7] heartbeats in a row that a worker must be seen away after its lease ended
 -- ARGV[8] the same for an interface server
--- ARGV[9] consumer group
+-- ARGV[9] capacity of a channel's stream in entries
+-- ARGV[10] capacity of the dead-letter store in entries
 -- then the channels interface servers publish on
 -- Answer: {Redis' clock in milliseconds, number of workers with entries to take over, number of interfaces to reap,
 --          number of channels with entries handed back}
@@ -18,6 +19,7 @@
 -- time and begins to count again.
 
 local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
+local capacity, dead_capacity = tonumber(ARGV[9]), ARGV[10]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('SET', base .. 'epoch', ARGV[5], 'NX')
@@ -45,7 +47,7 @@ local function bury_interface(id)
   redis.call('HDEL', base .. 'published', id, id .. '!refused')
   redis.call('DEL', base .. 'mailbox:' .. id)
   local barrier = base .. 'barrier:' .. id
-  for i = 10, #ARGV do
+  for i = 11, #ARGV do
     local stream = base .. 'stream:' .. ARGV[i]
     if redis.call('EXISTS', stream) == 1 then
       local fields = redis.call('XINFO', 'STREAM', stream)
@@ -69,7 +71,13 @@ local function publish_due()
   local due = redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 100)
   for _, member in ipairs(due) do
     local channel, body = string.match(member, '^%S+ (%S+) (.*)$')
-    if channel then redis.call('XADD', base .. 'stream:' .. channel, '*', 'b', body) end
+    local stream = base .. 'stream:' .. (channel or '')
+    if channel and redis.call('XLEN', stream) < capacity then
+      redis.call('XADD', stream, '*', 'b', body)
+    elseif channel then
+      redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
+      redis.call('INCR', base .. 'dead-count')
+    end
     redis.call('ZREM', base .. 'delayed', member)
   end
 end
