@@ -30,7 +30,7 @@ def console(browser: Browser, tmp_path: Path) -> Console:
     async def console(number: int, lines: int) -> AsyncIterator[list[str]]:
         STEPS[number].write(tmp_path)
         with importable(tmp_path):
-            async with stack("chat.routing") as running:
+            async with stack("chat.routing", workers=2) as running:
                 page = await browser.page()
                 await page.open(running.url("/"))
                 (snippet,) = STEPS[number].snippets
