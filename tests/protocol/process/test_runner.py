@@ -110,8 +110,13 @@ def test_signals_drain_first_and_then_end_the_process(monkeypatch: pytest.Monkey
     async def main(stop: asyncio.Event) -> int:
         loop = asyncio.get_running_loop()
         later, over = asyncio.Event(), asyncio.Event()
+
+        def end_at_once(code: int) -> None:
+            ended.append(code)
+            over.set()
+
         loop.add_signal_handler(signal.SIGUSR1, later.set)
-        monkeypatch.setattr(os, "_exit", lambda code: (ended.append(code), over.set()))
+        monkeypatch.setattr(os, "_exit", end_at_once)
         signal.raise_signal(signal.SIGTERM)
         await stop.wait()
         # when a signal follows that belongs to the first (a third one shows that the loop has seen it)
