@@ -100,7 +100,8 @@ class WorkerReceiver(Protocol):
         """The answer to `WorkerLayer.read`; also called without one for entries taken over from a dead worker."""
 
     def room(self) -> int:
-        """How many entries the worker would take over from a dead worker now; 0 while it is busy or stopping."""
+        """How many entries the worker would take over now; 0 while it cannot or is stopping. Of a dead worker's entries
+        it gets one at a time."""
 
     def away(self) -> None:
         """The layer does not answer."""

@@ -46,6 +46,11 @@ class Committer:
         return len(self._outcomes)
 
     @property
+    def empty(self) -> bool:
+        """Whether everything is committed and answered."""
+        return not self._outcomes and not self._unanswered
+
+    @property
     def full(self) -> bool:
         """Whether so much is unanswered that no more should be taken."""
         return self._unanswered > UNCOMMITTED_LIMIT

@@ -36,6 +36,8 @@ rate_limited = RateLimited(log)
 
 SLICE_S = 0.004
 """`def` handlers run so long before commits go out and other events get their turn."""
+ROOM = 16
+"""Entries an idle worker takes over at once."""
 
 
 class PoisonError(TrunklineError):
@@ -67,6 +69,9 @@ class Dispatcher:
         self._prefetch = Prefetch(settings.prefetch)
         self._committer = Committer(layer, self.metrics, self._read_on)
         self._tasks: set[asyncio.Task[None]] = set()
+        # Entries whose last worker died run alone, with everything else committed: one of them may have killed it, and
+        # if it does so again, no other entry shall count as its victim.
+        self._suspects: deque[Job] = deque()
         self._waiting_sessions = 0
         self._running = False
         self._stopping = False
@@ -87,16 +92,18 @@ class Dispatcher:
             if job.session_of is not None:
                 asking.append(job)
             else:
-                self.queue.append(job)
+                self._line_up(job)
         if asking:
             self._ask_sessions(asking)
         if not self._running:
             self._run()
 
     def room(self) -> int:
-        """See `layer.WorkerReceiver.room`. Entries taken over are tried one at a time: one of them may have killed
-        its last worker, and the others shall not be counted among its victims."""
-        return 0 if self._stopping or self.busy else 1
+        """See `layer.WorkerReceiver.room`. A busy worker takes over too, or a dead one's entries would wait until the
+        load falls."""
+        if self._stopping or self._suspects or self._committer.full:
+            return 0
+        return 1 if self.busy else ROOM
 
     def away(self) -> None:
         """See `layer.WorkerReceiver.away`."""
@@ -111,7 +118,8 @@ class Dispatcher:
     @property
     def busy(self) -> int:
         """Entries delivered and not yet handed to a commit."""
-        return len(self.queue) + len(self._tasks) + self._waiting_sessions + self._committer.gathered
+        lines = len(self.queue) + len(self._suspects)
+        return lines + len(self._tasks) + self._waiting_sessions + self._committer.gathered
 
     def start(self) -> None:
         """Begins to read."""
@@ -176,11 +184,14 @@ class Dispatcher:
                 connection = job.session_of
                 if connection is not None:
                     job.held = HeldSession(held[connection], self._settings.session_max_bytes)
-                self.queue.append(job)
+                self._line_up(job)
             if not self._running:
                 self._run()
 
         self._layer.sessions(connections, answered)
+
+    def _line_up(self, job: Job) -> None:
+        (self._suspects if job.delivery.attempt > 1 else self.queue).append(job)
 
     # ---- running them ----
 
@@ -267,9 +278,16 @@ class Dispatcher:
             self._layer.apply(effects, lambda: None, delivery)
 
     def _read_on(self) -> None:
-        """Asks for as many entries as there is room for."""
+        """Begins with the next suspect as soon as it is alone, else asks for as many entries as there is room for."""
         self._idle.set()
-        if self._stopping or self._running or self._committer.full:
+        if self._running:
+            return
+        if self._suspects:
+            if self.busy == len(self._suspects) and self._committer.empty:
+                self.queue.append(self._suspects.popleft())
+                self._run()
+            return
+        if self._stopping or self._committer.full:
             return
         count = self._prefetch.count
         if self.runner.pool is not None:

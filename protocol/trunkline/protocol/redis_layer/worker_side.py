@@ -70,6 +70,7 @@ class RedisWorkerLayer:
         self._numbers = itertools.count(1)
         self._clock_ms = 0.0  # Redis' clock less our monotonic one
         self._claiming = False
+        self._claimable = False  # there may be more to take over
         self._away = False
         self._ended = False
         self._silent_since_s: float | None = None
@@ -217,6 +218,8 @@ class RedisWorkerLayer:
             for outcome in outcomes:
                 self._held.discard((outcome.delivery.channel, outcome.delivery.id))
             done(answer)
+            if self._claimable:
+                self._claim()
 
         self._keep_calling(
             SCRIPTS["commit"].call(
@@ -297,6 +300,7 @@ class RedisWorkerLayer:
 
     def _heartbeat(self, beat: Heartbeat) -> None:
         self._clock_ms = beat.redis_ms - beat.local_s * 1000
+        self._claimable = beat.claimable
         if beat.claimable:
             self._claim()
 
@@ -317,6 +321,7 @@ class RedisWorkerLayer:
         if isinstance(answer, hiredis.ReplyError):
             log.warning("worker=%s cannot take over: %s", self._info.id, answer)
             return
+        self._claimable = bool(answer)
         if answer:
             now_ms = self._clock_ms + time.monotonic() * 1000
             self._deliver(

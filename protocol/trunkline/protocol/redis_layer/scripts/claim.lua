@@ -3,7 +3,7 @@
 -- ARGV[1] base of every key
 -- ARGV[2] consumer group
 -- ARGV[3] consumer that takes over
--- ARGV[4] entries at most
+-- ARGV[4] entries at most; of a dead worker's at most one, and nothing else with it: it may be what killed the worker
 -- then the channels it serves
 -- Answer: an array of {channel, id, fields, deliveries}
 -- https://redis.io/docs/latest/commands/xclaim/
@@ -11,9 +11,9 @@
 local base, group, me, room = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local taken = {}
 
--- An entry that was handed back was never begun, so its count of deliveries stays; after a death it rises.
-local function take(stream, channel, consumer, rise)
-  local pending = redis.call('XPENDING', stream, group, '-', '+', room - #taken, consumer)
+-- Takes up to `most` entries. An entry that was handed back was never begun, so its count of deliveries stays; after a death it rises.
+local function take(stream, channel, consumer, most, rise)
+  local pending = redis.call('XPENDING', stream, group, '-', '+', most, consumer)
   for _, entry in ipairs(pending) do
     local id, count = entry[1], entry[4] + rise
     local claimed = redis.call('XCLAIM', stream, group, me, 0, id, 'RETRYCOUNT', count)[1]
@@ -34,7 +34,7 @@ for i = 5, #ARGV do
   local channel = ARGV[i]
   local stream = base .. 'stream:' .. channel
   if redis.call('SISMEMBER', base .. 'returned', channel) == 1 then
-    if not has_group(stream) or (#taken < room and take(stream, channel, 'returned', 0) == 0) then
+    if not has_group(stream) or (#taken < room and take(stream, channel, 'returned', room - #taken, 0) == 0) then
       redis.call('SREM', base .. 'returned', channel)
     end
   end
@@ -43,7 +43,7 @@ end
 for _, worker in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   for i = 5, #ARGV do
     local stream = base .. 'stream:' .. ARGV[i]
-    if #taken < room and has_group(stream) then take(stream, ARGV[i], worker, 1) end
+    if #taken == 0 and has_group(stream) then take(stream, ARGV[i], worker, 1, 1) end
   end
   local left = 0
   for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
