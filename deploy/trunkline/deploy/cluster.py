@@ -21,7 +21,7 @@ TRIP_TIMEOUT_S = 10.0
 SCRAPE_TIMEOUT_S = 3.0
 _POLL_S = 0.1
 
-_SAMPLE = re.compile(rb"^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+_SAMPLE = re.compile(rb'^([a-zA-Z_:][\w:]*)(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})? (\S+)', re.MULTILINE)
 
 
 class NotReady(TrunklineError):

@@ -74,7 +74,7 @@ async def _list(layer: OperatorLayer, settings: DeadListSettings) -> int:
         if len(letters) == settings.limit:
             break
     if settings.as_json:
-        print(json.dumps([_fields(letter) for letter in letters], indent=2))
+        print(json.dumps([_fields(letter) for letter in letters], indent=2, default=repr))
         return ExitCode.OK
     print(f"{'ID':20} {'TIME':19} {'REASON':12} {'CHANNEL':24} {'ATTEMPT':>7}  ROUTE: ERROR")
     for letter in letters:
@@ -93,7 +93,7 @@ async def _show(layer: OperatorLayer, settings: DeadShowSettings) -> int:
         else:
             shown.append(_fields(letter) | {"traceback": letter.traceback})
     if settings.as_json:
-        print(json.dumps(shown, indent=2))
+        print(json.dumps(shown, indent=2, default=repr))
         return code
     for fields in shown:
         trace = fields.pop("traceback")
@@ -203,5 +203,4 @@ def _message(letter: DeadLetterRecord) -> Any:
         entry = decode_entry(letter.channel, letter.body)
     except CodecError as error:
         return {"garbage": letter.body.hex(), "expected": error.expected}
-    events = [event if isinstance(event, (str, int, float)) else repr(event) for event in entry.events]
-    return {"reply_channel": entry.reply, "path": entry.path, "seq": entry.seq, "events": events}
+    return {"reply_channel": entry.reply, "path": entry.path, "seq": entry.seq, "events": entry.events}

@@ -80,6 +80,12 @@ class Follower:
             self._open = open(self._file, errors="replace")  # noqa: SIM115
             yield from self._open
 
+    def close(self) -> None:
+        """Closes the log. Idempotent."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
     def _rotated(self, log: TextIO) -> bool:
         try:
             return os.stat(self._file).st_ino != os.fstat(log.fileno()).st_ino

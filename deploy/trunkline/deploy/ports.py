@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Any
 
 import psutil
 
@@ -42,12 +43,19 @@ def reserve(host: str, port: int) -> socket.socket:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
                 probe.listen()
-        holder = socket.socket(family, kind, protocol)
+        return _shared(socket.socket(family, kind, protocol), address)
+    except OSError as error:
+        raise ConfigError(_why(host, port, error)) from error
+
+
+def _shared(holder: socket.socket, address: Any) -> socket.socket:
+    try:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind(address)
-    except OSError as error:
-        raise ConfigError(_why(host, port, error)) from error
+    except OSError:
+        holder.close()
+        raise
     return holder
 
 

@@ -113,9 +113,9 @@ def retire(run_dir: RunDir, pids: Iterable[int], patience_s: float) -> None:
     for pid in leaving:
         (run_dir.retiring / str(pid)).touch()
     _signal(leaving, psutil.Process.terminate)
-    if not wait_gone(lambda: _alive(leaving), patience_s):
-        _signal(_alive(leaving), psutil.Process.kill)
-        wait_gone(lambda: _alive(leaving), KILL_WAIT_S)
+    if not wait_gone(lambda: alive(leaving), patience_s):
+        _signal(alive(leaving), psutil.Process.kill)
+        wait_gone(lambda: alive(leaving), KILL_WAIT_S)
 
 
 def stop(cluster: str, patience_s: float) -> list[Member]:
@@ -157,15 +157,16 @@ def wait_gone(living: Callable[[], Iterable[Any]], patience_s: float) -> bool:
     return True
 
 
-def _alive(pids: Iterable[int]) -> list[int]:
-    alive = []
+def alive(pids: Iterable[int]) -> list[int]:
+    """Those of the processes that still run. A zombie does not: only its parent has not looked yet."""
+    living = []
     for pid in pids:
         try:
             if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                alive.append(pid)
+                living.append(pid)
         except psutil.NoSuchProcess:
             continue
-    return alive
+    return living
 
 
 def _signal(pids: Iterable[int], send: Callable[[psutil.Process], None]) -> None:

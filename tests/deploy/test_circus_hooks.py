@@ -1,0 +1,188 @@
+"""What circus asks us while it supervises. The fakes have circus' names; the real one is met in test_up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.deploy.states import a_state
+from trunkline.deploy import circus_hooks
+from trunkline.deploy.rundir import RunDir
+from trunkline.protocol.exit_codes import ExitCode
+
+
+class Loop:
+    def __init__(self) -> None:
+        self.later: list[tuple[float, Callable[..., None], tuple[Any, ...]]] = []
+
+    def call_later(self, delay_s: float, function: Callable[..., None], *arguments: Any) -> None:
+        self.later.append((delay_s, function, arguments))
+
+    def run_all(self) -> None:
+        later, self.later = self.later, []
+        for _, function, arguments in later:
+            function(*arguments)
+
+
+class Watcher:
+    def __init__(self, name: str, numprocesses: int) -> None:
+        self.name = name
+        self.numprocesses = numprocesses
+        self.loop = Loop()
+        self.stopping = False
+        self.signalled: list[tuple[int, int]] = []
+        self.processes: dict[int, Any] = {
+            pid: SimpleNamespace(started=0.0, is_alive=lambda: True) for pid in range(1, numprocesses + 1)
+        }
+
+    def is_stopping(self) -> bool:
+        return self.stopping
+
+    def is_stopped(self) -> bool:
+        return False
+
+    def send_signal(self, pid: int, signum: int) -> None:
+        self.signalled.append((pid, signum))
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    made = RunDir(tmp_path)
+    made.make()
+    made.save(a_state(workers=2))
+    return made
+
+
+@pytest.fixture
+def worker() -> Watcher:
+    return Watcher("worker", 2)
+
+
+@pytest.fixture
+def arbiter(run_dir: RunDir, worker: Watcher, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(circus_hooks, "_restarts", {})
+    return SimpleNamespace(config_file=str(run_dir.config_file), watchers=[worker])
+
+
+def dies(worker: Watcher, arbiter: Any, pid: int, exit_code: int, lived_s: float, monkeypatch: Any) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    worker.processes[pid] = SimpleNamespace(started=1000.0 - lived_s)
+    circus_hooks.before_reap(worker, arbiter, "before_reap", process_pid=pid)
+    del worker.processes[pid]
+    circus_hooks.after_reap(worker, arbiter, "after_reap", process_pid=pid, exit_code=exit_code)
+
+
+def test_a_crash_is_noted_and_replaced_at_once(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies(worker, arbiter, 1, -9, 60.0, monkeypatch)
+    (ended,) = run_dir.exits()
+    assert (ended.role, ended.pid, ended.exit_code, ended.lived_s) == ("worker", 1, -9, 60.0)
+    assert worker.numprocesses == 2
+
+
+def test_a_process_that_dies_young_again_is_held_back_alone_and_comes_back(
+    worker: Watcher, arbiter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        dies(worker, arbiter, 1, 1, 0.1, monkeypatch)
+    assert worker.numprocesses == 1
+    worker.loop.run_all()
+    assert worker.numprocesses == 2
+
+
+def test_scaling_down_meanwhile_is_not_undone_by_one_that_comes_back(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        dies(worker, arbiter, 1, 1, 0.1, monkeypatch)
+    run_dir.save(a_state(workers=1))
+    worker.loop.run_all()
+    assert worker.numprocesses == 1
+
+
+def test_one_that_comes_back_after_down_changes_nothing(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        dies(worker, arbiter, 1, 1, 0.1, monkeypatch)
+    run_dir.forget()
+    worker.loop.run_all()
+    assert worker.numprocesses == 1
+
+
+def test_a_routing_with_mistakes_is_not_tried_again(
+    worker: Watcher, arbiter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies(worker, arbiter, 1, ExitCode.ROUTING, 60.0, monkeypatch)
+    assert worker.numprocesses == 1
+    assert worker.loop.later == []
+
+
+def test_a_process_that_was_sent_home_is_no_crash_and_not_replaced(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run_dir.retiring / "1").touch()
+    dies(worker, arbiter, 1, 0, 60.0, monkeypatch)
+    assert worker.numprocesses == 1
+    assert run_dir.exits() == []
+    assert not (run_dir.retiring / "1").exists()
+
+
+def test_what_ends_while_all_is_stopped_is_no_crash(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.stopping = True
+    dies(worker, arbiter, 1, 0, 60.0, monkeypatch)
+    assert run_dir.exits() == []
+
+
+def signal_goes_out(watcher: Watcher, arbiter: Any) -> bool:
+    return circus_hooks.before_signal(watcher, arbiter, "before_signal", pid=1, signum=15)
+
+
+def test_workers_are_stopped_when_the_interface_servers_have_gone(worker: Watcher, arbiter: Any) -> None:
+    interface = Watcher("interface", 1)
+    arbiter.watchers.append(interface)
+    worker.stopping = interface.stopping = True
+    assert signal_goes_out(interface, arbiter)
+    assert not signal_goes_out(worker, arbiter)
+    interface.processes.clear()
+    worker.loop.run_all()
+    assert worker.signalled == [(1, 15)]
+    assert signal_goes_out(worker, arbiter)
+
+
+def test_a_signal_that_is_no_part_of_a_stop_goes_out(worker: Watcher, arbiter: Any) -> None:
+    arbiter.watchers.append(Watcher("interface", 1))
+    assert signal_goes_out(worker, arbiter)
+
+
+def test_workers_that_are_stopped_alone_do_not_wait(worker: Watcher, arbiter: Any) -> None:
+    arbiter.watchers.append(Watcher("interface", 1))
+    worker.stopping = True
+    assert signal_goes_out(worker, arbiter)
+
+
+def test_nobody_signals_a_process_that_has_gone_meanwhile(worker: Watcher, arbiter: Any) -> None:
+    arbiter.watchers.append(interface := Watcher("interface", 1))
+    worker.stopping = interface.stopping = True
+    assert not signal_goes_out(worker, arbiter)
+    worker.processes.clear()
+    worker.loop.run_all()
+    assert worker.signalled == []
+
+
+def test_a_redis_that_ended_is_not_waited_for(arbiter: Any) -> None:
+    redis = Watcher("redis", 1)
+    redis.processes[1] = SimpleNamespace(is_alive=lambda: False)
+    assert not circus_hooks.redis_answers(redis, arbiter, "after_start")
+
+
+def test_a_socket_that_nobody_listens_on_does_not_answer(tmp_path: Path) -> None:
+    assert not circus_hooks.ping(str(tmp_path / "nothing.sock"))
