@@ -12,7 +12,23 @@ import pytest
 
 from tests.support.cluster import ROOT, environment
 
-VERBS = "help install up scale status logs down worker test lint browser crash bench clean lock".split()
+VERBS = [
+    "help",
+    "install",
+    "up",
+    "scale",
+    "status",
+    "logs",
+    "down",
+    "worker",
+    "test",
+    "lint",
+    "browser",
+    "crash",
+    "bench",
+    "clean",
+    "lock",
+]
 SCREEN_LINES = 60
 
 
