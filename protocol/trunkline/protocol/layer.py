@@ -63,6 +63,7 @@ class InterfaceReceiver(Protocol):
 
     def holdings(self) -> Holdings:
         """The layer lost data and asks what it must register again."""
+        ...
 
     def republish(self, after: int, up_to: int) -> None:
         """Batches ``after < number <= up_to`` were lost: publish again what of them is unreleased."""
@@ -81,6 +82,7 @@ class InterfaceLayer(Protocol):
     def publish(self, publications: list[Publication]) -> int:
         """Publishes a batch and returns its number (1, 2, …). Never blocks and never doubles: a batch whose answer
         is lost is sent again under its number. Order between batches is kept."""
+        ...
 
     def leave_group(self, group: GroupName, token: str) -> None:
         """The last member here has left: take this interface out of the group, unless an add newer than ``token``
@@ -102,6 +104,7 @@ class WorkerReceiver(Protocol):
     def room(self) -> int:
         """How many entries the worker would take over now; 0 while it cannot or is stopping. Of a dead worker's entries
         it gets one at a time."""
+        ...
 
     def away(self) -> None:
         """The layer does not answer."""
@@ -134,7 +137,9 @@ class WorkerLayer(Protocol):
         """Acknowledges entries and applies the effects of those whose acknowledgement counted, atomically for each.
         ``done`` is told how many counted; the others had been taken over, and their effects are dropped."""
 
-    def apply(self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None) -> None:
+    def apply(
+        self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
+    ) -> None:
         """Applies effects that wait for no acknowledgement (`message.flush`, sends from outside a handler).
 
         Args:
@@ -163,12 +168,15 @@ class OperatorLayer(Protocol):
         Raises:
             LayerUnavailable: Redis does not answer.
         """
+        ...
 
     async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
         """Dead letters, oldest first, behind the id ``after``."""
+        ...
 
     async def dead_letter(self, letter_id: str) -> DeadLetterRecord | None:
         """One dead letter, or None."""
+        ...
 
     async def redrive(self, letter_id: str) -> bool:
         """Puts the message of a dead letter back into its channel and removes the letter, atomically; False if it is
@@ -177,9 +185,11 @@ class OperatorLayer(Protocol):
         Raises:
             CodecError: the letter holds garbage, which no handler could take.
         """
+        ...
 
     async def drop(self, letter_id: str) -> bool:
         """Removes a dead letter; False if it is not there."""
+        ...
 
     async def close(self) -> None:
         """Ends it. Idempotent."""

@@ -121,7 +121,16 @@ class Keys:
         InvalidName: the prefix is not 1 to 50 of ``A-Z a-z 0-9 _ . -``.
     """
 
-    __slots__ = ("base", "channels", "consumer_group", "dead_workers", "delayed", "epoch", "reaper", "reaping")
+    __slots__ = (
+        "base",
+        "channels",
+        "consumer_group",
+        "dead_workers",
+        "delayed",
+        "epoch",
+        "reaper",
+        "reaping",
+    )
 
     def __init__(self, prefix: str = "trunkline", shard: int = 0) -> None:
         if not _PREFIX.fullmatch(prefix):
@@ -144,7 +153,7 @@ class Keys:
         return ChannelName(stream[len(self.base) + 7 :])
 
     def mailbox(self, interface: str) -> str:
-        """Stream of all that is addressed to an interface server. It exists exactly as long as its interface may live."""
+        """Stream of all that is addressed to an interface server; it exists as long as its interface may live."""
         return f"{self.base}mailbox:{interface}"
 
     def registry(self, interface: str) -> str:

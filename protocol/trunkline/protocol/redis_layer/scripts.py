@@ -50,7 +50,7 @@ class Script(NamedTuple):
 
 
 def _load(name: str) -> Script:
-    folder = resources.files(__package__) / "scripts"
+    folder = resources.files(__name__.rpartition(".")[0]) / "scripts"
     text = (folder / f"{name}.lua").read_text("utf-8")
     if name in _WITH_EFFECTS:
         text = (folder / "effects.lua").read_text("utf-8") + text
