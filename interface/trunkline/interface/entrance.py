@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from .connection import Connection
-from .exchange import RETRY_AFTER_S, Exchange, GaveUp, respond
+from .exchange import RETRY_AFTER_S, SERVER_HEADER, Exchange, GaveUp, cut, respond
 from .handshake import (
     UPGRADE_OWNS,
     Origins,
@@ -29,8 +29,6 @@ from .static import StaticFiles
 from .tenure import Tenure
 
 log = logging.getLogger(__name__)
-
-SERVER_HEADER: Final = "trunkline"
 
 
 class _Tail:
@@ -217,7 +215,7 @@ class Entrance:
     async def _http(
         self, request: web.BaseRequest, tenure: Tenure, raw_path: str, query: str
     ) -> web.StreamResponse:
-        exchange = Exchange(*tenure.new_id(), tenure)
+        exchange = Exchange(*tenure.new_id(), tenure, lambda: cut(request))
         try:
             body = await self._body(request)
             event = self._event(request, query)
@@ -226,14 +224,11 @@ class Entrance:
             event["http_version"] = f"{request.version[0]}.{request.version[1]}"
             tenure.recipients[exchange.id] = exchange
             exchange.publish(clean(unquote(raw_path)), event)
-            response = await respond(exchange, request)
+            return await respond(exchange, request)
         except GaveUp as error:
             return plain(error.status, str(error))
         finally:
             tenure.forget(exchange.id)
-        if not response.prepared:
-            response.headers.setdefault("Server", SERVER_HEADER)
-        return response
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         """Reads the body.

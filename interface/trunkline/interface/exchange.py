@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiohttp import web
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .tenure import Tenure
 
 RETRY_AFTER_S: Final = "1"
+SERVER_HEADER: Final = "trunkline"
 
 
 class Part(NamedTuple):
@@ -78,16 +79,31 @@ class Exchange:
         connection: its id, as if it were a connection.
         reply: its reply channel.
         tenure: what it is held by.
+        cut: ends the client's connection at once.
 
     Attributes:
         publication: its entry while that is in flight.
         batch: number of the batch it left with.
     """
 
-    __slots__ = ("_bytes", "_failed", "_parts", "_tenure", "_wake", "batch", "id", "publication", "reply")
+    __slots__ = (
+        "_bytes",
+        "_cut",
+        "_failed",
+        "_parts",
+        "_tenure",
+        "_wake",
+        "batch",
+        "id",
+        "publication",
+        "reply",
+    )
 
-    def __init__(self, connection: ConnectionId, reply: ReplyName, tenure: Tenure) -> None:
+    def __init__(
+        self, connection: ConnectionId, reply: ReplyName, tenure: Tenure, cut: Callable[[], None]
+    ) -> None:
         self.id = connection
+        self._cut = cut
         self.reply = reply
         self.publication: Publication | None = None
         self.batch = 0
@@ -131,6 +147,9 @@ class Exchange:
         self._wake.set()
 
     def _take(self, payload: Any) -> None:
+        if self._failed is not None:
+            self._tenure.drop("gone")
+            return
         part, faults = read_part(payload)
         for fault in faults:
             self._tenure.drop("bad_payload")
@@ -140,11 +159,21 @@ class Exchange:
             return
         self._bytes += len(part.content)
         if self._bytes > self._tenure.settings.outbound_bytes and self._parts:
-            self._tenure.metrics.slow_readers.value += 1
+            self.too_slow()
             self.abandon(500, "the client reads too slowly")
+            self._cut()
             return
         self._parts.append(part)
         self._wake.set()
+
+    def too_slow(self) -> None:
+        """Counts a client that does not read."""
+        self._tenure.metrics.slow_readers.value += 1
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds a part may take to come, or to be taken."""
+        return self._tenure.settings.http_timeout_s
 
     async def next(self) -> Part:
         """The next part.
@@ -155,7 +184,7 @@ class Exchange:
         if not self._parts and self._failed is None:
             self._wake.clear()
             try:
-                async with asyncio.timeout(self._tenure.settings.http_timeout_s):
+                async with asyncio.timeout(self.timeout_s):
                     await self._wake.wait()
             except TimeoutError:
                 raise GaveUp(504, "the application did not answer in time") from None
@@ -173,24 +202,48 @@ async def respond(exchange: Exchange, request: web.BaseRequest) -> web.StreamRes
 
     Raises:
         GaveUp: no response came.
-        ConnectionError: it broke off in the middle, and so must the client's connection.
+        ConnectionError: it broke off in the middle, or the client takes nothing: its connection is cut off.
     """
-    first = await exchange.next()
-    if not first.more:
-        return web.Response(status=first.status, headers=first.headers, body=first.content)
-    response = web.StreamResponse(status=first.status, headers=first.headers)
+    part = await exchange.next()
+    if not part.more:
+        whole = web.Response(status=part.status, headers=part.headers, body=part.content)
+        whole.headers.setdefault("Server", SERVER_HEADER)
+        await _in_time(exchange, request, _write_whole(whole, request))
+        return whole
+    response = web.StreamResponse(status=part.status, headers=part.headers)
+    response.headers.setdefault("Server", SERVER_HEADER)
     await response.prepare(request)
-    part = first
     while True:
         if part.content and request.method != "HEAD":
-            await response.write(part.content)
+            await _in_time(exchange, request, response.write(part.content))
         if not part.more:
-            await response.write_eof()
+            await _in_time(exchange, request, response.write_eof())
             return response
         try:
             part = await exchange.next()
         except GaveUp as error:
             # The status is out already: a connection that ends without the last chunk says that this is not all.
-            if request.transport is not None:
-                request.transport.abort()
+            cut(request)
             raise ConnectionError(str(error)) from error
+
+
+async def _write_whole(response: web.Response, request: web.BaseRequest) -> None:
+    await response.prepare(request)
+    await response.write_eof()
+
+
+async def _in_time(exchange: Exchange, request: web.BaseRequest, writing: Coroutine[Any, Any, None]) -> None:
+    """Writes; a client that takes nothing for the request's time, or lets too much pile up, is cut off."""
+    try:
+        async with asyncio.timeout(exchange.timeout_s):
+            await writing
+    except TimeoutError as error:
+        exchange.too_slow()
+        cut(request)
+        raise ConnectionError("the client does not read") from error
+
+
+def cut(request: web.BaseRequest) -> None:
+    """Ends a client's connection at once."""
+    if request.transport is not None:
+        request.transport.abort()

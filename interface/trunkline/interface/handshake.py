@@ -44,6 +44,7 @@ class Headers(Protocol):
 
     def getall(self, key: str, default: list[str]) -> list[str]:
         """All values of a field."""
+        ...
 
 
 class Refusal(NamedTuple):

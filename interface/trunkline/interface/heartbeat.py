@@ -31,6 +31,7 @@ class Turning(Protocol):
 
     def due(self, now: int) -> int:
         """Its tick has come. Gives the ticks until it wants to be looked at again, 0 for never."""
+        ...
 
 
 T = TypeVar("T", bound=Turning)

@@ -22,6 +22,7 @@ class Headers(Protocol):
 
     def getall(self, key: str, default: list[str]) -> list[str]:
         """All values of a field."""
+        ...
 
 
 class Client(NamedTuple):

@@ -35,6 +35,7 @@ class Owner(Protocol):
 
     def refused(self) -> bool:
         """The channel is full. True: publish it again later; False: the owner has given up."""
+        ...
 
 
 class Publisher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -40,9 +41,12 @@ CLOSING_SHARE: Final = 0.6
 """Part of the drain time in which the sockets are closed; the rest is for their disconnects to be handled."""
 STEP_S: Final = 0.05
 """Pace of the drain: how often some sockets are closed."""
+MIN_CLOSES: Final = 10
+"""A step closes at least so many sockets: few connections need no pace."""
 MIN_REOPEN_S: Final = 0.1
 MAX_REOPEN_S: Final = 2.0
 _LEVELS_S: Final = 0.1
+_START_OVER: Final = "start over"
 
 
 class InterfaceServer:
@@ -74,6 +78,7 @@ class InterfaceServer:
         self._door: Door | None = None
         self._listener: asyncio.Server | None = None
         self._background: list[Supervised] = []
+        self._ended: asyncio.Queue[Tenure] = asyncio.Queue()
         self._addresses: list[str] = []
         self._bound: list[Any] = ["", 0]
         self._admin = ""
@@ -118,7 +123,8 @@ class InterfaceServer:
         await self._open()
         await self._listener.start_serving()
         self._background = [
-            supervise("heartbeat", lambda: beat(shared.wheel, shared.rhythm.tick_s, self._sleep), self._died)
+            supervise("heartbeat", lambda: beat(shared.wheel, shared.rhythm.tick_s, self._sleep), self._died),
+            supervise(_START_OVER, self._start_over, self._died),
         ]
         log.info(
             "listening address=%s interface=%s connections=%d", ",".join(self._addresses), self.id, limit
@@ -174,32 +180,27 @@ class InterfaceServer:
         self._reason = None
 
     def _fenced(self, tenure: Tenure) -> None:
-        if tenure is not self._tenure:
-            return
         log.warning("fenced, closing all sockets and starting over interface=%s", tenure.id)
         self._tenure = None
         self._reason = "fenced, starting over"
         tenure.end()
-        # Out of the layer's own call: it may be in the middle of something.
-        self._background.append(supervise("start over", lambda: self._start_over(tenure), self._started_over))
+        # Not within the layer's own call: it may be in the middle of something.
+        self._ended.put_nowait(tenure)
 
-    async def _start_over(self, old: Tenure) -> None:
-        await old.layer.close()
-        wait_s = MIN_REOPEN_S
+    async def _start_over(self) -> None:
+        """Follows every tenure that was fenced by another; a background loop."""
         while True:
-            try:
-                await self._open()
-                break
-            except LayerError as error:
-                log.warning("cannot start over yet: %s", error)
-                await asyncio.sleep(wait_s)
-                wait_s = min(MAX_REOPEN_S, wait_s * 2)
-        log.info("started over interface=%s", self.id)
-
-    def _started_over(self, name: str, error: BaseException | None) -> None:
-        self._background = [task for task in self._background if task.alive]
-        if error is not None:
-            self._died(name, error)
+            old = await self._ended.get()
+            await old.layer.close()
+            wait_s = MIN_REOPEN_S
+            while self._tenure is None:
+                try:
+                    await self._open()
+                except LayerError as error:
+                    log.warning("cannot start over yet: %s", error)
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(MAX_REOPEN_S, wait_s * 2)
+            log.info("started over interface=%s", self.id)
 
     def _died(self, name: str, error: BaseException | None) -> None:
         self._reason = f"background loop {name} died"
@@ -211,6 +212,9 @@ class InterfaceServer:
         handled, gives the lease up. Takes ``drain_s`` at most; what is left then is cut off. If it is cancelled,
         `close` must still be called."""
         self._reason = "draining"
+        for task in self._background:
+            if task.name == _START_OVER:
+                await task.stop()
         tenure = self._tenure
         deadline_s = time.monotonic() + self._settings.drain_s
         if self._listener is not None:
@@ -235,7 +239,7 @@ class InterfaceServer:
         await self.close()
 
     async def _close_paced(self, tenure: Tenure, over_s: float) -> None:
-        connections = [item for item in tenure.open_connections()]
+        connections = tenure.open_connections()
         steps = max(1, int(over_s / STEP_S) - 1)
         share = max(MIN_CLOSES, -(-len(connections) // steps))
         for start in range(0, len(connections), share):
@@ -254,8 +258,11 @@ class InterfaceServer:
         for task in self._background:
             await task.stop()
         self._background = []
-        if self._listener is not None:
-            self._listener.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+            if self._settings.unix_socket:
+                _remove(self._settings.unix_socket)
         if self._door is not None:
             self._door.pre_shutdown()
             await self._door.shutdown(0.1)
@@ -264,8 +271,6 @@ class InterfaceServer:
             for connection in self._shared.wheel.items() if self._shared is not None else ():
                 connection.cut()
             await tenure.layer.close()
-        if self._settings.unix_socket:
-            _remove_stale(self._settings.unix_socket)
 
     # ---- what others ask ----
 
@@ -328,10 +333,6 @@ class InterfaceServer:
             self._tenure.warn("over_limit", "connection limit reached, turning connections away with 503")
 
 
-MIN_CLOSES: Final = 10
-"""A step closes at least so many sockets: few connections need no pace."""
-
-
 class _BadRequests(logging.Filter):
     """aiohttp logs a traceback for every request that is no HTTP; anybody could fill the disk with that."""
 
@@ -387,6 +388,12 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
             return
     raise ConfigError(f"--unix-socket {path}: somebody listens there already; expected a free path")
+
+
+def _remove(path: str) -> None:
+    # Newer Pythons remove it themselves when the listener closes.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _version() -> str:

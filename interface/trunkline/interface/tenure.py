@@ -176,8 +176,9 @@ class Tenure:
 
     def fenced(self) -> None:
         """This interface was declared dead."""
-        self.metrics.fenced.value += 1
-        self._on_fenced(self)
+        if not self.publisher.closed:
+            self.metrics.fenced.value += 1
+            self._on_fenced(self)
 
     def holdings(self) -> Holdings:
         """Each accepted connection and each group with members."""
@@ -231,3 +232,5 @@ class Tenure:
             if isinstance(recipient, Connection) and recipient.state is not CONNECTING:
                 recipient.close(SERVICE_RESTART, "the server starts over")
         self.recipients.clear()
+        if self._emptied is not None:
+            self._emptied.set()
