@@ -22,24 +22,31 @@ async def two_windows_on_different_interfaces(
 ) -> tuple[Page, int, Page, int]:
     """Ada and Grace in one room, with the process ids of the interface servers that hold their sockets."""
     ada = await join(browser, cluster.url, "Ada")
-    before = await cluster.connections()
-    (hers,) = [pid for pid, count in before.items() if count == 1]
+    ((hers, _),) = (await held(cluster, 1)).items()
     grace = await join(browser, cluster.url, "Grace")
-    # The kernel spreads connections over the processes that share a port; reload until it has chosen the other one.
+    # The kernel spreads connections over the processes that share a port; leave and come back until it has chosen
+    # the other one.
     for _ in range(40):
-        now = await cluster.connections()
-        others = [pid for pid, count in now.items() if count == 1 and pid != hers]
+        others = [pid for pid in await held(cluster, 2) if pid != hers]
         if others:
             return ada, hers, grace, others[0]
-        await grace.call("Page.reload")
-        await until(lambda: _reconnected(grace, cluster), within_s=10)
+        await grace.evaluate("document.getElementById('leave').click()")
+        await held(cluster, 1)
+        await grace.evaluate("document.getElementById('join-form').requestSubmit()")
+        await grace.until(OPEN)
     raise AssertionError("forty connections went to the same interface server")
 
 
-async def _reconnected(page: Page, cluster: Cluster) -> bool:
-    # Both hold: the new socket is open, and the old one is not counted any more.
-    is_open = await page.evaluate(f"document.readyState === 'complete' && {OPEN}")
-    return bool(is_open) and sum((await cluster.connections()).values()) == 2
+async def held(cluster: Cluster, count: int) -> dict[int, int]:
+    """Waits until the interface servers hold so many sockets; process id to how many, of those that hold any."""
+
+    async def look() -> dict[int, int] | None:
+        held = {pid: number for pid, number in (await cluster.connections()).items() if number}
+        return held if sum(held.values()) == count else None
+
+    found = await until(look, within_s=10, what=f"{count} open sockets")
+    assert found is not None
+    return found
 
 
 async def test_two_people_chat_through_different_interface_servers_and_workers(

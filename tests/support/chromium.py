@@ -63,6 +63,7 @@ class Page:
         self.network: list[str] = []
         self.lines: list[str] = []
         self._line_came = asyncio.Event()
+        self._loaded = asyncio.Event()
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Calls a DevTools method in this page."""
@@ -114,11 +115,11 @@ class Page:
 
     async def open(self, url: str) -> None:
         """Goes to an address and waits until its scripts have run."""
+        self._loaded.clear()
         answer = await self.call("Page.navigate", url=url)
         if answer.get("errorText"):
             raise PageError(f"{url}: {answer['errorText']}")
-        # The answer came with the new document; its scripts may have given it another address by now.
-        await self.until("document.readyState === 'complete'")
+        await self._loaded.wait()
 
     async def type(self, text: str) -> None:
         """Types into the element that has the focus."""
@@ -170,6 +171,8 @@ class Page:
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
             entry = params["entry"]
             (self.network if entry["source"] == "network" else self.faults).append(entry["text"])
+        elif method == "Page.loadEventFired":
+            self._loaded.set()
         elif method == "Page.javascriptDialogOpening" and params["type"] != "beforeunload":
             self.faults.append(f"dialog: {params['message']}")
 
