@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
-import traceback
 from typing import NamedTuple, Protocol
 
-from trunkline.protocol.codec import encode_dead_letter, encode_entry
-from trunkline.protocol.errors import ConsumerFinished, DenyConnection
-from trunkline.protocol.messages import (
-    Content,
-    DeadLetter,
-    DeadLetterRecord,
-    Delivery,
-    Effect,
-    Entry,
-    Outcome,
-    SessionWrite,
+from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
+from trunkline.protocol.messages import LAST_SEQ, Content, Delivery, Effect, Entry, Outcome, SessionWrite
+from trunkline.protocol.names import (
+    CONNECT,
+    DISCONNECT,
+    INTERFACE_CHANNELS,
+    RECEIVE,
+    REQUEST,
+    ConnectionId,
 )
-from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, REQUEST, ConnectionId
 
+from .letters import Failure, UnroutedError, letter
 from .message import Message, contents
 from .outbox import Mark, Outbox, split
 from .routing import Match, Routing
@@ -29,6 +25,8 @@ INTERNAL_ERROR = 1011
 """Close code of a connection whose handler failed (RFC 6455 7.4.1)."""
 POISON_ATTEMPTS = 3
 """An entry whose worker died under it so often is not tried again."""
+
+_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 
 
 class Step(NamedTuple):
@@ -51,14 +49,24 @@ class Flusher(Protocol):
 class Job:
     """Carries an entry through its handlers.
 
-    The dispatcher calls `begin` and, as it sees fit for the kind of handler, runs it and calls `succeed` or `fail`,
-    for each step in turn, and then `finish`.
+    The runner calls `begin`, runs the handler as befits its kind and calls `succeed` or `fail`, for each step in turn;
+    the dispatcher then calls `finish`. A handler that is to be tried again leaves the job at its step, see `retry`.
 
     Args:
         delivery: as the layer gave it.
         entry: decoded.
         routing: where handlers are found.
         flusher: applies what a handler wants sent before it ends.
+
+    Attributes:
+        step: index of the step at work.
+        tries: how often that step failed and is to be tried again.
+        session_of: the connection whose session a handler of this job asked for.
+        asynchronous: one of its handlers is an `async def`.
+
+    Raises:
+        CodecError: the entry cannot have come from an interface server, though its channel says so.
+        InvalidName: its reply channel is none.
     """
 
     __slots__ = (
@@ -71,39 +79,40 @@ class Job:
         "entry",
         "held",
         "outbox",
+        "session_of",
         "step",
         "steps",
+        "tries",
         "wrote_session",
     )
 
     def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
+        channel, reply = entry.channel, entry.reply
+        if channel in _OF_INTERFACES and (reply is None or entry.seq > LAST_SEQ):
+            raise CodecError(f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body)
         self.delivery = delivery
         self.entry = entry
         self._routing = routing
         match = routing.match
-        channel = entry.channel
         self.steps = [Step(content, match(channel, content)) for content in contents(entry)]
         self._flusher = flusher
         self.outbox = Outbox.of(entry, delivery.id, self)
         self.step = 0
+        self.tries = 0
         self.wrote_session = False
         self.held: HeldSession | None = None
         self.asynchronous = False
-        for step in self.steps:
-            if step.match is not None and step.match.route.is_async:
-                self.asynchronous = True
+        self.session_of: ConnectionId | None = None
+        # Looked at even where no handler does: a log line of this job names it.
+        connection = split(reply)[1] if reply is not None else None
+        for _, found in self.steps:
+            if found is not None:
+                if found.route.is_async:
+                    self.asynchronous = True
+                if found.route.wants_session:
+                    self.session_of = connection
         self._mark = Mark(0)
         self._refusal: int | None = None
-
-    @property
-    def session_of(self) -> ConnectionId | None:
-        """The connection whose session a handler of this job asked for."""
-        if self.entry.reply is None:
-            return None
-        for step in self.steps:
-            if step.match is not None and step.match.route.wants_session:
-                return split(self.entry.reply)[1]
-        return None
 
     async def flush(self, outbox: Outbox) -> None:
         """See `FlushHooks.flush`."""
@@ -123,20 +132,47 @@ class Job:
         """The message for a step's handler."""
         step = self.steps[index]
         entry = self.entry
-        self.step = index
+        if index != self.step:
+            self.step = index
+            self.tries = 0
         self._mark = self.outbox.mark(entry.seq + index)
         wants = step.match is not None and step.match.route.wants_session
         return Message(step.content, entry, index, self.delivery, self.held if wants else None)
 
-    def unrouted(self) -> None:
-        """No route takes the step's event: what that means depends on the channel."""
-        entry = self.entry
-        if entry.channel == CONNECT:
+    @property
+    def pause_s(self) -> float:
+        """Seconds to wait before the step is tried again; each wait is twice as long as the one before."""
+        match = self.steps[self.step].match
+        return match.route.on_error.backoff_s * 2.0 ** (self.tries - 1) if match is not None else 0.0
+
+    def retry(self) -> bool:
+        """The step's handler has failed. True if its route wants it tried again: then what it did is dropped."""
+        match = self.steps[self.step].match
+        if match is None or match.route.on_error.kind != "retry" or self.tries >= match.route.on_error.times:
+            return False
+        self.tries += 1
+        self.undo()
+        return True
+
+    def unrouted(self, worker: str) -> bool:
+        """No route takes the step's event: what that means depends on the channel.
+
+        Returns:
+            Whether it became a dead letter.
+        """
+        entry, channel = self.entry, self.entry.channel
+        if channel == CONNECT:
             # Without a connect route a connection is accepted if another route could ever take something of it.
             if entry.path is None or not self._routing.could_match(entry.path):
                 self._refusal = 404
-        elif entry.channel == REQUEST and entry.reply is not None:
-            self.outbox.send_reply(entry.reply, {"status": 404, "content": b"no route for this path\n"})
+        elif channel == REQUEST and entry.reply is not None:
+            self.outbox.send_reply(entry.reply, _text(404, "no route for this path"))
+        elif channel not in _OF_INTERFACES:
+            # Somebody sent it to be handled, and nobody is told: it is kept until a route takes it.
+            error = UnroutedError(f"no route of channel {channel!r} takes this message; look at their filters")
+            self._bury(self.step, Failure("unrouted", error, worker))
+            return True
+        return False
 
     def succeed(self) -> None:
         """The step's handler has ended well.
@@ -175,7 +211,7 @@ class Job:
         if the route says so, is closed."""
         session = self.held.raw if self.held is not None else b""
         self.undo()
-        self.outbox.dead_letter(self._letter(self.step, error, worker, reason, session))
+        self._bury(self.step, Failure(reason, error, worker, session))
         match = self.steps[self.step].match
         if match is not None and match.route.on_error.kind == "close" and self.entry.channel == RECEIVE:
             self.outbox.send_reply(self.entry.reply or "", {"close": INTERNAL_ERROR})
@@ -184,14 +220,13 @@ class Job:
     def condemn(self, worker: str, reason: str, error: BaseException) -> None:
         """The whole entry becomes dead letters without being tried."""
         for index in range(len(self.steps)):
-            self.outbox.dead_letter(self._letter(index, error, worker, reason, b""))
+            self._bury(index, Failure(reason, error, worker))
         self._answer_failure(500)
 
     def finish(self) -> Outcome:
         """The outcome to commit."""
-        self.outbox.hooks = (
-            None  # job and outbox hold each other; nobody should wait for the garbage collector
-        )
+        # Job and outbox hold each other; nobody should wait for the garbage collector.
+        self.outbox.hooks = None
         session = self.held.write() if self.held is not None else None
         self.wrote_session = session is not None
         return Outcome(self.delivery, self._released(session))
@@ -213,47 +248,8 @@ class Job:
         if self.entry.channel == CONNECT:
             self._refusal = status
         elif self.entry.channel == REQUEST and self.entry.reply is not None:
-            self.outbox.send_reply(self.entry.reply, {"status": status, "content": b"the handler failed\n"})
+            self.outbox.send_reply(self.entry.reply, _text(status, "the handler failed"))
 
-    def _letter(self, index: int, error: BaseException, worker: str, reason: str, session: bytes) -> bytes:
-        entry = self.entry
-        single = entry._replace(seq=entry.seq + index, events=[entry.events[index]])
-        match = self.steps[index].match
-        return encode_dead_letter(
-            DeadLetterRecord(
-                id="",
-                reason=reason,
-                channel=entry.channel,
-                body=encode_entry(single),
-                route=match.route.name if match is not None else "",
-                error=_described(error),
-                traceback="".join(traceback.format_exception(error)),
-                attempt=self.delivery.attempt,
-                worker=worker,
-                session=session,
-                time_s=time.time(),
-            )
-        )
-
-
-def garbage(delivery: Delivery, error: Exception, worker: str) -> Outcome:
-    """The outcome of an entry that cannot be decoded: its bytes as they were, in the dead-letter store."""
-    record = DeadLetterRecord(
-        "",
-        "garbage",
-        delivery.channel,
-        delivery.body,
-        "",
-        _described(error),
-        "",
-        delivery.attempt,
-        worker,
-        b"",
-        time.time(),
-    )
-    return Outcome(delivery, [DeadLetter(encode_dead_letter(record))])
-
-
-def _described(error: BaseException) -> str:
-    text = str(error).encode("utf-8", "backslashreplace").decode()
-    return f"{type(error).__name__}: {text}"
+    def _bury(self, index: int, failure: Failure) -> None:
+        found = self.steps[index].match
+        self.outbox.dead_letter(letter(self.delivery, self.entry, index, found, failure))
