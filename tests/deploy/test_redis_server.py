@@ -110,8 +110,8 @@ def test_the_found_server_runs_with_our_configuration_on_a_unix_socket_alone(tmp
         run_dir.forget()
 
 
-def test_its_url_can_be_read_back_whatever_the_path(tmp_path: Path) -> None:
-    assert unix_url(RunDir(tmp_path / "a b")).endswith("/a%20b/redis.sock")
+def test_its_url_can_be_read_back_whatever_the_path() -> None:
+    assert unix_url(RunDir(Path("/nowhere/a b"))) == "unix:///nowhere/a%20b/redis.sock"
 
 
 @pytest.mark.parametrize("version", ["6.2.0", "7.2.4", "8.0.0", ""])
