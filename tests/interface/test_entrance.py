@@ -12,9 +12,9 @@ from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo, silent
 from tests.support.waiting import until
-from trunkline.interface.connection import State
 from trunkline.interface.entrance import clean
 from trunkline.interface.frames import TEXT
+from trunkline.interface.websocket import State
 from trunkline.protocol.codec import GROUP_ADD, GROUP_SEND, RELEASE, SEND
 from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import CONNECT, DISCONNECT, ConnectionId
@@ -195,13 +195,16 @@ async def test_frames_of_an_early_group_and_early_sends_follow_the_handshake_in_
         ]
 
 
-async def test_what_waits_for_the_upgrade_is_bounded(make_rig: MakeRig) -> None:
+async def test_what_waits_for_the_upgrade_is_bounded_and_beyond_it_the_handshake_fails(
+    make_rig: MakeRig,
+) -> None:
     rig = await make_rig(silent, outbound_bytes=100)
     async with RawClient(*rig.address) as client:
         await client.upgrade_blindly()
         entry = await rig.layer.entry(CONNECT)
         for _ in range(3):
             rig.layer.mail([SEND, connection_of(entry), 0, "x" * 48])
+        assert b" 503 " in await client.reader.readuntil(b"\r\n\r\n")
 
     assert rig.drops("early") == 1
 

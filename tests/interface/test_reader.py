@@ -179,3 +179,10 @@ def test_garbage_is_refused_or_waits_for_more_and_never_crashes(data: bytes) -> 
         read(data, deflate=True, pieces=[random.Random(1).randint(0, 100)])
     except FrameError as error:
         assert error.code in (1002, 1007, 1009)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 200, 65_535, 65_536])
+def test_a_head_may_be_cut_anywhere(size: int) -> None:
+    stream = frame(BINARY, b"x" * size)
+
+    assert read(stream, limit=100_000, pieces=range(1, 16)) == [b"x" * size]

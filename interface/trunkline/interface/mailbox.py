@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, RELEASE, SEND
 
-from .connection import CLOSED, CLOSING, Connection
+from .connection import Connection
 from .frames import Framed
+from .websocket import CLOSED, CLOSING
 
 if TYPE_CHECKING:
     from .tenure import Tenure

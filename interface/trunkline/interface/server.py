@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-import ssl
-import stat
 import time
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
-from trunkline.protocol.errors import ConfigError, LayerError
+from trunkline.protocol.errors import LayerError
 from trunkline.protocol.layer import InterfaceLayer
 from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.process.metrics import MetricSet
@@ -28,6 +24,7 @@ from .entrance import Entrance
 from .frames import SERVICE_RESTART
 from .heartbeat import beat
 from .limits import Door, connection_limit, raise_file_limit
+from .listener import Listener, http_logger, listen
 from .metrics import InterfaceMetrics, Levels
 from .settings import InterfaceSettings
 from .tenure import Shared, Tenure
@@ -76,11 +73,10 @@ class InterfaceServer:
         self._shared: Shared | None = None
         self._tenure: Tenure | None = None
         self._door: Door | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._background: list[Supervised] = []
         self._ended: asyncio.Queue[Tenure] = asyncio.Queue()
         self._addresses: list[str] = []
-        self._bound: list[Any] = ["", 0]
         self._admin = ""
         self._reason: str | None = "starting"
         self._levels = (-1.0, Levels(0, 0, 0, 0, 0.0, 0, 0, 0))
@@ -106,7 +102,7 @@ class InterfaceServer:
         loop = asyncio.get_running_loop()
         self._admin = admin
         shared = self._shared = Shared(self._settings, self.metrics, loop)
-        entrance = Entrance(self._settings, self.accepting, lambda: self._bound)
+        entrance = Entrance(self._settings, self.accepting, self._server_address)
         limit = connection_limit(self._settings.max_connections, raise_file_limit())
         self._door = Door(
             entrance,
@@ -114,14 +110,14 @@ class InterfaceServer:
             limit,
             self._turned_away,
             access_log=None,
-            logger=_http_logger(self.metrics),
+            logger=http_logger(self.metrics),
             keepalive_timeout=self._settings.request_timeout_s,
             lingering_time=2.0,
         )
-        self._listener = await self._listen(loop, self._door)
-        self._addresses = self._describe(self._listener)
+        self._listener = await listen(self._settings, self._door)
+        self._addresses = self._listener.addresses
         await self._open()
-        await self._listener.start_serving()
+        await self._listener.serve()
         self._background = [
             supervise("heartbeat", lambda: beat(shared.wheel, shared.rhythm.tick_s, self._sleep), self._died),
             supervise(_START_OVER, self._start_over, self._died),
@@ -130,31 +126,6 @@ class InterfaceServer:
             "listening address=%s interface=%s connections=%d", ",".join(self._addresses), self.id, limit
         )
         return self._addresses
-
-    async def _listen(self, loop: asyncio.AbstractEventLoop, door: Door) -> asyncio.Server:
-        settings = self._settings
-        options: dict[str, Any] = {"ssl": _tls(settings), "backlog": settings.backlog, "start_serving": False}
-        try:
-            if settings.unix_socket:
-                _remove_stale(settings.unix_socket)
-                return await loop.create_unix_server(door, settings.unix_socket, **options)
-            if settings.reuse_port:
-                options["reuse_port"] = True
-            return await loop.create_server(door, settings.host, settings.port, **options)
-        except OSError as error:
-            where = settings.unix_socket or f"{settings.host}:{settings.port}"
-            raise ConfigError(
-                f"cannot listen on {where}: {error.strerror or error}; choose another --host, --port or --unix-socket"
-            ) from error
-
-    def _describe(self, listener: asyncio.Server) -> list[str]:
-        scheme = "https" if self._settings.tls_cert else "http"
-        if self._settings.unix_socket:
-            self._bound = [self._settings.unix_socket, 0]
-            return [f"{scheme}+unix://{self._settings.unix_socket}"]
-        names = [item.getsockname() for item in listener.sockets]
-        self._bound = list(names[0][:2])
-        return [f"{scheme}://[{n[0]}]:{n[1]}" if ":" in n[0] else f"{scheme}://{n[0]}:{n[1]}" for n in names]
 
     async def _open(self) -> None:
         """Begins a tenure."""
@@ -261,8 +232,6 @@ class InterfaceServer:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
-            if self._settings.unix_socket:
-                _remove(self._settings.unix_socket)
         if self._door is not None:
             self._door.pre_shutdown()
             await self._door.shutdown(0.1)
@@ -283,6 +252,9 @@ class InterfaceServer:
     def tenure(self) -> Tenure | None:
         """The present tenure."""
         return self._tenure
+
+    def _server_address(self) -> list[Any]:
+        return self._listener.bound if self._listener is not None else ["", 0]
 
     def accepting(self) -> Tenure | None:
         """The tenure for a new request, None if none is let in."""
@@ -331,69 +303,6 @@ class InterfaceServer:
         self.metrics.over_limit.value += 1
         if self._tenure is not None:
             self._tenure.warn("over_limit", "connection limit reached, turning connections away with 503")
-
-
-class _BadRequests(logging.Filter):
-    """aiohttp logs a traceback for every request that is no HTTP; anybody could fill the disk with that."""
-
-    def __init__(self, metrics: InterfaceMetrics) -> None:
-        super().__init__()
-        self._metrics = metrics
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            self._metrics.bad_requests.value += 1
-            log.debug("bad request: %s", error)
-            return False
-        return True
-
-
-def _http_logger(metrics: InterfaceMetrics) -> logging.Logger:
-    # A logger of its own for each server: filters belong to it, and the next server must not inherit them.
-    logger = logging.Logger("trunkline.interface.http")
-    logger.parent = logging.getLogger("trunkline.interface")
-    logger.addFilter(_BadRequests(metrics))
-    return logger
-
-
-def _tls(settings: InterfaceSettings) -> ssl.SSLContext | None:
-    if not settings.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"--tls-cert {settings.tls_cert} and --tls-key {settings.tls_key}: {error}; expected PEM files that match"
-        ) from error
-    return context
-
-
-def _remove_stale(path: str) -> None:
-    """A socket that nobody listens on is in the way of listening; anything else that stands there is not ours."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise ConfigError(
-                f"--unix-socket {path}: there is something that is no socket; expected a free path"
-            )
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            os.unlink(path)
-            return
-    raise ConfigError(f"--unix-socket {path}: somebody listens there already; expected a free path")
-
-
-def _remove(path: str) -> None:
-    # Newer Pythons remove it themselves when the listener closes.
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def _version() -> str:

@@ -25,7 +25,7 @@ from trunkline.protocol.names import (
 )
 from trunkline.protocol.process.logs import RateLimited
 
-from .connection import CONNECTING, HOLD_AWAY, OPEN, Connection
+from .connection import Connection
 from .flow import Bound
 from .frames import ABNORMAL, SERVICE_RESTART
 from .groups import Groups
@@ -36,6 +36,7 @@ from .metrics import InterfaceMetrics
 from .publisher import Publisher
 from .recipient import Recipient
 from .settings import InterfaceSettings
+from .websocket import CONNECTING, HOLD_AWAY, OPEN, WebSocket
 
 _warnings = RateLimited(logging.getLogger(__name__))
 
@@ -63,7 +64,7 @@ class Shared:
         self.metrics = metrics
         self.loop = loop
         self.sockets = Sockets()
-        self.wheel: Wheel[Connection] = Wheel()
+        self.wheel: Wheel[WebSocket] = Wheel()
         self.rhythm = Rhythm(settings.ping_interval_s, settings.ping_timeout_s, settings.close_timeout_s)
         self.bound = Bound(settings.queue_events, settings.queue_bytes)
 
@@ -116,7 +117,7 @@ class Tenure:
         self.recipients: dict[ConnectionId, Recipient] = {}
         self.groups: Groups[Connection] = Groups()
         self.publisher = Publisher(layer, shared.loop)
-        self.joining: list[Connection] | None = None
+        self.joining: list[WebSocket] | None = None
         self.up = False
         self._emptied: asyncio.Event | None = None
         self._mail: tuple[str, float] | None = None

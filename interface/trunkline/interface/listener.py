@@ -1,0 +1,150 @@
+"""Where an interface server listens: an address, a shared port or a Unix socket, with or without TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import ssl
+import stat
+from typing import Any
+
+from aiohttp.http_exceptions import HttpProcessingError
+
+from trunkline.protocol.errors import ConfigError
+
+from .limits import Door
+from .metrics import InterfaceMetrics
+from .settings import InterfaceSettings
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Listens; made by `listen`.
+
+    Args:
+        server: not serving yet.
+        settings: where it listens.
+
+    Attributes:
+        addresses: where it really listens, as URLs.
+        bound: the first of them as ``[host, port]``, as messages have it.
+    """
+
+    def __init__(self, server: asyncio.Server, settings: InterfaceSettings) -> None:
+        self._server = server
+        self._unix_socket = settings.unix_socket
+        scheme = "https" if settings.tls_cert else "http"
+        self.bound: list[Any]
+        if settings.unix_socket:
+            self.addresses = [f"{scheme}+unix://{settings.unix_socket}"]
+            self.bound = [settings.unix_socket, 0]
+            return
+        names = [item.getsockname() for item in server.sockets]
+        self.bound = list(names[0][:2])
+        self.addresses = [
+            f"{scheme}://[{name[0]}]:{name[1]}" if ":" in name[0] else f"{scheme}://{name[0]}:{name[1]}"
+            for name in names
+        ]
+
+    async def serve(self) -> None:
+        """Begins to accept."""
+        await self._server.start_serving()
+
+    def close(self) -> None:
+        """Accepts nothing any more. Idempotent."""
+        if self._unix_socket:
+            # Newer Pythons remove it themselves when the listener closes.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._unix_socket)
+            self._unix_socket = ""
+        self._server.close()
+
+
+async def listen(settings: InterfaceSettings, door: Door) -> Listener:
+    """Binds what the settings say; nothing is accepted before `Listener.serve`.
+
+    Args:
+        settings: of the process.
+        door: makes the protocol of each connection.
+
+    Raises:
+        ConfigError: it cannot be listened on, or the certificate cannot be read.
+    """
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {"ssl": _tls(settings), "backlog": settings.backlog, "start_serving": False}
+    try:
+        if settings.unix_socket:
+            _remove_stale(settings.unix_socket)
+            server = await loop.create_unix_server(door, settings.unix_socket, **options)
+        else:
+            # None, not False: False is refused where the system has no such option.
+            options["reuse_port"] = settings.reuse_port or None
+            server = await loop.create_server(door, settings.host, settings.port, **options)
+    except OSError as error:
+        where = settings.unix_socket or f"{settings.host}:{settings.port}"
+        raise ConfigError(
+            f"cannot listen on {where}: {error.strerror or error}; choose another --host, --port or --unix-socket"
+        ) from error
+    return Listener(server, settings)
+
+
+def _tls(settings: InterfaceSettings) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"--tls-cert {settings.tls_cert} and --tls-key {settings.tls_key}: {error}; expected PEM files that match"
+        ) from error
+    return context
+
+
+def _remove_stale(path: str) -> None:
+    """A socket that nobody listens on is in the way of listening; anything else that stands there is not ours."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise ConfigError(
+                f"--unix-socket {path}: there is something that is no socket; expected a free path"
+            )
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            os.unlink(path)
+            return
+    raise ConfigError(f"--unix-socket {path}: somebody listens there already; expected a free path")
+
+
+class _BadRequests(logging.Filter):
+    """aiohttp logs a traceback for every request that is no HTTP; anybody could fill the disk with that."""
+
+    def __init__(self, metrics: InterfaceMetrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            self._metrics.bad_requests.value += 1
+            log.debug("bad request: %s", error)
+            return False
+        return True
+
+
+def http_logger(metrics: InterfaceMetrics) -> logging.Logger:
+    """The logger for aiohttp's server: it counts requests that are no HTTP instead of logging them."""
+    # A logger of its own for each server: filters belong to it, and the next server must not inherit them.
+    logger = logging.Logger("trunkline.interface.http")
+    logger.parent = logging.getLogger("trunkline.interface")
+    logger.addFilter(_BadRequests(metrics))
+    return logger
