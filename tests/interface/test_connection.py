@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
 
 from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
-from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo, silent
+from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo
 from tests.support.waiting import until
 from trunkline.interface.frames import BINARY, CLOSE, PING, TEXT
 from trunkline.interface.websocket import State
@@ -317,4 +318,69 @@ async def test_nothing_is_released_while_the_layer_keeps_an_entry_and_the_discon
     assert len(rig.connections()) == 1
     rig.layer.release(last)
     assert rig.connections() == []
-    assert silent(last, connection_of(last)) is None
+
+
+async def test_a_refused_entry_of_a_connection_that_has_closed_still_leaves_before_its_disconnect(
+    rig: Rig,
+) -> None:
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        rig.layer.full.add(RECEIVE)
+        client.send(frame(TEXT, b"a"))
+        await until(lambda: rig.connections()[0].paused)
+        rig.connections()[0].close(4000)
+        assert await client.close_code() == 4000
+        client.send(frame(CLOSE, b"\x0f\xa0"))
+        assert await client.ended()
+    refusals = rig.server.metrics.refusals.value
+    await until(lambda: rig.server.metrics.refusals.value > refusals)
+    assert rig.layer.of(DISCONNECT) == []
+
+    rig.layer.full.clear()
+
+    await rig.layer.entry(DISCONNECT)
+    assert [entry.channel for entry in rig.layer.entries] == [CONNECT, RECEIVE, DISCONNECT]
+
+
+async def test_garbage_behind_our_close_ends_the_connection(make_rig: MakeRig) -> None:
+    rig = await make_rig(close_timeout_s=60)
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        rig.connections()[0].close(4000)
+        assert await client.close_code() == 4000
+
+        client.send(b"\xff\xff\xff\xff")
+
+        assert await client.ended()
+    await rig.layer.entry(DISCONNECT)
+    assert disconnects(rig.layer)[0][1] == 4000
+
+
+async def test_a_verdict_that_comes_while_the_layer_is_away_opens_a_socket_that_is_not_read_yet(
+    make_rig: MakeRig,
+) -> None:
+    rig = await make_rig(lambda entry, connection: None)
+    async with RawClient(*rig.address) as client:
+        await client.upgrade_blindly()
+        entry = await rig.layer.entry(CONNECT)
+        rig.layer.receiver.away()
+
+        rig.layer.release(entry, ACCEPT)
+
+        assert b" 101 " in await client.reader.readuntil(b"\r\n\r\n")
+        assert rig.connections()[0].paused
+
+
+async def test_states_are_logged_for_who_looks_for_a_fault(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "trunkline.interface")
+    async with RawClient(*rig.address) as client:
+        await client.upgrade("/room")
+        client.send(frame(TEXT, b"no mask", masked=False))
+        await client.close_code()
+    await rig.layer.entry(DISCONNECT)
+
+    states = [record.getMessage() for record in caplog.records if "path=/room is" in record.getMessage()]
+    assert [state.rpartition(" ")[2] for state in states] == ["open", "closing", "closed"]
+    assert any("must be masked" in record.getMessage() for record in caplog.records)

@@ -263,10 +263,8 @@ class WebSocket(asyncio.Protocol):
         """The wheel looks at it: ping, cut off, or wait on."""
         tenure = self._tenure
         transport = self._transport
-        if transport is None:
-            return 0
-        if self.state is not OPEN:
-            transport.abort()
+        if self.state is not OPEN or transport is None:
+            self.cut()
             return 0
         if self._held:
             # We do not read, so hearing nothing says nothing.
