@@ -271,6 +271,64 @@ def test_a_process_that_cannot_start_is_named_with_its_last_log_lines(tmp_path: 
     assert supervisor.alive([int(named[1])]) == []
 
 
+@pytest.fixture
+def hanging(tmp_path: Path) -> list[str | Path]:
+    """An ``up`` whose worker never gets past its imports."""
+    (tmp_path / "hangs.py").write_text(
+        "import os, threading\n"
+        "from examples.echo.routing import channel_routing\n"
+        f"if {supervisor.MARK!r} in os.environ:\n"
+        "    threading.Event().wait()\n"
+    )
+    return [
+        "up",
+        "hangs",
+        "--port",
+        "0",
+        "--run-dir",
+        tmp_path / ".run",
+        "--interfaces",
+        "1",
+        "--workers",
+        "1",
+    ]
+
+
+def test_a_start_that_hangs_is_given_up_and_leaves_nothing(tmp_path: Path, hanging: list[str | Path]) -> None:
+    done = command(*hanging, "--start-timeout-s", "4", cwd=tmp_path, environ={"PYTHONPATH": str(ROOT)})
+    assert done.code == ExitCode.FAILED
+    assert "0 of 1 workers hold a lease" in done.err
+    assert leaves_nothing(tmp_path / ".run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_start_that_is_broken_off_leaves_nothing(
+    tmp_path: Path, hanging: list[str | Path], number: signal.Signals
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        # pytest-xdist's processes ignore SIGINT, and what they start would inherit that.
+        *("env", "--default-signal=INT", sys.executable, "-m", "trunkline.deploy", *map(str, hanging)),
+        cwd=tmp_path,
+        env={**environment(), "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+    def started() -> ClusterState | None:
+        state = RunDir(tmp_path / ".run").load()
+        roles = {member.role for member in supervisor.members(state.cluster)} if state else set()
+        return state if {"interface", "worker"} <= roles else None
+
+    state = await until(started, within_s=60)
+    process.send_signal(number)
+    printed, _ = await process.communicate()
+    assert process.returncode not in (None, ExitCode.OK)
+    assert b"stopped again" in printed
+    assert state is not None
+    assert supervisor.members(state.cluster) == []
+    assert leaves_nothing(tmp_path / ".run")
+
+
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
