@@ -10,48 +10,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
-from typing import Any
 
-from trunkline.protocol.codec import decode_entry, encode_release
-from trunkline.protocol.errors import CodecError, InvalidName, TrunklineError
 from trunkline.protocol.layer import WorkerLayer
-from trunkline.protocol.messages import Delivery, Effect, Outcome, Post
-from trunkline.protocol.names import TRIP, WorkerId
-from trunkline.protocol.process.logs import RateLimited
+from trunkline.protocol.messages import Delivery
+from trunkline.protocol.names import WorkerId
 
 from .committer import Committer
-from .job import POISON_ATTEMPTS, Job, garbage
+from .flusher import LayerFlusher
+from .intake import Intake
+from .job import Job
+from .log_context import TOLD
 from .metrics import WorkerMetrics
-from .outbox import Outbox, split
 from .prefetch import Prefetch
+from .retries import Retries
 from .routing import Routing
 from .runner import Runner
-from .sessions import HeldSession
 from .settings import WorkerOptions
+from .slots import Slots
 
 log = logging.getLogger(__name__)
-rate_limited = RateLimited(log)
 
 SLICE_S = 0.004
 """`def` handlers run so long before commits go out and other events get their turn."""
 ROOM = 16
 """Entries an idle worker takes over at once."""
-
-
-class PoisonError(TrunklineError):
-    """Stands in a dead letter for the error nobody saw: the worker died."""
+CANCEL_S = 1.0
+"""Handlers that a drain did not wait for have so long to end when they are cancelled."""
 
 
 class Dispatcher:
-    """Keeps `layer.WorkerReceiver` and `job.Flusher`.
+    """Keeps `layer.WorkerReceiver`.
 
     Args:
         worker: id of this worker.
         layer: where entries come from and outcomes go.
         routing: what to do with them.
         settings: limits.
+
+    Attributes:
+        queue: jobs not begun; the watchdog takes from its right.
+        full_since_s: since when nothing of the queue can begin, because as many handlers are at work as may be; else
+            None.
     """
 
     def __init__(
@@ -60,21 +62,32 @@ class Dispatcher:
         self.worker = worker
         self.metrics = WorkerMetrics(lambda: self.busy, lambda: self.redis_up)
         self.redis_up = True
-        self.began_s: float | None = None  # when the handler now on the event loop began, for the watchdog
-        self.queue: deque[Job] = deque()  # jobs not begun; the watchdog takes from the right
+        self.full_since_s: float | None = None
+        self.queue: deque[Job] = deque()
         self.runner = Runner(worker, settings, self.metrics)
         self._layer = layer
-        self._routing = routing
-        self._settings = settings
         self._prefetch = Prefetch(settings.prefetch)
         self._committer = Committer(layer, self.metrics, self._read_on)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._intake = Intake(
+            worker,
+            layer,
+            routing,
+            self._committer,
+            self.metrics,
+            settings.session_max_bytes,
+            LayerFlusher(layer),
+            self._line_up,
+        )
+        self._tasks: set[asyncio.Task[bool]] = set()
+        self._async_slots = Slots(settings.concurrency)
+        self._thread_slots = Slots(settings.threads)
         # Entries whose last worker died run alone, with everything else committed: one of them may have killed it, and
         # if it does so again, no other entry shall count as its victim.
         self._suspects: deque[Job] = deque()
-        self._waiting_sessions = 0
+        self._retries = Retries(layer, self.metrics, self._try_again)
         self._running = False
         self._stopping = False
+        self._ended = False
         self._idle = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -82,28 +95,16 @@ class Dispatcher:
 
     def deliver(self, deliveries: list[Delivery]) -> None:
         """See `layer.WorkerReceiver.deliver`."""
-        self.metrics.batch_entries.observe(len(deliveries))
-        asking: list[Job] = []
-        for delivery in deliveries:
-            self.metrics.queue_wait_seconds.get(delivery.channel).observe(delivery.queued_ms / 1000)
-            job = self._job(delivery)
-            if job is None:
-                continue
-            if job.session_of is not None:
-                asking.append(job)
-            else:
-                self._line_up(job)
-        if asking:
-            self._ask_sessions(asking)
-        if not self._running:
-            self._run()
+        if self._ended:
+            return  # on its way when the drain ended: nothing was begun, another worker takes it
+        self._intake.take(deliveries)
 
     def room(self) -> int:
         """See `layer.WorkerReceiver.room`. A busy worker takes over too, or a dead one's entries would wait until the
         load falls."""
-        if self._stopping or self._suspects or self._committer.full:
+        if self._stopping or self._suspects or self._committer.full or self._free <= 0:
             return 0
-        return 1 if self.busy else ROOM
+        return 1 if self.busy else min(ROOM, self._free)
 
     def away(self) -> None:
         """See `layer.WorkerReceiver.away`."""
@@ -118,180 +119,170 @@ class Dispatcher:
     @property
     def busy(self) -> int:
         """Entries delivered and not yet handed to a commit."""
-        lines = len(self.queue) + len(self._suspects)
-        return lines + len(self._tasks) + self._waiting_sessions + self._committer.gathered
+        lines = len(self.queue) + len(self._suspects) + len(self._retries)
+        return lines + len(self._tasks) + self._intake.waiting + self._committer.gathered
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a handler is at work in a task or thread."""
+        return bool(self._tasks or self.runner.threads_began_s)
 
     def start(self) -> None:
         """Begins to read."""
         self._read_on()
 
+    def wake(self) -> None:
+        """Looks at the queue soon."""
+        if not self._running:
+            self._running = True
+            self._loop.call_soon(self._run)
+
     async def drain(self) -> None:
-        """Reads no more, and returns when everything it holds is handled and committed. Cancelling it leaves the
-        rest undecided, for other workers."""
+        """Reads no more, and returns when everything it holds is handled and committed; what waits to be tried again is
+        left to other workers instead. Cancelling it leaves the rest undecided; `cut_off` ends it."""
         self._stopping = True
         self._layer.stop_reading()
-        while self.busy:
+        while self.busy > len(self._retries):
             self._idle.clear()
             await self._idle.wait()
         await self._committer.settled()
+        await self._retries.leave()
+        self._ended = True
         self.runner.close()
 
-    # ---- taking entries ----
-
-    def _job(self, delivery: Delivery) -> Job | None:
-        """A job for a delivery; None where its outcome is clear without a handler."""
-        if delivery.attempt > 1:
-            self.metrics.redeliveries.get(delivery.channel).value += 1
-        try:
-            entry = decode_entry(delivery.channel, delivery.body)
-            if delivery.channel == TRIP and entry.reply is not None:
-                self._committer.add(self._trip(delivery, entry.reply, entry.seq))
-                return None
-            job = Job(delivery, entry, self._routing, self)
-        except (CodecError, InvalidName) as error:
-            rate_limited.warning(
-                "garbage", "garbage on channel=%s id=%s: %s", delivery.channel, delivery.id, error
-            )
-            self.metrics.dead_letters.get("garbage").value += 1
-            self._committer.add(garbage(delivery, error, self.worker))
-            return None
-        if delivery.attempt > POISON_ATTEMPTS:
-            self._condemn(job)
-            return None
-        return job
-
-    def _trip(self, delivery: Delivery, reply: str, seq: int) -> Outcome:
-        interface, connection = split(reply)
-        answer = {"status": 200, "headers": [], "content": self.worker.encode(), "more_content": False}
-        return Outcome(delivery, [Post(interface, encode_release(connection, seq, [answer]))])
-
-    def _condemn(self, job: Job) -> None:
-        deaths = job.delivery.attempt - 1
-        log.error("poison %s id=%s deaths=%d", job, job.delivery.id, deaths)
-        self.metrics.dead_letters.get("poison").value += 1
-        job.condemn(self.worker, "poison", PoisonError(f"{deaths} workers died with this message"))
-        self._committer.add(job.finish())
-
-    def _ask_sessions(self, jobs: list[Job]) -> None:
-        connections = list({job.session_of: None for job in jobs if job.session_of is not None})
-        self._waiting_sessions += len(jobs)
-        self.metrics.sessions_read.value += len(connections)
-
-        def answered(raws: list[bytes]) -> None:
-            self._waiting_sessions -= len(jobs)
-            held = dict(zip(connections, raws, strict=True))
-            for job in jobs:
-                connection = job.session_of
-                if connection is not None:
-                    job.held = HeldSession(held[connection], self._settings.session_max_bytes)
-                self._line_up(job)
-            if not self._running:
-                self._run()
-
-        self._layer.sessions(connections, answered)
-
-    def _line_up(self, job: Job) -> None:
-        (self._suspects if job.delivery.attempt > 1 else self.queue).append(job)
+    async def cut_off(self) -> None:
+        """Ends what a drain did not finish: cancels handlers and commits nothing more, so that what was held is other
+        workers'. Threads, and handlers that refuse to be cancelled, go on; see `at_work`."""
+        self._stopping = self._ended = True
+        self.queue.clear()
+        self._suspects.clear()
+        self._retries.forget()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_S)
+        self.runner.close()
 
     # ---- running them ----
+
+    def _line_up(self, jobs: Sequence[Job]) -> None:
+        if self._ended:
+            return
+        for job in jobs:
+            (self._suspects if job.delivery.attempt > 1 else self.queue).append(job)
+        if not self._running:
+            self._run()
 
     def _run(self) -> None:
         """Runs jobs for one slice, commits, and comes back for the rest or reads on."""
         self._running = True
-        began_s = perf_counter()
-        now_s, inline = began_s, 0
-        while True:
-            try:
-                job = self.queue.popleft()
-            except IndexError:  # emptied by us or by the watchdog
-                break
-            if job.asynchronous:
-                self._start(job, self.runner.run_async(job))
-            elif self.runner.pool is not None:
-                self._start(job, self.runner.run_in_thread(job))
-            else:
-                self.began_s = now_s
-                if self.runner.run(job):
-                    self._finish(job)
-                else:
-                    self._start(job, self.runner.run_async(job, job.step, 1))
-                inline += 1
-                now_s = perf_counter()
-                if now_s - began_s > SLICE_S:
+        runner = self.runner
+        began_s = now_s = perf_counter()
+        count, full = 0, False
+        try:
+            while now_s - began_s < SLICE_S:
+                try:
+                    job = self.queue.popleft()
+                except IndexError:  # emptied by us or by the watchdog
                     break
-        self.began_s = None
-        if inline:
-            self._prefetch.batch(inline, now_s - began_s)
-        self._committer.flush()
-        if self.queue:
-            self._loop.call_soon(self._run)
-        else:
-            self._running = False
-            self._read_on()
-
-    def _start(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._task_done(job, done))
-
-    def _task_done(self, job: Job, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            return  # at the end of the event loop; the entry stays undecided, for another worker
-        if task.exception() is not None:
-            # Not the handler's (that one is a dead letter): ours.
-            log.error("the dispatcher failed %s", job, exc_info=task.exception())
-        else:
-            self._finish(job)
-        if not self._running:
+                if job.asynchronous or runner.pool is not None:
+                    if not self._start(job):
+                        self.queue.appendleft(job)
+                        full = True
+                        break
+                    count += 1
+                    continue
+                runner.began_s = now_s
+                count += 1
+                try:
+                    if runner.run(job):
+                        self._finish(job)
+                    else:
+                        self._retries.add(job)
+                except Exception as error:
+                    self._condemn(job, error)
+                now_s = perf_counter()
+        finally:
+            # Whatever comes through (KeyboardInterrupt does), what waits must not wait for ever.
+            runner.began_s = None
+            self.full_since_s = perf_counter() if full else None
+            if count:
+                self._prefetch.batch(count, perf_counter() - began_s)
             self._committer.flush()
-            self._read_on()
+            if self.queue and not full:
+                self._loop.call_soon(self._run)
+            else:
+                self._running = False
+                self._read_on()
+
+    def _start(self, job: Job) -> bool:
+        """Begins a job as a task, if one more of its kind may be at work."""
+        slots = self._async_slots if job.asynchronous else self._thread_slots
+        if not slots.take():
+            return False
+        runner = self.runner
+        work = runner.run_async(job) if job.asynchronous else runner.run_in_thread(job)
+        task = self._loop.create_task(work, context=runner.context())
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._task_done, job, slots))
+        return True
+
+    def _task_done(self, job: Job, slots: Slots, task: asyncio.Task[bool]) -> None:
+        self._tasks.discard(task)
+        slots.give()
+        if self._ended:
+            return  # cut off: its entry is another worker's
+        error = asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
+        if error is not None:
+            self._condemn(job, error)
+        elif task.result():
+            self._finish(job)
+        else:
+            self._retries.add(job)
+        self.wake()  # tasks that end together are committed together
+
+    def _try_again(self, job: Job) -> None:
+        self.queue.append(job)
+        self.wake()
 
     def _finish(self, job: Job) -> None:
         try:
             outcome = job.finish()
-        except TrunklineError as error:
+        except Exception as error:
             # Effects are checked where handlers make them; one that slipped through must not stop the worker.
-            log.error("effects cannot be encoded %s", job, exc_info=error)
-            job = Job(job.delivery, job.entry, self._routing, self)
-            job.condemn(self.worker, "error", error)
-            outcome = job.finish()
+            self._condemn(job, error)
+            return
         if job.wrote_session:
             self.metrics.sessions_written.value += 1
         self._committer.add(outcome)
 
-    # ---- flushing and reading ----
+    def _condemn(self, job: Job, error: BaseException) -> None:
+        """What nobody foresaw has happened to a job. Its messages become dead letters: an entry without an outcome
+        would hold up its connection for ever."""
+        log.error("the dispatcher failed %s", job, exc_info=error, extra=TOLD)
+        self._committer.add(self._intake.condemned(job, "error", error))
 
-    async def flush(self, delivery: Delivery, effects: list[Effect]) -> None:
-        """See `job.Flusher.flush`."""
-        applied = asyncio.Event()
-        self._layer.apply(effects, applied.set, delivery)
-        await applied.wait()
+    # ---- reading ----
 
-    def flush_soon(self, delivery: Delivery, outbox: Outbox) -> None:
-        """See `job.Flusher.flush_soon`."""
-        self._loop.call_soon_threadsafe(self._flush_now, delivery, outbox)
-
-    def _flush_now(self, delivery: Delivery, outbox: Outbox) -> None:
-        effects = outbox.take()
-        if effects:
-            self._layer.apply(effects, lambda: None, delivery)
+    @property
+    def _free(self) -> int:
+        """How many handlers may begin now, of the kind that has less room."""
+        free = self._async_slots.free
+        return free if self.runner.pool is None else min(free, self._thread_slots.free)
 
     def _read_on(self) -> None:
         """Begins with the next suspect as soon as it is alone, else asks for as many entries as there is room for."""
         self._idle.set()
-        if self._running:
+        if self._running or self._ended:
             return
         if self._suspects:
-            if self.busy == len(self._suspects) and self._committer.empty:
+            if self.busy == len(self._suspects) + len(self._retries) and self._committer.empty:
                 self.queue.append(self._suspects.popleft())
                 self._run()
             return
-        if self._stopping or self._committer.full:
+        if self._stopping or self.queue or self._committer.full:
             return
-        count = self._prefetch.count
-        if self.runner.pool is not None:
-            count = min(count, self._settings.threads - len(self._tasks))
-        count = min(count, self._settings.concurrency - len(self._tasks))
+        count = min(self._prefetch.count - self._intake.waiting, self._free)
         if count > 0:
             self._layer.read(count)

@@ -43,7 +43,7 @@ class Flusher(Protocol):
         """Applies effects within a delivery and returns when that is done."""
 
     def flush_soon(self, delivery: Delivery, outbox: Outbox) -> None:
-        """Takes the outbox' effects as soon as the event loop runs and applies them. From any thread."""
+        """Applies the outbox' effects as soon as the event loop runs. In the thread of the handler."""
 
 
 class Job:
@@ -88,8 +88,10 @@ class Job:
 
     def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
         channel, reply = entry.channel, entry.reply
-        if channel in _OF_INTERFACES and (reply is None or entry.seq > LAST_SEQ):
-            raise CodecError(f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body)
+        if entry.seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
+            raise CodecError(
+                f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
+            )
         self.delivery = delivery
         self.entry = entry
         self._routing = routing
@@ -137,7 +139,9 @@ class Job:
             self.tries = 0
         self._mark = self.outbox.mark(entry.seq + index)
         wants = step.match is not None and step.match.route.wants_session
-        return Message(step.content, entry, index, self.delivery, self.held if wants else None)
+        # A try before may have changed what it was given.
+        content = contents(entry)[index] if self.tries else step.content
+        return Message(content, entry, index, self.delivery, self.held if wants else None)
 
     @property
     def pause_s(self) -> float:
@@ -169,7 +173,9 @@ class Job:
             self.outbox.send_reply(entry.reply, _text(404, "no route for this path"))
         elif channel not in _OF_INTERFACES:
             # Somebody sent it to be handled, and nobody is told: it is kept until a route takes it.
-            error = UnroutedError(f"no route of channel {channel!r} takes this message; look at their filters")
+            error = UnroutedError(
+                f"no route of channel {channel!r} takes this message; look at their filters"
+            )
             self._bury(self.step, Failure("unrouted", error, worker))
             return True
         return False
@@ -253,3 +259,12 @@ class Job:
     def _bury(self, index: int, failure: Failure) -> None:
         found = self.steps[index].match
         self.outbox.dead_letter(letter(self.delivery, self.entry, index, found, failure))
+
+
+def _text(status: int, text: str) -> Content:
+    """A small HTTP answer of the worker's own. Without a content type a browser would not show it."""
+    return {
+        "status": status,
+        "headers": [["content-type", "text/plain; charset=utf-8"]],
+        "content": f"{text}\n".encode(),
+    }

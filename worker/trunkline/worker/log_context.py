@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
-from .job import Job
 from .outbox import CURRENT
+
+_MARK = "trunkline_context"
+TOLD: Mapping[str, Any] = {_MARK: True}
+"""``extra`` of a log line that names its message itself."""
 
 
 class _Context(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         outbox = CURRENT.get(None)
-        if outbox is not None and isinstance(outbox.hooks, Job) and not hasattr(record, "trunkline_context"):
-            record.trunkline_context = True
-            record.msg = f"{record.getMessage()} {outbox.hooks}"
-            record.args = None
+        if outbox is None or outbox.hooks is None or hasattr(record, _MARK):
+            return True
+        try:
+            text = record.getMessage()
+        except Exception:  # a format that does not fit: the handler says so where it prints, as logging does
+            return True
+        setattr(record, _MARK, True)
+        record.msg = f"{text} {outbox.hooks}"
+        record.args = None
         return True
 
 

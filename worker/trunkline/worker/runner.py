@@ -1,41 +1,56 @@
 """The runner: calls the handlers of a job, in the event loop, in a thread or as a task, and decides what raising means.
 
-A `def` handler is called as cheaply as can be. Whatever needs waiting (an `async def` handler, a second try, a
-thread) is a task.
+A `def` handler is called as cheaply as can be. Whatever needs waiting (an `async def` handler, a thread) is a task.
+Every job has a context of its own (`contextvars`), so nothing one handler sets is seen by another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
+from typing import Any, TypeVar
 
-from trunkline.protocol.errors import ControlFlow, SessionError
+from trunkline.protocol.errors import SessionError
 from trunkline.protocol.names import WorkerId
+from trunkline.protocol.process.logs import RateLimited
 
 from .job import Job
+from .log_context import TOLD
 from .match import Match
+from .message import Message
 from .metrics import WorkerMetrics
 from .outbox import CURRENT
 from .settings import WorkerOptions
 
 log = logging.getLogger(__name__)
+rate_limited = RateLimited(log)
 
 Note = Callable[[Job, int, str, float], None]
 """Takes a job, the index of a step, the name of its outcome and its seconds."""
+T = TypeVar("T")
 
 
 class Runner:
     """Runs handlers.
 
+    Each way of running takes a job on from the step it stands at, and says whether it came to the job's end. If not,
+    a handler failed and its route wants it tried again: the job stands at that step, to be run again in `Job.pause_s`.
+
     Args:
         worker: id of this worker, for dead letters.
         settings: threads and limits.
         metrics: counts messages.
+
+    Attributes:
+        pool: the threads for `def` handlers, None without.
+        began_s: when the `def` handler now on the event loop began, for the watchdog; None while there is none.
+        threads_began_s: the same for each thread.
     """
 
     def __init__(self, worker: WorkerId, settings: WorkerOptions, metrics: WorkerMetrics) -> None:
@@ -44,7 +59,9 @@ class Runner:
         self._log_messages = settings.log_messages
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self.threads_began_s: dict[int, float] = {}  # by thread, for the watchdog
+        self._context = contextvars.copy_context()
+        self.began_s: float | None = None
+        self.threads_began_s: dict[int, float] = {}
         self.pool = (
             ThreadPoolExecutor(settings.threads, thread_name_prefix="handler") if settings.threads else None
         )
@@ -54,97 +71,113 @@ class Runner:
         if self.pool is not None:
             self.pool.shutdown(wait=False)
 
+    def context(self) -> contextvars.Context:
+        """A context for one job, as this worker's was at its start."""
+        return self._context.copy()
+
     def run(self, job: Job) -> bool:
-        """Runs the `def` handlers of a job here and now. False: the last one is to be tried again, with `run_async`."""
-        return self._steps(job, self._note)
+        """Runs a job of `def` handlers here and now."""
+        return self._context.copy().run(self._steps, job, self._note)
 
-    async def run_in_thread(self, job: Job) -> None:
-        """Runs the `def` handlers of a job in a thread. Cancelling it does not stop the thread."""
+    async def run_in_thread(self, job: Job) -> bool:
+        """Runs a job of `def` handlers in a thread. Cancelling it does not stop the thread."""
         notes: list[tuple[Job, int, str, float]] = []
-
-        def work() -> bool:
-            thread = threading.get_ident()
-            self.threads_began_s[thread] = perf_counter()
-            try:
-                return self._steps(job, lambda *note: notes.append(note))
-            finally:
-                del self.threads_began_s[thread]
-
-        whole = await self._loop.run_in_executor(self.pool, contextvars.copy_context().run, work)
+        ended = await self._in_thread(lambda: self._steps(job, lambda *note: notes.append(note)))
         for note in notes:
             self._note(*note)
-        if not whole:
-            await self.run_async(job, job.step, 1)
+        return ended
 
-    async def run_async(self, job: Job, first: int = 0, tries: int = 0) -> None:
-        """Runs the handlers of a job as a task: `async def` ones, and any that are tried again.
-
-        Args:
-            job: whose handlers.
-            first: step to begin with.
-            tries: how often that step was tried before.
-        """
-        CURRENT.set(job.outbox)  # a task has a context of its own
-        for index in range(first, len(job.steps)):
+    async def run_async(self, job: Job) -> bool:
+        """Runs a job with `async def` handlers, in a task with a context of its own. Cancelling it cancels the handler
+        and leaves the job undecided."""
+        CURRENT.set(job.outbox)
+        for index in range(job.step, len(job.steps)):
             match = job.steps[index].match
             if match is None:
                 self._unrouted(job, index, self._note)
                 continue
-            while True:
-                if tries:
-                    await asyncio.sleep(match.route.on_error.backoff_s * 2 ** (tries - 1))
-                began_s = perf_counter()
-                outcome = await self._try(job, index, match, tries)
-                self._note(job, index, outcome, perf_counter() - began_s)
-                tries += 1
-                if outcome != "retry":
-                    break
-            tries = 0
+            began_s = perf_counter()
+            outcome = await self._try(job, index, match)
+            self._note(job, index, outcome, perf_counter() - began_s)
+            if outcome == "retry":
+                return False
+        return True
+
+    # ---- steps ----
 
     def _steps(self, job: Job, note: Note) -> bool:
-        token = CURRENT.set(job.outbox)
-        try:
-            for index, step in enumerate(job.steps):
-                match = step.match
-                if match is None:
-                    self._unrouted(job, index, note)
-                    continue
-                began_s = perf_counter()
-                try:
-                    match.route.handler(job.begin(index), **match.kwargs)
-                    job.succeed()
-                except (Exception, ControlFlow) as error:
-                    outcome = self._failed(job, error, tries=0)
-                else:
-                    outcome = "ok"
-                note(job, index, outcome, perf_counter() - began_s)
-                if outcome == "retry":
-                    return False
-            return True
-        finally:
-            CURRENT.reset(token)
+        CURRENT.set(job.outbox)
+        for index in range(job.step, len(job.steps)):
+            match = job.steps[index].match
+            if match is None:
+                self._unrouted(job, index, note)
+                continue
+            began_s = perf_counter()
+            message = job.begin(index)
+            try:
+                _call(match, message)
+                job.succeed()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # also what is no Exception, as sys.exit(): only the message fails
+                outcome = self._failed(job, error)
+            else:
+                outcome = "ok"
+            note(job, index, outcome, perf_counter() - began_s)
+            if outcome == "retry":
+                return False
+        return True
 
-    async def _try(self, job: Job, index: int, match: Match, tries: int) -> str:
+    async def _try(self, job: Job, index: int, match: Match) -> str:
         message = job.begin(index)
         limit: asyncio.Timeout | None = None
         try:
             if match.route.is_async:
                 async with asyncio.timeout(self._timeout_s) as limit:
                     await match.route.handler(message, **match.kwargs)
+            elif self.pool is not None:
+                raised = await self._in_thread(lambda: _attempt(match, message))
+                if raised is not None:
+                    raise raised
             else:
-                match.route.handler(message, **match.kwargs)
+                self._call_timed(match, message)
             job.succeed()
-        except (Exception, ControlFlow) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             late = limit is not None and limit.expired() and isinstance(error, TimeoutError)
-            return self._failed(job, error, tries, "timeout" if late else "error")
+            return self._failed(job, error, "timeout" if late else "error")
         return "ok"
+
+    def _call_timed(self, match: Match, message: Message) -> None:
+        self.began_s = perf_counter()
+        try:
+            _call(match, message)
+        finally:
+            self.began_s = None
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        def timed() -> T:
+            thread = threading.get_ident()
+            self.threads_began_s[thread] = perf_counter()
+            try:
+                return work()
+            finally:
+                del self.threads_began_s[thread]
+
+        return await self._loop.run_in_executor(self.pool, contextvars.copy_context().run, timed)
+
+    # ---- outcomes ----
 
     def _unrouted(self, job: Job, index: int, note: Note) -> None:
         job.begin(index)
-        job.unrouted()
+        if job.unrouted(self._worker):
+            rate_limited.warning("unrouted", "no route takes a message, it is a dead letter now %s", job)
         note(job, index, "unrouted", 0.0)
 
-    def _failed(self, job: Job, error: BaseException, tries: int, reason: str = "error") -> str:
+    def _failed(self, job: Job, error: BaseException, reason: str = "error") -> str:
         """Decides what a raised exception means; the outcome's name."""
         try:
             said = job.end_by(error)
@@ -152,23 +185,57 @@ class Runner:
             said, error = None, worse
         if said is not None:
             return said
-        match = job.steps[job.step].match
-        if match is not None and match.route.on_error.kind == "retry" and tries < match.route.on_error.times:
-            job.undo()
-            log.warning("handler failed, tried again %s try=%d error=%r", job, tries + 1, error)
+        if job.retry():
+            log.warning("handler failed, tried again %s try=%d error=%r", job, job.tries, error, extra=TOLD)
             return "retry"
-        log.error("handler failed %s reason=%s", job, reason, exc_info=error)
+        log.error("handler failed %s reason=%s", job, reason, exc_info=error, extra=TOLD)
         job.fail(error, self._worker, reason)
         return reason
 
     def _note(self, job: Job, index: int, outcome: str, seconds: float) -> None:
         metrics = self._metrics
         match = job.steps[index].match
-        route = match.route.name if match is not None else "-"
-        metrics.messages.get(job.entry.channel, route, outcome).value += 1
         if match is not None:
+            route = match.route.name
             metrics.handler_seconds.get(route).observe(seconds)
-        if outcome in ("error", "timeout"):
-            metrics.dead_letters.get(outcome).value += 1
+            if outcome in ("error", "timeout"):
+                metrics.dead_letters.get(outcome).value += 1
+        else:
+            route = "-"
+            if job.outbox.reply is None:  # of a background channel
+                metrics.dead_letters.get(outcome).value += 1
+        metrics.messages.get(job.entry.channel, route, outcome).value += 1
         if self._log_messages:
-            log.info("handled %s outcome=%s ms=%.3f", job, outcome, seconds * 1000)
+            log.info(
+                "handled %s event=%d outcome=%s ms=%.3f", job, index, outcome, seconds * 1000, extra=TOLD
+            )
+
+
+def _call(match: Match, message: Message) -> None:
+    result = match.route.handler(message, **match.kwargs)
+    if result is not None and inspect.isawaitable(result):
+        _refuse(match, result)
+
+
+def _attempt(match: Match, message: Message) -> BaseException | None:
+    """What a handler raised. A future cannot carry everything (StopIteration), so it is handed over as a value."""
+    try:
+        _call(match, message)
+    except BaseException as error:
+        return error
+    return None
+
+
+def _refuse(match: Match, result: Any) -> None:
+    if inspect.iscoroutine(result):
+        result.close()
+    raise TypeError(
+        f"{match.route.name} is called as a def handler and returned {type(result).__name__}, which nobody awaits: "
+        "make it, or the decorator around it, an 'async def'"
+    )
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancelled this very task, and not what its handler waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

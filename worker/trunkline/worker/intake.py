@@ -1,0 +1,145 @@
+"""The intake: makes jobs of what the layer delivers, each with the session its handlers ask for.
+
+Some deliveries never become jobs, because what happens to them is clear without a handler: garbage, poison, and the
+trip with which `trunkline up` looks whether messages get through.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from trunkline.protocol.codec import decode_entry, encode_release
+from trunkline.protocol.errors import CodecError, InvalidName
+from trunkline.protocol.layer import WorkerLayer
+from trunkline.protocol.messages import Delivery, Outcome, Post
+from trunkline.protocol.names import TRIP, ReplyName, WorkerId
+from trunkline.protocol.process.logs import RateLimited
+
+from .committer import Committer
+from .job import POISON_ATTEMPTS, Flusher, Job
+from .letters import PoisonError, garbage
+from .metrics import WorkerMetrics
+from .outbox import split
+from .routing import Routing
+from .sessions import HeldSession
+
+log = logging.getLogger(__name__)
+rate_limited = RateLimited(log)
+
+
+class Intake:
+    """Takes deliveries.
+
+    Args:
+        worker: id of this worker.
+        layer: where sessions come from.
+        routing: where handlers are found.
+        committer: takes the outcomes of what never becomes a job.
+        metrics: counts.
+        session_max_bytes: how large a session may become.
+        flusher: for what handlers want sent before they end.
+        ready: is given the jobs that can run. Those of one `take` may come in two calls, the second one later.
+
+    Attributes:
+        waiting: how many jobs wait for their session.
+    """
+
+    __slots__ = (
+        "_committer",
+        "_flusher",
+        "_layer",
+        "_metrics",
+        "_ready",
+        "_routing",
+        "_session_max_bytes",
+        "_worker",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        worker: WorkerId,
+        layer: WorkerLayer,
+        routing: Routing,
+        committer: Committer,
+        metrics: WorkerMetrics,
+        session_max_bytes: int,
+        flusher: Flusher,
+        ready: Callable[[Sequence[Job]], None],
+    ) -> None:
+        self._worker = worker
+        self._layer = layer
+        self._routing = routing
+        self._committer = committer
+        self._metrics = metrics
+        self._session_max_bytes = session_max_bytes
+        self._flusher = flusher
+        self._ready = ready
+        self.waiting = 0
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Takes one answer of the layer."""
+        metrics = self._metrics
+        metrics.batch_entries.observe(len(deliveries))
+        jobs: list[Job] = []
+        asking: list[Job] = []
+        for delivery in deliveries:
+            metrics.queue_wait_seconds.get(delivery.channel).observe(delivery.queued_ms / 1000)
+            job = self._job(delivery)
+            if job is not None:
+                (jobs if job.session_of is None else asking).append(job)
+        if asking:
+            self._ask_sessions(asking)
+        self._ready(jobs)
+
+    def condemned(self, job: Job, reason: str, error: BaseException) -> Outcome:
+        """The outcome of a job whose messages all become dead letters, whatever it has done so far."""
+        fresh = Job(job.delivery, job.entry, self._routing, self._flusher)
+        fresh.condemn(self._worker, reason, error)
+        self._metrics.dead_letters.get(reason).value += len(fresh.steps)
+        return fresh.finish()
+
+    def _job(self, delivery: Delivery) -> Job | None:
+        if delivery.attempt > 1:
+            self._metrics.redeliveries.get(delivery.channel).value += 1
+        try:
+            entry = decode_entry(delivery.channel, delivery.body)
+            job = Job(delivery, entry, self._routing, self._flusher)
+        except (CodecError, InvalidName) as error:
+            rate_limited.warning(
+                "garbage", "garbage on channel=%s id=%s: %s", delivery.channel, delivery.id, error
+            )
+            self._metrics.dead_letters.get("garbage").value += 1
+            self._committer.add(garbage(delivery, error, self._worker))
+            return None
+        if delivery.channel == TRIP and entry.reply is not None:
+            self._committer.add(self._trip(delivery, entry.reply, entry.seq))
+            return None
+        if delivery.attempt > POISON_ATTEMPTS:
+            deaths = delivery.attempt - 1
+            log.error("poison %s id=%s deaths=%d", job, delivery.id, deaths)
+            unseen = PoisonError(f"{deaths} workers died with this message")
+            self._committer.add(self.condemned(job, "poison", unseen))
+            return None
+        return job
+
+    def _trip(self, delivery: Delivery, reply: ReplyName, seq: int) -> Outcome:
+        interface, connection = split(reply)
+        answer = {"status": 200, "headers": [], "content": self._worker.encode(), "more_content": False}
+        return Outcome(delivery, [Post(interface, encode_release(connection, seq, [answer]))])
+
+    def _ask_sessions(self, jobs: Sequence[Job]) -> None:
+        connections = list({job.session_of: None for job in jobs if job.session_of is not None})
+        self.waiting += len(jobs)
+        self._metrics.sessions_read.value += len(connections)
+
+        def answered(raws: list[bytes]) -> None:
+            self.waiting -= len(jobs)
+            held = dict(zip(connections, raws, strict=True))
+            for job in jobs:
+                if job.session_of is not None:
+                    job.held = HeldSession(held[job.session_of], self._session_max_bytes)
+            self._ready(jobs)
+
+        self._layer.sessions(connections, answered)

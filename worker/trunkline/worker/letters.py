@@ -1,0 +1,83 @@
+"""Dead letters: what a worker writes down about a message that it could not handle. Pure."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import NamedTuple
+
+from trunkline.protocol.codec import encode_dead_letter, encode_entry
+from trunkline.protocol.errors import TrunklineError
+from trunkline.protocol.messages import DeadLetter, DeadLetterRecord, Delivery, Entry, Outcome
+
+from .match import Match
+
+
+class PoisonError(TrunklineError):
+    """Stands in a dead letter for the error nobody saw: the worker died."""
+
+
+class UnroutedError(TrunklineError):
+    """A message of a background channel that no route takes."""
+
+
+class Failure(NamedTuple):
+    """Why a message becomes a dead letter.
+
+    Attributes:
+        reason: see `messages.DeadLetterRecord`.
+        error: what was raised.
+        worker: who tried.
+        session: the channel session before the handler, encoded, or empty.
+    """
+
+    reason: str
+    error: BaseException
+    worker: str
+    session: bytes = b""
+
+
+def letter(delivery: Delivery, entry: Entry, index: int, match: Match | None, failure: Failure) -> bytes:
+    """The encoded dead letter of one event of an entry."""
+    single = entry._replace(seq=entry.seq + index, events=[entry.events[index]])
+    return encode_dead_letter(
+        DeadLetterRecord(
+            id="",
+            reason=failure.reason,
+            channel=entry.channel,
+            body=encode_entry(single),
+            route=match.route.name if match is not None else "",
+            error=_described(failure.error),
+            traceback="".join(traceback.format_exception(failure.error)),
+            attempt=delivery.attempt,
+            worker=failure.worker,
+            session=failure.session,
+            time_s=time.time(),
+        )
+    )
+
+
+def garbage(delivery: Delivery, error: Exception, worker: str) -> Outcome:
+    """The outcome of an entry that cannot be decoded: its bytes as they were, in the dead-letter store."""
+    record = DeadLetterRecord(
+        id="",
+        reason="garbage",
+        channel=delivery.channel,
+        body=delivery.body,
+        route="",
+        error=_described(error),
+        traceback="",
+        attempt=delivery.attempt,
+        worker=worker,
+        session=b"",
+        time_s=time.time(),
+    )
+    return Outcome(delivery, [DeadLetter(encode_dead_letter(record))])
+
+
+def _described(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as worse:  # a class of the user's: its mistake must not hide the error itself
+        text = f"(its text raised {type(worse).__name__})"
+    return f"{type(error).__name__}: {text}"
