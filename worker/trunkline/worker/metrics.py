@@ -64,6 +64,9 @@ class WorkerMetrics(MetricSet):
         self.given_back = self.counter(
             "given_back", "Entries handed back because a handler before them took long."
         )
+        self.watchdog_failures = self.counter(
+            "watchdog_failures", "Errors in the thread that watches for stuck handlers; it goes on."
+        )
         self.dead_letters = self.labelled_counter(
             "dead_letters", "Messages that became dead letters.", ("reason",)
         )

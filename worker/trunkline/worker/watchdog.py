@@ -12,28 +12,33 @@ import os
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import WorkerLayer
+from trunkline.protocol.process.logs import RateLimited
 
 from .dispatcher import Dispatcher
 from .job import Job
 
 log = logging.getLogger(__name__)
+rate_limited = RateLimited(log)
 
 POLL_S = 0.05
 GIVE_BACK_S = 0.1
 """A handler that has held the event loop so long gives away what waits behind it."""
 BEAT_S = 0.5
 """How often the event loop is asked for a sign of life."""
+LAST_WORDS_S = 2.0
+"""What is logged before the end may take so long."""
 
 
 def end_process(code: ExitCode) -> None:
     """Ends the process from any thread, without cleaning up: whatever is stuck would wait for ever."""
-    logging.shutdown()
+    _attempt(logging.shutdown)
     os._exit(code)
 
 
@@ -78,32 +83,45 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):
             now_s = perf_counter()
-            self._relieve(now_s)
-            self._ask_for_beat(now_s)
+            try:
+                self._relieve(now_s)
+                self._ask_for_beat(now_s)
+            except Exception as error:  # the one thing worse than a watchdog that fails is none
+                self._dispatcher.metrics.watchdog_failures.value += 1
+                rate_limited.warning("failed", "the watchdog failed and goes on: %r", error)
             stuck = self._stuck_since(now_s)
             if stuck is not None:
                 self._give_up(stuck)
                 return
 
     def _relieve(self, now_s: float) -> None:
-        began_s = self._dispatcher.began_s
-        if began_s is None or now_s - began_s < GIVE_BACK_S:
+        """Gives away what waits behind a handler that holds the event loop, or for a slot."""
+        dispatcher = self._dispatcher
+        # Read once each: the other thread may change them between two looks.
+        since = [
+            since_s for since_s in (dispatcher.runner.began_s, dispatcher.full_since_s) if since_s is not None
+        ]
+        if not since or now_s - min(since) < GIVE_BACK_S:
             return
-        waiting: list[Job] = []
-        while self._dispatcher.queue:
+        waiting: deque[Job] = deque()
+        while True:
             try:
-                waiting.append(self._dispatcher.queue.pop())
-            except IndexError:  # the handler has just ended and its thread was quicker
+                waiting.appendleft(dispatcher.queue.pop())
+            except IndexError:
                 break
         if not waiting:
             return
         try:
             self._layer.give_back([job.delivery for job in waiting])
-        except LayerUnavailable as error:
-            log.warning("cannot hand back entries=%d: %s", len(waiting), error)
-            self._dispatcher.queue.extend(reversed(waiting))
+        except Exception as error:
+            dispatcher.queue.extend(waiting)
+            # The handler may have ended meanwhile, and found the queue empty.
+            self._loop.call_soon_threadsafe(dispatcher.wake)
+            if not isinstance(error, LayerUnavailable):
+                raise
+            rate_limited.warning("unavailable", "cannot hand back entries=%d: %s", len(waiting), error)
         else:
-            self._dispatcher.metrics.given_back.value += len(waiting)
+            dispatcher.metrics.given_back.value += len(waiting)
 
     def _ask_for_beat(self, now_s: float) -> None:
         if now_s - self._asked_s >= BEAT_S and self._beat_s >= self._asked_s and not self._loop.is_closed():
@@ -117,7 +135,7 @@ class Watchdog:
         """The thread that a handler has held over the limit."""
         if self._beat_s < self._asked_s and now_s - self._asked_s > self._limit_s:
             return self._watched
-        for thread, began_s in list(self._dispatcher.runner.threads_began_s.items()):
+        for thread, began_s in self._dispatcher.runner.threads_began_s.copy().items():
             if now_s - began_s > self._limit_s:
                 return thread
         return None
@@ -125,7 +143,13 @@ class Watchdog:
     def _give_up(self, thread: int) -> None:
         frame = sys._current_frames().get(thread)
         stack = "".join(traceback.format_stack(frame)) if frame is not None else "(gone)"
-        log.critical(
-            "a handler is stuck for over %.0f s, this worker ends; its stack:\n%s", self._limit_s, stack
-        )
+        text = "a handler is stuck for over %.0f s, this worker ends; its stack:\n%s"
+        _attempt(lambda: log.critical(text, self._limit_s, stack))
         self._end(ExitCode.STUCK)
+
+
+def _attempt(work: Callable[[], None]) -> None:
+    """Does something that may never return: the handler may be stuck with a lock of `logging` in its hand."""
+    thread = threading.Thread(target=work, name="trunkline-last-words", daemon=True)
+    thread.start()
+    thread.join(LAST_WORDS_S)
