@@ -6,9 +6,10 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from trunkline.protocol.errors import ConfigError, RoutingError
+from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
@@ -21,6 +22,7 @@ from .log_context import carry_context
 from .process import WorkerProcess
 from .routing import Routing
 from .settings import WorkerSettings
+from .watchdog import end_process
 
 DESCRIPTION = "Runs a worker: takes messages from Redis and runs the handlers that MODULE routes them to."
 
@@ -51,27 +53,25 @@ def main(argv: Sequence[str]) -> int:
         worker = WorkerProcess(settings, RedisWorkerLayer(settings), routing)
         logs.setup(settings.log_level, worker.id)
         carry_context()
-        operator = RedisOperatorLayer(settings)
-        cluster = ClusterMetrics(worker.dispatcher.metrics, operator)
-        admin = AdminServer(
-            settings.admin_host,
-            settings.admin_port,
-            metrics=worker.dispatcher.metrics,
-            ready=worker.ready,
-            refresh=cluster.refresh,
-        )
-        address = await admin.start()
-        await worker.start(address, settings.module)
-        settle_gc()
-        logging.getLogger(__name__).info("worker is ready, metrics at http://%s/metrics", address)
-        await stop.wait()
-        await worker.drain()
-        await admin.stop()
-        await operator.close()
+        async with AsyncExitStack() as ends:
+            operator = RedisOperatorLayer(settings)
+            ends.push_async_callback(operator.close)
+            admin = AdminServer(
+                settings.admin_host,
+                settings.admin_port,
+                metrics=worker.dispatcher.metrics,
+                ready=worker.ready,
+                refresh=ClusterMetrics(worker.dispatcher.metrics, operator).refresh,
+            )
+            address = await admin.start()
+            ends.push_async_callback(admin.stop)
+            await worker.start(address, settings.module)
+            settle_gc()
+            logging.getLogger(__name__).info("worker is ready, metrics at http://%s/metrics", address)
+            await stop.wait()
+            await worker.drain()
+        if worker.at_work:
+            end_process(ExitCode.OK)  # Python would wait for it
         return ExitCode.OK
 
-    try:
-        return run(serve, settings.loop)
-    except ConfigError as error:
-        print(f"trunkline worker: {error}", file=sys.stderr)
-        return ExitCode.USAGE
+    return run(serve, settings.loop)

@@ -109,5 +109,12 @@ class WorkerProcess:
         except TimeoutError:
             left = self.dispatcher.busy
             log.warning("drain took over %.0f s, entries left to others=%d", self._settings.drain_s, left)
-        self._watchdog.stop()
+            await self.dispatcher.cut_off()
+        await asyncio.to_thread(self._watchdog.stop)
         await self._layer.close()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a handler is still at work. After `drain`: it could not be cancelled, and the process would wait for
+        it at its end."""
+        return self.dispatcher.at_work
