@@ -266,6 +266,7 @@ async def test_a_client_that_leaves_before_the_verdict_is_disconnected_if_it_is_
 
     await rig.layer.entry(DISCONNECT)
     assert disconnects(rig.layer) == [(connection.id, 1006)]
+    assert rig.server.metrics.handshakes.get("client_left").value == 1
     assert rig.layer.left == [("room", "1-0")]
 
 

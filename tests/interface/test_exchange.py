@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import Any
 
 import aiohttp
@@ -223,3 +224,18 @@ async def test_a_client_that_does_not_take_a_whole_response_is_cut_off(make_rig:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await until(lambda: rig.server.metrics.slow_readers.value == 1)
+
+
+async def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on(rig: Rig) -> None:
+    async with RawClient(*rig.address) as client:
+        head = "POST / HTTP/1.1\nHost: a\nContent-Length: 4\nExpect: 100-continue"
+        assert (await client.head(head)).startswith("HTTP/1.1 100 ")
+        client.send(b"body")
+        assert b" 200 " in await client.reader.readuntil(b"\r\n\r\n")
+        assert await client.reader.readexactly(4) == b"body"
+
+
+async def test_a_compressed_body_arrives_as_its_headers_describe_it(rig: Rig) -> None:
+    packed = gzip.compress(b"x" * 1000)
+    async with rig.client.post(rig.url, data=packed, headers={"Content-Encoding": "gzip"}) as response:
+        assert await response.read() == packed

@@ -253,6 +253,7 @@ class Connection(WebSocket):
 
     def client_left(self) -> None:
         """The client has gone before the verdict; as `abandon`, with nobody to answer. Once open, nothing happens."""
-        if self.state is CONNECTING:
+        if self.state is CONNECTING and self._handshake is not None:
+            self._tenure.metrics.handshakes.get("client_left").value += 1
             self._handshake = None
             self._out = None

@@ -144,6 +144,10 @@ class Entrance:
         too_large = GaveUp(413, f"a body has at most {limit} bytes")
         if request.content_length is not None and request.content_length > limit:
             raise too_large
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # aiohttp takes anything written for the begin of the response.
+            request.writer.output_size = 0
         body = bytearray()
         try:
             async with asyncio.timeout(self._settings.http_timeout_s):

@@ -75,7 +75,11 @@ async def listen(settings: InterfaceSettings, door: Door) -> Listener:
         ConfigError: it cannot be listened on, or the certificate cannot be read.
     """
     loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {"ssl": _tls(settings), "backlog": settings.backlog, "start_serving": False}
+    options: dict[str, Any] = {"backlog": settings.backlog, "start_serving": False}
+    if settings.tls_cert:
+        options["ssl"] = _tls(settings)
+        options["ssl_handshake_timeout"] = settings.request_timeout_s
+        options["ssl_shutdown_timeout"] = settings.close_timeout_s
     try:
         if settings.unix_socket:
             _remove_stale(settings.unix_socket)
@@ -92,9 +96,7 @@ async def listen(settings: InterfaceSettings, door: Door) -> Listener:
     return Listener(server, settings)
 
 
-def _tls(settings: InterfaceSettings) -> ssl.SSLContext | None:
-    if not settings.tls_cert:
-        return None
+def _tls(settings: InterfaceSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -138,13 +140,14 @@ class _BadRequests(logging.Filter):
             self._metrics.bad_requests.value += 1
             log.debug("bad request: %s", error)
             return False
-        return True
+        return record.levelno > logging.DEBUG
 
 
 def http_logger(metrics: InterfaceMetrics) -> logging.Logger:
     """The logger for aiohttp's server: it counts requests that are no HTTP instead of logging them."""
     # A logger of its own for each server: filters belong to it, and the next server must not inherit them.
-    logger = logging.Logger("trunkline.interface.http")
+    # At debug level, because there aiohttp tells of what is not even a method of HTTP.
+    logger = logging.Logger("trunkline.interface.http", logging.DEBUG)
     logger.parent = logging.getLogger("trunkline.interface")
     logger.addFilter(_BadRequests(metrics))
     return logger

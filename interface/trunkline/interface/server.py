@@ -113,6 +113,8 @@ class InterfaceServer:
             logger=http_logger(self.metrics),
             keepalive_timeout=self._settings.request_timeout_s,
             lingering_time=2.0,
+            # The message has the body as its headers describe it.
+            auto_decompress=False,
         )
         self._listener = await listen(self._settings, self._door)
         self._addresses = self._listener.addresses
