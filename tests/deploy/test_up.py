@@ -386,3 +386,23 @@ def test_a_verb_that_needs_a_cluster_says_how_to_start_one(tmp_path: Path, verb:
     assert done.code == ExitCode.NOT_RUNNING
     assert "trunkline up" in done.err
     assert not (tmp_path / ".run").exists()
+
+
+def test_scaling_with_a_routing_that_was_broken_meanwhile_names_the_new_worker_and_spares_the_old(
+    tmp_path: Path,
+) -> None:
+    module = tmp_path / "breaks.py"
+    module.write_text("from examples.echo.routing import channel_routing\n")
+    environ, folder = {"PYTHONPATH": str(ROOT)}, tmp_path / ".run"
+    numbers = ["--interfaces", "1", "--workers", "1"]
+    up = command("up", "breaks", "--port", "0", "--run-dir", folder, *numbers, cwd=tmp_path, environ=environ)
+    assert up.code == ExitCode.OK, up.err
+    try:
+        module.write_text("channel_routing = [\n")
+        broken = command("scale", "--workers", "2", "--run-dir", folder)
+        assert broken.code == ExitCode.FAILED
+        assert "ended with exit code 3 (ROUTING)" in broken.err
+        module.write_text("from examples.echo.routing import channel_routing\n")
+        assert command("scale", "--workers", "2", "--run-dir", folder).code == ExitCode.OK
+    finally:
+        assert command("down", "--run-dir", folder).code == ExitCode.OK

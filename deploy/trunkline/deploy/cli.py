@@ -21,10 +21,12 @@ class Verb:
     Attributes:
         summary: one line for ``trunkline --help``.
         run: takes the arguments behind the verb and returns the exit code.
+        more: what its own ``--help`` says besides.
     """
 
     summary: str
     run: Callable[[Sequence[str]], int]
+    more: str = ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,9 +76,9 @@ def _simple(module: str, settings: str) -> Callable[[Sequence[str]], int]:
         from . import settings as all_settings
 
         app_routing.search_here()
-        parsed: Any = parse_or_exit(
-            getattr(all_settings, settings), argv, f"trunkline {module}", VERBS[module].summary
-        )
+        verb = VERBS[module]
+        about = f"{verb.summary}. {verb.more}".strip()
+        parsed: Any = parse_or_exit(getattr(all_settings, settings), argv, f"trunkline {module}", about)
         return int(import_module(f"{__package__}.{module}").run(parsed))
 
     return run
@@ -104,12 +106,18 @@ def _dead(argv: Sequence[str]) -> int:
     return dead(list(argv))
 
 
+_OTHERS = (
+    "Settings of interface servers and workers that have no flag here are taken from their variables; "
+    "'trunkline interface --help' and 'trunkline worker --help' show them."
+)
+
 VERBS = {
     "dev": Verb(
         "run a routing module in one process, in memory, starting again on changes",
         _simple("dev", "DevSettings"),
+        _OTHERS,
     ),
-    "up": Verb("start a cluster in the background", _simple("up", "UpSettings")),
+    "up": Verb("start a cluster in the background", _simple("up", "UpSettings"), _OTHERS),
     "scale": Verb("change how many processes the running cluster has", _simple("scale", "ScaleSettings")),
     "status": Verb(
         "show every process, channel and dead letter of the cluster", _simple("status", "StatusSettings")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import replace
 
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
@@ -13,10 +12,11 @@ from trunkline.protocol.exit_codes import ExitCode
 from . import supervisor
 from .circus_config import KILL_AFTER_S
 from .cluster import NotReady, Wanted, trips, wait_for_leases
+from .restarts import HOPELESS
 from .rundir import ClusterState, RunDir
 from .running import NotRunning, running
 from .settings import ScaleSettings
-from .up import explain, raise_if_broken
+from .up import StartFailed, explain
 
 
 def run(settings: ScaleSettings) -> int:
@@ -50,7 +50,7 @@ def _scale(run_dir: RunDir, state: ClusterState, settings: ScaleSettings) -> int
     wanted = Wanted(
         numbers={"interface": scaled.interfaces, "worker": scaled.workers},
         pids=lambda role: _by_role(scaled)[role],
-        broken=lambda: raise_if_broken(run_dir, replace(scaled, started_s=began_s)),
+        broken=lambda: _raise_if_hopeless(run_dir, began_s),
     )
 
     async def ready() -> None:
@@ -60,6 +60,13 @@ def _scale(run_dir: RunDir, state: ClusterState, settings: ScaleSettings) -> int
     asyncio.run(ready())
     print(f"running: {scaled.interfaces} interface servers, {scaled.workers} workers")
     return ExitCode.OK
+
+
+def _raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:
+    # One that merely crashed is started again by itself, and may be none of the new ones.
+    for ended in run_dir.exits():
+        if ended.time_s >= began_s and ended.exit_code in HOPELESS:
+            raise StartFailed(ended)
 
 
 def _to_number(run_dir: RunDir, state: ClusterState, role: str) -> None:

@@ -211,7 +211,7 @@ def _wait_ready(
     wanted = Wanted(
         numbers={"interface": state.interfaces, "worker": state.workers},
         pids=lambda role: {member.pid for member in supervisor.members(state.cluster) if member.role == role},
-        broken=lambda: raise_if_broken(run_dir, state, circusd),
+        broken=lambda: _raise_if_broken(run_dir, state, circusd),
     )
 
     async def ready() -> list[LeaseInfo]:
@@ -223,16 +223,15 @@ def _wait_ready(
     return asyncio.run(ready())
 
 
-def raise_if_broken(run_dir: RunDir, state: ClusterState, circusd: Popen[bytes] | None = None) -> None:
+def _raise_if_broken(run_dir: RunDir, state: ClusterState, circusd: Popen[bytes]) -> None:
     """Ends waiting for a start in which something has ended already.
 
     Raises:
         StartFailed: a process of the cluster ended, or circusd did.
     """
     for ended in run_dir.exits():
-        if ended.time_s >= state.started_s:
-            raise StartFailed(ended)
-    if circusd is not None and circusd.poll() is not None:
+        raise StartFailed(ended)
+    if circusd.poll() is not None:
         now = time.time()
         raise StartFailed(Exit(now, "circusd", circusd.pid, circusd.returncode, now - state.started_s, ""))
 
@@ -266,4 +265,10 @@ def _report(run_dir: RunDir, state: ClusterState, interfaces: list[LeaseInfo]) -
         print(f"  metrics  http://{lease.admin}/metrics   interface {lease.id} [{lease.pid}]")
     print(f"  logs     {run_dir.log_file('interface')}")
     print(f"           {run_dir.log_file('worker')}")
-    print("  next     make status | make logs | make scale WORKERS=4 INTERFACES=3 | make worker | make down")
+    # Who came by `make up` has no `trunkline` on the PATH; make tells its children that they are its own.
+    if os.environ.get("MAKELEVEL"):
+        print(
+            "  next     make status | make logs | make scale WORKERS=4 INTERFACES=3 | make worker | make down"
+        )
+    else:
+        print("  next     trunkline status | logs | scale --workers 4 --interfaces 3 | worker | down")
