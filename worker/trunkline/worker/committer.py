@@ -46,9 +46,9 @@ class Committer:
         return len(self._outcomes)
 
     @property
-    def empty(self) -> bool:
-        """Whether everything is committed and answered."""
-        return not self._outcomes and not self._unanswered
+    def unanswered(self) -> int:
+        """Outcomes whose commit has no answer yet."""
+        return self._unanswered
 
     @property
     def full(self) -> bool:

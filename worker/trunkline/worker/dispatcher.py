@@ -30,6 +30,7 @@ from .routing import Routing
 from .runner import Runner
 from .settings import WorkerOptions
 from .slots import Slots
+from .suspects import Suspects
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[bool]] = set()
         self._async_slots = Slots(settings.concurrency)
         self._thread_slots = Slots(settings.threads)
-        # Entries whose last worker died run alone, with everything else committed: one of them may have killed it, and
-        # if it does so again, no other entry shall count as its victim.
-        self._suspects: deque[Job] = deque()
+        self._suspects = Suspects(self._tasks, self._read_on)
         self._retries = Retries(layer, self.metrics, self._try_again)
         self._running = False
         self._stopping = False
@@ -170,7 +169,10 @@ class Dispatcher:
         if self._ended:
             return
         for job in jobs:
-            (self._suspects if job.delivery.attempt > 1 else self.queue).append(job)
+            if job.delivery.attempt > 1:
+                self._suspects.add(job)
+            else:
+                self.queue.append(job)
         if not self._running:
             self._run()
 
@@ -277,8 +279,10 @@ class Dispatcher:
         if self._running or self._ended:
             return
         if self._suspects:
-            if self.busy == len(self._suspects) + len(self._retries) and self._committer.empty:
-                self.queue.append(self._suspects.popleft())
+            uncommitted = self.busy - len(self._suspects) - len(self._retries) + self._committer.unanswered
+            suspect = self._suspects.next(uncommitted)
+            if suspect is not None:
+                self.queue.append(suspect)
                 self._run()
             return
         if self._stopping or self.queue or self._committer.full:
