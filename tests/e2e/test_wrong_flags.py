@@ -36,35 +36,42 @@ async def trunkline(
     return process.returncode, printed.decode()
 
 
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
-        (["--port", "eighty"], ["--port", "'eighty'", "whole number"]),
-        (["--port", "99999", "--drain-s", "-1"], ["--port", "'99999'", "--drain-s", "'-1'"]),
-        (["--redis-url", "localhost:6379"], ["--redis-url", "redis://"]),
-        (["--allowed-origins", "example.com"], ["--allowed-origins", "example.com"]),
-        (["--trusted-proxies", "10.0.0.0/99"], ["--trusted-proxies", "10.0.0.0/99"]),
-        (["--tls-cert", "no-such.pem"], ["--tls-cert", "no such file"]),
-        (["--static", "/=no-such-folder"], ["--static", "no-such-folder"]),
-        (["--prot", "8000"], ["--prot"]),
-    ],
-)
-async def test_a_wrong_flag_of_the_interface_is_named(flags: list[str], named: list[str]) -> None:
-    code, printed = await trunkline("interface", *flags)
+WRONG = {
+    "--port": "eighty",
+    "--drain-s": "-1",
+    "--redis-url": "localhost:6379",
+    "--allowed-origins": "example.com",
+    "--trusted-proxies": "10.0.0.0/99",
+    "--tls-cert": "no-such.pem",
+    "--static": "/=no-such-folder",
+    "--max-message-bytes": "0",
+    "--log-level": "loud",
+}
+
+
+async def test_every_wrong_flag_of_the_interface_is_named_at_once_with_its_value() -> None:
+    code, printed = await trunkline("interface", *(word for flag in WRONG.items() for word in flag))
 
     assert code == ExitCode.USAGE
-    assert [word for word in named if word not in printed] == [], printed
+    for flag, value in WRONG.items():
+        assert any(flag in line and value in line for line in printed.splitlines()), f"{flag}:\n{printed}"
     assert "Traceback" not in printed
+
+
+async def test_a_flag_that_does_not_exist_is_named() -> None:
+    code, printed = await trunkline("interface", "--prot", "8000")
+
+    assert code == ExitCode.USAGE
+    assert "--prot" in printed
 
 
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
         ([], ["MODULE"]),
-        (["examples.echo.routing", "--threads", "many"], ["--threads", "'many'", "whole number"]),
         (
-            ["examples.echo.routing", "--prefetch", "0", "--handler-timeout-s", "0"],
-            ["--prefetch", "'0'", "--handler-timeout-s"],
+            ["examples.echo.routing", "--threads", "many", "--prefetch", "0", "--handler-timeout-s", "0"],
+            ["--threads", "'many'", "whole number", "--prefetch", "'0'", "--handler-timeout-s"],
         ),
         (["examples.echo.routing", "--only-channels", "nothing.*"], ["--only-channels", "nothing.*"]),
         (["examples.echo.routing", "another"], ["another"]),
@@ -152,11 +159,10 @@ async def test_every_mistake_of_a_routing_is_listed_at_once_with_its_line(tmp_pa
     [
         (None, "bad_routing"),
         ("channel_routing = 5", "channel_routing"),
-        ("routes = []", "channel_routing"),
         ("import no_such_thing", "no_such_thing"),
         ("def broken(:", "bad_routing.py"),
     ],
-    ids=["no module", "no list", "no routing", "broken import", "broken syntax"],
+    ids=["no module", "no list", "broken import", "broken syntax"],
 )
 async def test_a_module_that_is_no_routing_is_refused(tmp_path: Path, text: str | None, named: str) -> None:
     if text is not None:
