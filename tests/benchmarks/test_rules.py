@@ -1,0 +1,44 @@
+"""Which runs are void."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks.rules import faults
+from benchmarks.spec import Kind
+from tests.benchmarks.reports import report
+
+
+def test_a_run_whose_counts_agree_counts() -> None:
+    assert faults(report(), Kind.PACED, latency=True) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lost": 2}, "2 connections were lost"),
+        ({"mismatched": 3}, "3 messages were not the next ones"),
+        ({"received": 99}, "100 messages were due, 99 arrived"),
+        ({"received": 101}, "100 messages were due, 101 arrived"),
+        ({"messages": 0}, "nothing arrived"),
+        ({"generator_share": 0.71}, "the generator used 71%"),
+    ],
+)
+def test_a_run_is_void_and_says_why(changes: dict[str, Any], words: str) -> None:
+    found = faults(report(**changes), Kind.PACED, latency=True)
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_a_saturated_load_may_keep_its_generator_busy() -> None:
+    assert faults(report(generator_share=0.95), Kind.CLOSED, latency=False) == []
+
+
+def test_a_busy_generator_makes_latencies_void_whatever_the_load() -> None:
+    assert faults(report(generator_share=0.95), Kind.CLOSED, latency=True)
+
+
+def test_idle_connections_need_no_messages() -> None:
+    assert faults(report(expected=0, received=0, messages=0), Kind.IDLE, latency=False) == []
