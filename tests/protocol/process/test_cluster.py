@@ -1,0 +1,113 @@
+"""Cluster metrics: what any process tells of the whole when it is scraped."""
+
+from __future__ import annotations
+
+import pytest
+
+from trunkline.protocol.errors import LayerUnavailable
+from trunkline.protocol.messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
+from trunkline.protocol.names import RECEIVE, InterfaceId
+from trunkline.protocol.process import cluster
+from trunkline.protocol.process.cluster import ClusterMetrics
+from trunkline.protocol.process.metrics import MetricSet
+
+
+def _lease(identity: str, role: str) -> LeaseInfo:
+    return LeaseInfo(identity, role, "host", 1, "", "0", 0.0)
+
+
+STATS = ClusterStats(
+    channels=[ChannelStats(RECEIVE, 7, 3, 1.5)],
+    interfaces=[_lease("i1", "interface"), _lease("i2", "interface")],
+    workers=[_lease("w1", "worker")],
+    dead_letters=4,
+    mailbox_lengths={InterfaceId("i1"): 9},
+)
+
+
+class Operator:
+    """An operator layer that answers with `STATS`, or not at all."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.up = True
+
+    async def stats(self) -> ClusterStats:
+        self.asked += 1
+        if not self.up:
+            raise LayerUnavailable("Redis is away")
+        return STATS
+
+    async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
+        return []
+
+    async def dead_letter(self, letter_id: str) -> DeadLetterRecord | None:
+        return None
+
+    async def redrive(self, letter_id: str) -> bool:
+        return False
+
+    async def drop(self, letter_id: str) -> bool:
+        return False
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator()
+
+
+@pytest.fixture
+def metrics() -> MetricSet:
+    return MetricSet()
+
+
+def _lines(metrics: MetricSet) -> list[str]:
+    return metrics.exposition().decode().splitlines()
+
+
+async def test_a_scrape_shows_streams_leases_mailboxes_and_dead_letters(
+    operator: Operator, metrics: MetricSet
+) -> None:
+    await ClusterMetrics(metrics, operator).refresh()
+
+    shown = _lines(metrics)
+
+    for line in (
+        'trunkline_stream_length{channel="websocket.receive"} 7.0',
+        'trunkline_stream_pending{channel="websocket.receive"} 3.0',
+        'trunkline_stream_oldest_seconds{channel="websocket.receive"} 1.5',
+        'trunkline_live_processes{role="interface"} 2.0',
+        'trunkline_live_processes{role="worker"} 1.0',
+        'trunkline_mailbox_length{interface="i1"} 9.0',
+        "trunkline_dead_letters_kept 4.0",
+    ):
+        assert line in shown
+
+
+async def test_while_the_layer_is_away_no_old_figure_is_shown(
+    operator: Operator, metrics: MetricSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "FRESH_S", 0.0)
+    cluster_metrics = ClusterMetrics(metrics, operator)
+    await cluster_metrics.refresh()
+    operator.up = False
+
+    await cluster_metrics.refresh()
+
+    shown = _lines(metrics)
+    assert not [
+        line for line in shown if line.startswith(("trunkline_stream", "trunkline_live", "trunkline_mailbox"))
+    ]
+    assert "trunkline_dead_letters_kept NaN" in shown
+
+
+async def test_scrapes_at_once_share_one_look(operator: Operator, metrics: MetricSet) -> None:
+    cluster_metrics = ClusterMetrics(metrics, operator)
+
+    await cluster_metrics.refresh()
+    await cluster_metrics.refresh()
+
+    assert operator.asked == 1
