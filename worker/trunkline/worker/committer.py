@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
@@ -26,7 +25,7 @@ class Committer:
         on_answer: called after each answered commit.
     """
 
-    __slots__ = ("_idle", "_layer", "_metrics", "_on_answer", "_outcomes", "_unanswered")
+    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_unanswered")
 
     def __init__(self, layer: WorkerLayer, metrics: WorkerMetrics, on_answer: Callable[[], None]) -> None:
         self._layer = layer
@@ -34,7 +33,6 @@ class Committer:
         self._on_answer = on_answer
         self._outcomes: list[Outcome] = []
         self._unanswered = 0
-        self._idle = asyncio.Event()
 
     def add(self, outcome: Outcome) -> None:
         """Keeps an outcome for the next `flush`."""
@@ -61,12 +59,6 @@ class Committer:
         for start in range(0, len(outcomes), COMMIT_ENTRIES):
             self._commit(outcomes[start : start + COMMIT_ENTRIES])
 
-    async def settled(self) -> None:
-        """Returns when every commit is answered. Cancelling it only ends the waiting."""
-        while self._unanswered:
-            self._idle.clear()
-            await self._idle.wait()
-
     def _commit(self, outcomes: list[Outcome]) -> None:
         count, began_s = len(outcomes), perf_counter()
         self._unanswered += count
@@ -77,7 +69,6 @@ class Committer:
             self._unanswered -= count
             metrics.commit_seconds.observe(perf_counter() - began_s)
             metrics.effects_dropped.value += count - counted
-            self._idle.set()
             self._on_answer()
 
         self._layer.commit(outcomes, committed)

@@ -141,10 +141,9 @@ class Dispatcher:
         left to other workers instead. Cancelling it leaves the rest undecided; `cut_off` ends it."""
         self._stopping = True
         self._layer.stop_reading()
-        while self.busy > len(self._retries):
+        while self.busy > len(self._retries) or self._committer.unanswered:
             self._idle.clear()
             await self._idle.wait()
-        await self._committer.settled()
         await self._retries.leave()
         self._ended = True
         self.runner.close()
