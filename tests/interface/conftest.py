@@ -8,12 +8,26 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from tests.support.fake_layer import Answer, FakeLayer, echo
 from trunkline.interface.connection import Connection
 from trunkline.interface.server import InterfaceServer
 from trunkline.interface.settings import InterfaceSettings
 from trunkline.protocol.process.metrics import MetricSet
+
+ON_BOTH_LOOPS = {"test_connection", "test_limits"}
+"""Modules whose sockets must do the same on asyncio's own loop."""
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop of production: its transports differ from asyncio's in more than speed."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop}
+    if item.path.stem in ON_BOTH_LOOPS:
+        loops["asyncio"] = asyncio.new_event_loop
+    return loops
 
 
 def settings(**values: Any) -> InterfaceSettings:

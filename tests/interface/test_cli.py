@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -16,6 +18,16 @@ from trunkline.interface import cli
 from trunkline.interface.cli import main, serve
 from trunkline.interface.heartbeat import Wheel
 from trunkline.protocol.exit_codes import ExitCode
+
+
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    """Gives the root logger back as it was: the command sets it up for a process of its own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_help_names_every_flag_with_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +53,7 @@ def test_a_wrong_value_ends_it_before_anything_starts(capsys: pytest.CaptureFixt
     assert "--port" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("root_logger")
 def test_without_redis_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--port", "0", "--redis-url", "unix:///nonexistent/redis.sock", "--loop", "asyncio"])
 

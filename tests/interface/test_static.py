@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interface.conftest import MakeRig
+from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient
 from trunkline.interface.settings import StaticRoot
 from trunkline.interface.static import locate
@@ -70,6 +70,13 @@ def test_nothing_outside_the_folder_is_found(files: Path, path: str) -> None:
     assert locate(StaticRoot("/s/", files), path) is None
 
 
+async def status(rig: Rig, path: str, method: str = "GET") -> int:
+    """The status of a request."""
+    async with rig.client.request(method, rig.url + path) as response:
+        await response.read()
+        return response.status
+
+
 async def test_a_file_is_served_and_nobody_is_asked(make_rig: MakeRig, files: Path) -> None:
     rig = await make_rig(static=[f"/={files}"])
 
@@ -88,8 +95,8 @@ async def test_what_is_missing_at_the_root_and_every_post_go_to_the_workers(
 ) -> None:
     rig = await make_rig(static=[f"/={files}"])
 
-    await (await rig.client.get(rig.url + "/api")).read()
-    await (await rig.client.post(rig.url + "/index.html")).read()
+    await status(rig, "/api")
+    await status(rig, "/index.html", "POST")
 
     assert [entry.path for entry in rig.layer.of(REQUEST)] == ["/api", "/index.html"]
 
@@ -97,10 +104,10 @@ async def test_what_is_missing_at_the_root_and_every_post_go_to_the_workers(
 async def test_what_is_missing_under_another_prefix_is_404(make_rig: MakeRig, files: Path) -> None:
     rig = await make_rig(static=[f"/static={files}"])
 
-    assert (await rig.client.get(rig.url + "/static/none")).status == 404
-    assert (await rig.client.get(rig.url + "/static")).status == 200
-    assert (await rig.client.get(rig.url + "/static/")).status == 200
-    await (await rig.client.get(rig.url + "/statics")).read()
+    assert await status(rig, "/static/none") == 404
+    assert await status(rig, "/static") == 200
+    assert await status(rig, "/static/") == 200
+    await status(rig, "/statics")
     assert [entry.path for entry in rig.layer.of(REQUEST)] == ["/statics"]
 
 
@@ -128,4 +135,4 @@ async def test_no_request_leads_out_of_the_folder(make_rig: MakeRig, files: Path
 async def test_files_are_served_while_the_layer_is_away(make_rig: MakeRig, files: Path) -> None:
     rig = await make_rig(static=[f"/={files}"])
     rig.layer.receiver.away()
-    assert (await rig.client.get(rig.url + "/")).status == 200
+    assert await status(rig, "/") == 200

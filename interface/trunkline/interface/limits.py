@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -85,8 +85,8 @@ class Farewell(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answers 503."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports keep the interface of asyncio.Transport and are none.
+        self._transport = transport = cast(asyncio.Transport, transport)
         self._sockets.farewells += 1
         transport.write(BUSY)
         if self._sockets.farewells > MAX_FAREWELLS:
