@@ -437,6 +437,16 @@ async def test_what_is_sent_immediately_outlives_what_is_raised_later(options: d
     await desk.dispatcher.drain()
 
 
+async def test_what_a_def_handler_on_the_loop_sends_immediately_goes_out_with_its_end() -> None:
+    def handler(message: Message) -> None:
+        message.reply_channel.send({"text": "now"}, immediately=True)
+
+    desk = Desk([route(RECEIVE, handler)])
+    assert payloads(await desk.effects(frames("x"))) == ["now"]
+    await asyncio.sleep(0)
+    assert desk.layer.applied == []
+
+
 async def test_nothing_can_be_sent_by_what_a_handler_left_behind() -> None:
     refused: list[Exception] = []
 
