@@ -284,8 +284,10 @@ class Dispatcher:
                 self.queue.append(suspect)
                 self._run()
             return
-        if self._stopping or self.queue or self._committer.full:
+        # Not while sessions are on their way: their handlers may take long, and what is read meanwhile would wait for
+        # them, where nobody can give it back.
+        if self._stopping or self.queue or self._intake.waiting or self._committer.full:
             return
-        count = min(self._prefetch.count - self._intake.waiting, self._free)
+        count = min(self._prefetch.count, self._free)
         if count > 0:
             self._layer.read(count)

@@ -39,10 +39,11 @@ class Intake:
         metrics: counts.
         session_max_bytes: how large a session may become.
         flusher: for what handlers want sent before they end.
-        ready: is given the jobs that can run. Those of one `take` may come in two calls, the second one later.
+        ready: is given the jobs of each `take`, all at once when the last of their sessions is there: one that began
+            before the others had theirs, and took long, would hold them where nobody can give them back.
 
     Attributes:
-        waiting: how many jobs wait for their session.
+        waiting: how many jobs wait for sessions.
     """
 
     __slots__ = (
@@ -88,10 +89,13 @@ class Intake:
             metrics.queue_wait_seconds.get(delivery.channel).observe(delivery.queued_ms / 1000)
             job = self._job(delivery)
             if job is not None:
-                (jobs if job.session_of is None else asking).append(job)
+                jobs.append(job)
+                if job.session_of is not None:
+                    asking.append(job)
         if asking:
-            self._ask_sessions(asking)
-        self._ready(jobs)
+            self._ask_sessions(asking, jobs)
+        else:
+            self._ready(jobs)
 
     def condemned(self, job: Job, reason: str, error: BaseException) -> Outcome:
         """The outcome of a job whose messages all become dead letters, whatever it has done so far."""
@@ -129,15 +133,15 @@ class Intake:
         answer = {"status": 200, "headers": [], "content": self._worker.encode(), "more_content": False}
         return Outcome(delivery, [Post(interface, encode_release(connection, seq, [answer]))])
 
-    def _ask_sessions(self, jobs: Sequence[Job]) -> None:
-        connections = list({job.session_of: None for job in jobs if job.session_of is not None})
+    def _ask_sessions(self, asking: Sequence[Job], jobs: Sequence[Job]) -> None:
+        connections = list({job.session_of: None for job in asking if job.session_of is not None})
         self.waiting += len(jobs)
         self._metrics.sessions_read.value += len(connections)
 
         def answered(raws: list[bytes]) -> None:
             self.waiting -= len(jobs)
             held = dict(zip(connections, raws, strict=True))
-            for job in jobs:
+            for job in asking:
                 if job.session_of is not None:
                     job.held = HeldSession(held[job.session_of], self._session_max_bytes)
             self._ready(jobs)
