@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -141,6 +142,9 @@ class Link:
             await made.connect()
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot reach Redis: {error}") from error
+        except asyncio.CancelledError:
+            made._close()  # half made; nobody else knows of it
+            raise
         self._made = made
         self._lost.clear()
         # redis-py offers no public way to take a connection's transport over.
@@ -156,6 +160,9 @@ class Link:
                 self._wire.close()
                 await self._lost.wait()
             raise LayerUnavailable(str(error) or "Redis accepts connections but does not answer") from error
+        except Exception:
+            self.reset("a fault of ours while it came up")
+            raise
         self._up_since_s = asyncio.get_running_loop().time()
 
     def _connection_lost(self) -> None:
@@ -171,6 +178,7 @@ class Link:
             # One that is lost as soon as it is made (Redis refuses our calls) must not be made again at once.
             if asyncio.get_running_loop().time() - self._up_since_s > LAST_BACKOFF_S:
                 self._failures = 0
+            self._up_since_s = math.inf  # an attempt that fails has not lasted: the pauses grow
             if self._failures:
                 backoff_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
@@ -182,5 +190,8 @@ class Link:
             except LayerUnavailable as error:
                 if self._failures in (1, 5) or self._failures % 30 == 0:
                     log.warning("redis link=%s attempt=%d failed: %s", self._name, self._failures, error)
+            except Exception:
+                # Of whoever was told that the link is up. The link must outlive it: without one nothing comes back.
+                log.exception("redis link=%s attempt=%d failed", self._name, self._failures)
             else:
                 log.info("redis link=%s is back", self._name)
