@@ -194,6 +194,19 @@ def test_unreleased_entries_of_lost_batches_are_published_again(case: Case) -> N
     assert owners[2].batch == 4
 
 
+def test_what_was_refused_and_then_lost_leaves_once(case: Case) -> None:
+    owner = Owner()
+    publication = case.add(owner)
+    case.loop.tick()
+    case.publisher.refused([publication])
+
+    assert case.publisher.republish([owner], after=0, up_to=1) == 0
+    case.loop.timers[-1].callback()
+    case.loop.tick()
+
+    assert case.layer.batches == [[publication], [publication]]
+
+
 def test_nothing_leaves_after_close(case: Case) -> None:
     publication = case.add(Owner())
     case.publisher.refused([publication])

@@ -111,6 +111,7 @@ class Publisher:
         for publication in publications:
             owner: Owner = publication.owner
             if owner.publication is publication and owner.refused():
+                owner.batch = 0  # no batch that could be lost holds it now: it goes out by the retry alone
                 self.retrying.append(publication)
         if self.closed or not self.retrying or self._timer is not None:
             return
