@@ -133,7 +133,7 @@ class LeaseThread:
             [
                 self._keys.base, self._info.id, self._lease_ms, encode_lease(self._info), secrets.token_hex(8),
                 int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._settings.capacity,
-                self._settings.dead_capacity, *INTERFACE_CHANNELS,
+                self._settings.dead_capacity, self._keys.consumer_group, *INTERFACE_CHANNELS,
             ],
         )  # fmt: skip
         local_s = time.monotonic()

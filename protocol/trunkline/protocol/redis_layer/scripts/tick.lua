@@ -10,6 +10,7 @@
 -- ARGV[8] the same for an interface server
 -- ARGV[9] capacity of a channel's stream in entries
 -- ARGV[10] capacity of the dead-letter store in entries
+-- ARGV[11] consumer group
 -- then the channels interface servers publish on
 -- Answer: {Redis' clock in milliseconds, number of workers with entries to take over, number of interfaces to reap,
 --          number of channels with entries handed back}
@@ -18,13 +19,16 @@
 -- several heartbeats of its own in a row: a Redis that was stopped, or a watcher that was, sees no heartbeats in that
 -- time and begins to count again.
 
+local ORPHANS_MS = 5000 -- between two searches
 local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
 local capacity, dead_capacity = tonumber(ARGV[9]), ARGV[10]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- First of all what takes no memory: a Redis over its maxmemory refuses a script at its first write only, and leases
+-- must be kept when it is full.
+redis.call('ZREM', base .. 'dead-workers', me)
 redis.call('SET', base .. 'epoch', ARGV[5], 'NX')
 redis.call('ZADD', base .. 'leases:worker', now + ARGV[3], me)
-redis.call('ZREM', base .. 'dead-workers', me)
 redis.call('HSET', base .. 'info', me, ARGV[4])
 
 local function watch(role, needed, bury)
@@ -47,7 +51,7 @@ local function bury_interface(id)
   redis.call('HDEL', base .. 'published', id, id .. '!refused')
   redis.call('DEL', base .. 'mailbox:' .. id)
   local barrier = base .. 'barrier:' .. id
-  for i = 11, #ARGV do
+  for i = 12, #ARGV do
     local stream = base .. 'stream:' .. ARGV[i]
     if redis.call('EXISTS', stream) == 1 then
       local fields = redis.call('XINFO', 'STREAM', stream)
@@ -67,18 +71,54 @@ local function clear_suspects()
   end
 end
 
+-- A consumer that holds entries and is neither alive nor dead: its last read was answered when it had been buried, or its
+-- lease was in data that Redis lost. Nobody would ever take these over.
+local function bury_orphans()
+  for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', base .. 'stream:' .. channel, ARGV[11])
+    for _, fields in ipairs(consumers) do
+      local name, pending
+      for f = 1, #fields, 2 do
+        if fields[f] == 'name' then name = fields[f + 1] end
+        if fields[f] == 'pending' then pending = fields[f + 1] end
+      end
+      if pending > 0 and name ~= 'returned' and not redis.call('ZSCORE', base .. 'leases:worker', name) then
+        redis.call('ZADD', base .. 'dead-workers', 'NX', now, name)
+      end
+    end
+  end
+end
+
+-- The clock went back: leases that were taken before would last as much longer, also those of the dead.
+local function shorten_leases()
+  for _, role in ipairs({'worker', 'interface'}) do
+    local leases = base .. 'leases:' .. role
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, now + ARGV[3], '+inf')) do
+      redis.call('ZADD', leases, now + ARGV[3], id)
+    end
+  end
+end
+
+local function publish_one(channel, body)
+  local stream = base .. 'stream:' .. channel
+  if redis.call('XLEN', stream) < capacity then
+    redis.call('XADD', stream, '*', 'b', body)
+  else
+    redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
+    redis.call('INCR', base .. 'dead-count')
+  end
+end
+
 local function publish_due()
   local due = redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 100)
   for _, member in ipairs(due) do
     local channel, body = string.match(member, '^%S+ (%S+) (.*)$')
-    local stream = base .. 'stream:' .. (channel or '')
-    if channel and redis.call('XLEN', stream) < capacity then
-      redis.call('XADD', stream, '*', 'b', body)
-    elseif channel then
+    redis.call('ZREM', base .. 'delayed', member)
+    -- One that cannot be published (its stream's key holds something else) must not hold back those behind it.
+    if channel and not pcall(publish_one, channel, body) then
       redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
       redis.call('INCR', base .. 'dead-count')
     end
-    redis.call('ZREM', base .. 'delayed', member)
   end
 end
 
@@ -88,9 +128,12 @@ if not holder or holder == me then
   local seen = tonumber(redis.call('GET', base .. 'watched') or '0')
   if now - seen > tick_ms * 3 then redis.call('DEL', base .. 'suspects') end
   redis.call('SET', base .. 'watched', now)
+  if now < seen then shorten_leases() end
   clear_suspects()
   watch('worker', tonumber(ARGV[7]), bury_worker)
   watch('interface', tonumber(ARGV[8]), bury_interface)
+  -- Seldom, for it asks every stream; and not after a gap, when the living have yet to renew their leases.
+  if now - seen <= tick_ms * 3 and math.floor(now / ORPHANS_MS) ~= math.floor(seen / ORPHANS_MS) then bury_orphans() end
   publish_due()
 end
 
