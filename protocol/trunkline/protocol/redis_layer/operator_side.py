@@ -149,7 +149,12 @@ def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
             return decode_dead_letter(letter_id, raw)
         except CodecError as error:
             return _bare_record(letter_id, "garbage", ChannelName(""), raw, str(error))
-    # Written by effects.lua: a channel was full when a handler sent to it.
+    # Written by effects.lua, as is what follows.
+    failed = fields.get(b"failed")
+    if failed is not None:
+        text = failed.decode("utf-8", "backslashreplace")
+        return _bare_record(letter_id, "effect_failed", ChannelName(""), fields.get(b"body", b""), text)
+    # A channel was full when a handler sent to it.
     channel = ChannelName(fields.get(b"full", b"").decode("utf-8", "replace"))
     return _bare_record(
         letter_id, "channel_full", channel, fields.get(b"body", b""), f"channel {channel} was full"

@@ -31,13 +31,17 @@ from .wire import Answer
 log = logging.getLogger(__name__)
 
 READ_BLOCK_MS = 2000
-HELD_COUNT = 1000
+HELD_COUNT = 10_000
 CLAIM_COUNT = 16
 SESSION_TTL_MS = 24 * 3600 * 1000
 """Life time of a session that no registered connection owns."""
 SILENCE_S = 1.0
 GIVE_UP_S = 15.0
 WATCH_S = 0.5
+READ_LIMIT_S = READ_BLOCK_MS / 1000 + GIVE_UP_S
+"""A read without an answer for so long has lost its connection, and nobody was told."""
+LEAVE_S = 2.0
+"""How long a worker that ends waits for Redis to take note."""
 
 
 class _Call(NamedTuple):
@@ -65,7 +69,10 @@ class RedisWorkerLayer:
         self._wanted = 0  # entries a read asks for; 0 when nobody waits for one
         self._reading = False
         self._reader_id = 0  # Redis' number of the reading connection, for CLIENT UNBLOCK
+        self._old_reader_id = 0  # of the connection before
+        self._read_since_s: float | None = None
         self._held: set[tuple[str, str]] = set()  # (channel, id) handed to the worker and not committed
+        self._giving: set[tuple[str, str]] = set()  # being handed back
         self._waiting: dict[int, _Call] = {}  # calls without an answer, sent again on a new connection
         self._numbers = itertools.count(1)
         self._clock_ms = 0.0  # Redis' clock less our monotonic one
@@ -99,13 +106,16 @@ class RedisWorkerLayer:
         await asyncio.to_thread(self._lease.stop)
         await self._reads.close()
         try:
-            await self._calls.ask(
-                SCRIPTS["leave"].call(
-                    [self._keys.leases("worker")], [self._keys.base, self._info.id, self._keys.consumer_group]
+            async with asyncio.timeout(LEAVE_S):
+                await self._calls.ask(
+                    SCRIPTS["leave"].call(
+                        [self._keys.leases("worker")],
+                        [self._keys.base, self._info.id, self._keys.consumer_group],
+                    )
                 )
-            )
-        except LayerUnavailable as error:
-            log.warning("worker=%s cannot give its lease up, it will run out: %s", self._info.id, error)
+        except (LayerUnavailable, TimeoutError) as error:
+            reason = str(error) or f"no answer for {LEAVE_S} s"
+            log.warning("worker=%s cannot give its lease up, it will run out: %s", self._info.id, reason)
         await self._calls.close()
 
     # ---- reading ----
@@ -125,6 +135,7 @@ class RedisWorkerLayer:
         if self._reading or self._ended or not self._wanted or not self._reads.up:
             return
         self._reading = True
+        self._read_since_s = self._loop.time()
         streams = [self._keys.stream(channel) for channel in self._channels]
         self._reads.call(
             [
@@ -136,6 +147,7 @@ class RedisWorkerLayer:
 
     def _have_read(self, answer: Answer) -> None:
         self._reading = False
+        self._read_since_s = None
         if isinstance(answer, hiredis.ReplyError):
             # NOGROUP after a loss of data, LOADING, READONLY: a new connection makes the groups again, with back-off.
             self._reads.reset(answer)
@@ -156,13 +168,20 @@ class RedisWorkerLayer:
         return deliveries
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
-        self._held.update((delivery.channel, delivery.id) for delivery in deliveries)
+        keys = [(delivery.channel, delivery.id) for delivery in deliveries]
+        if not self._held.isdisjoint(keys):
+            # Found by `_find_held` and delivered as well, or delivered again by a Redis that fell back.
+            deliveries = [one for one, key in zip(deliveries, keys, strict=True) if key not in self._held]
+        self._held.update(keys)
         self._receiver.deliver(deliveries)
 
     async def _reads_up(self) -> None:
         for channel in self._channels:
             await self._make_group(channel)
-        self._reader_id = await self._reads.ask(["CLIENT", "ID"])
+        if self._old_reader_id:
+            # Redis may not have noticed yet that the old connection is gone, and deliver to the read that waits there.
+            self._reads.call(["CLIENT", "UNBLOCK", self._old_reader_id], lambda answer: None)
+        self._old_reader_id = self._reader_id = await self._reads.ask(["CLIENT", "ID"])
         await self._find_held()
         self._send_read()
 
@@ -176,23 +195,29 @@ class RedisWorkerLayer:
                 raise LayerUnavailable(f"cannot make the consumer group of {channel}: {answer}")
 
     async def _find_held(self) -> None:
-        """Entries that were delivered in an answer which never arrived."""
+        """Takes up entries that were delivered in an answer which never arrived."""
         streams = [self._keys.stream(channel) for channel in self._channels]
+        # What is committed or handed back while the question is on its way is not lost.
+        known = self._held | self._giving
         held = await self._reads.ask(
             SCRIPTS["held"].call(streams, [self._keys.consumer_group, self._info.id, HELD_COUNT])
         )
-        now_ms = self._clock_ms + time.monotonic() * 1000
-        lost = [
-            _delivery(self._channels[index - 1], entry_id, fields, count, now_ms)
-            for index, entry_id, fields, count in held
-            if (self._channels[index - 1], entry_id.decode()) not in self._held
-        ]
+        lost: list[Delivery] = []
+        for index, entry_id, count in held:
+            channel = self._channels[index - 1]
+            if (channel, entry_id.decode()) in known:
+                continue
+            found = await self._reads.ask(["XRANGE", streams[index - 1], entry_id, entry_id])
+            if found:
+                now_ms = self._clock_ms + time.monotonic() * 1000
+                lost.append(_delivery(channel, entry_id, found[0][1], count, now_ms))
         if lost:
             log.info("worker=%s takes up %d entries whose delivery was lost", self._info.id, len(lost))
             self._deliver(lost)
 
     def _reads_down(self) -> None:
         self._reading = False
+        self._read_since_s = None
         self._reader_id = 0
 
     # ---- calls ----
@@ -217,7 +242,8 @@ class RedisWorkerLayer:
         def committed(answer: Answer) -> None:
             for outcome in outcomes:
                 self._held.discard((outcome.delivery.channel, outcome.delivery.id))
-            done(answer)
+            self._note_failures(answer[1:])
+            done(answer[0])
             if self._claimable:
                 self._claim()
 
@@ -234,17 +260,26 @@ class RedisWorkerLayer:
     ) -> None:
         """See `layer.WorkerLayer.apply`."""
         key = self._keys.stream(within.channel) if within is not None else self._keys.epoch
-        origin = f"{self._info.id}.{next(self._numbers)}"
+
+        def applied(answer: Answer) -> None:
+            self._note_failures(answer[1:])
+            done()
+
         self._keep_calling(
             SCRIPTS["apply"].call(
                 [key],
                 [
                     *self._effect_args(), within.id if within is not None else "", self._keys.consumer_group,
-                    self._info.id, origin, len(effects), *flatten(effects),
+                    self._info.id, next(self._numbers), len(effects), *flatten(effects),
                 ],
             ),
-            lambda answer: done(),
+            applied,
         )  # fmt: skip
+
+    def _note_failures(self, failures: list[bytes]) -> None:
+        for failure in failures:
+            text = failure.decode("utf-8", "backslashreplace")
+            log.error("worker=%s effect not applied, kept as a dead letter: %s", self._info.id, text)
 
     def _effect_args(self) -> tuple[Arg, ...]:
         settings = self._settings
@@ -283,16 +318,26 @@ class RedisWorkerLayer:
 
     def _calls_down(self) -> None:
         self._silent_since_s = None
-        self._claiming = False
+        if self._claiming:
+            self._claiming = False
+            # Who knows what was taken over: a new reading connection asks.
+            self._reads.reset("the answer of a take-over was lost")
         self._go_away()
 
     # ---- taking over ----
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """See `layer.WorkerLayer.give_back`."""
-        for delivery in deliveries:
-            self._held.discard((delivery.channel, delivery.id))
-        self._lease.give_back(deliveries)
+        keys = {(delivery.channel, delivery.id) for delivery in deliveries}
+        self._giving |= keys
+        self._held -= keys
+        try:
+            self._lease.give_back(deliveries)
+        except LayerUnavailable:
+            self._held |= keys
+            raise
+        finally:
+            self._giving -= keys
 
     def _heartbeat_from_thread(self, beat: Heartbeat) -> None:
         if not self._loop.is_closed():
@@ -336,6 +381,11 @@ class RedisWorkerLayer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
+            if self._read_since_s is not None and self._loop.time() - self._read_since_s > READ_LIMIT_S:
+                self._reads.reset("no answer to a read, which Redis ends by itself")
+            if not self._calls.waiting:
+                # A take-over may have been answered last, and nobody counts those.
+                self._silent_since_s = None
             if self._silent_since_s is None:
                 continue
             silence_s = self._loop.time() - self._silent_since_s

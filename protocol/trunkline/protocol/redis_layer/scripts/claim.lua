@@ -60,6 +60,7 @@ for _, worker in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if left == 0 then
     redis.call('ZREM', KEYS[1], worker)
     redis.call('HDEL', base .. 'info', worker)
+    redis.call('HDEL', base .. 'applied', worker)
   end
 end
 return taken

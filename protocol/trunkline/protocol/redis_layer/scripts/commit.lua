@@ -5,7 +5,7 @@
 -- ARGV[6] consumer group
 -- ARGV[7..6+n] how many entries of each stream
 -- then all ids, stream by stream; then for each entry in the same order the number of its effects, and they
--- Answer: how many acknowledgements counted.
+-- Answer: how many acknowledgements counted, then a line for each effect that could not be applied
 -- https://redis.io/docs/latest/commands/xack/
 
 local group = ARGV[6]
@@ -18,14 +18,22 @@ local at = first_id
 for s = 1, streams do
   local stream, count = KEYS[s], tonumber(ARGV[6 + s])
   local last = at + count - 1
-  local acknowledged = redis.call('XACK', stream, group, unpack(ARGV, at, last))
-  if acknowledged ~= count then
+  local acknowledged = redis.pcall('XACK', stream, group, unpack(ARGV, at, last))
+  if type(acknowledged) == 'table' then
+    -- Not ours to write now: nothing was done yet. Unless the key holds another type: then its entries are gone for good.
+    if not string.find(acknowledged.err, 'WRONGTYPE', 1, true) then return acknowledged end
+    acknowledged = 0
+    for i = at, last do won[i - first_id + 1] = false end
+  elseif acknowledged ~= count then
     -- An entry that still stands has not been committed before: whoever commits also deletes.
+    local seen = {}
     for i = at, last do
-      if #redis.call('XRANGE', stream, ARGV[i], ARGV[i]) == 0 then won[i - first_id + 1] = false end
+      local id = ARGV[i]
+      if seen[id] or #redis.call('XRANGE', stream, id, id) == 0 then won[i - first_id + 1] = false end
+      seen[id] = true
     end
   end
-  redis.call('XDEL', stream, unpack(ARGV, at, last))
+  redis.pcall('XDEL', stream, unpack(ARGV, at, last))
   counted = counted + acknowledged
   total = total + count
   at = last + 1
@@ -39,5 +47,4 @@ for entry = 1, total do
     at = apply(at + 1, effects, ARGV[first_id + entry - 1])
   end
 end
-finish()
-return counted
+return {counted, unpack(finish())}

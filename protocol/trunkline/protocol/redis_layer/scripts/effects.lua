@@ -20,7 +20,7 @@ local base = ARGV[1]
 local capacity, mailbox_capacity = tonumber(ARGV[2]), tonumber(ARGV[3])
 local dead_capacity, session_ttl_ms = ARGV[4], ARGV[5]
 local HEADER = '\1' -- version of a mailbox entry
-local chunks, order, adds = {}, {}, {}
+local chunks, order, adds, failures = {}, {}, {}, {}
 local now_ms
 
 local function post(interface, chunk)
@@ -88,6 +88,31 @@ local function send_channel(channel, body, delay_ms, unique)
   end
 end
 
+-- Redis undoes nothing when a script fails, and the entries are acknowledged already. So an effect that cannot be applied
+-- (a key holds a value of another type) is kept as a dead letter, and the others go on.
+local function keep_failed(letter, error, content)
+  local text = type(error) == 'table' and error.err or tostring(error)
+  local line = letter .. ': ' .. text
+  if #failures < 100 then failures[#failures + 1] = line end
+  redis.pcall('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'failed', line, 'body', content)
+  redis.pcall('INCR', base .. 'dead-count')
+end
+
+local function try(letter, content, effect, ...)
+  local done, error = pcall(effect, ...)
+  if not done then keep_failed(letter, error, content) end
+end
+
+local function unregister(interface, connection)
+  redis.call('DEL', base .. 'session:' .. connection)
+  redis.call('HDEL', base .. 'connections:' .. interface, connection)
+end
+
+local function keep_letter(body)
+  redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'b', body)
+  redis.call('INCR', base .. 'dead-count')
+end
+
 -- Applies `count` effects that begin at ARGV[at]; returns where the next begin. `unique` names their origin.
 local function apply(at, count, unique)
   for n = 1, count do
@@ -96,27 +121,25 @@ local function apply(at, count, unique)
       post(ARGV[at + 1], ARGV[at + 2])
       at = at + 3
     elseif letter == 'G' then
-      send_group(ARGV[at + 1], ARGV[at + 2])
+      try('G', ARGV[at + 2], send_group, ARGV[at + 1], ARGV[at + 2])
       at = at + 3
     elseif letter == 'S' then
-      write_session(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      try('S', ARGV[at + 3], write_session, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       at = at + 4
     elseif letter == 'A' then
-      add(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      try('A', ARGV[at + 3], add, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       at = at + 4
     elseif letter == 'C' then
-      send_channel(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], unique .. '/' .. n)
+      try('C', ARGV[at + 2], send_channel, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], unique .. '/' .. n)
       at = at + 4
     elseif letter == 'R' then
-      register(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      try('R', ARGV[at + 3], register, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       at = at + 4
     elseif letter == 'U' then
-      redis.call('HDEL', base .. 'connections:' .. ARGV[at + 1], ARGV[at + 2])
-      redis.call('DEL', base .. 'session:' .. ARGV[at + 2])
+      try('U', ARGV[at + 2], unregister, ARGV[at + 1], ARGV[at + 2])
       at = at + 3
     elseif letter == 'L' then
-      redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'b', ARGV[at + 1])
-      redis.call('INCR', base .. 'dead-count')
+      try('L', ARGV[at + 1], keep_letter, ARGV[at + 1])
       at = at + 2
     else
       error('unknown effect ' .. tostring(letter))
@@ -132,13 +155,18 @@ local function skip(at, count)
   return at
 end
 
--- Writes what was collected for each mailbox as one entry, and the tokens of the adds.
+-- Writes what was collected for each mailbox as one entry, and the tokens of the adds. Returns what could not be applied.
 local function finish()
   local tokens = {}
   for i = 1, #order do
     local interface = order[i]
     local mailbox = base .. 'mailbox:' .. interface
-    local id = redis.call('XADD', mailbox, 'NOMKSTREAM', '*', 'b', table.concat(chunks[interface]))
+    local entry = table.concat(chunks[interface])
+    local id = redis.pcall('XADD', mailbox, 'NOMKSTREAM', '*', 'b', entry)
+    if type(id) == 'table' then
+      keep_failed('P', id, entry)
+      id = nil
+    end
     tokens[interface] = id
     if id and redis.call('XLEN', mailbox) > mailbox_capacity then
       -- Its owner does not read. Taking the record away fences it; the reaper does the rest.
@@ -148,6 +176,7 @@ local function finish()
   end
   for i = 1, #adds do
     local group, interface = adds[i][1], adds[i][2]
-    redis.call('HSET', base .. 'group:' .. group, interface, tokens[interface])
+    if tokens[interface] then redis.call('HSET', base .. 'group:' .. group, interface, tokens[interface]) end
   end
+  return failures
 end

@@ -4,15 +4,14 @@
 -- ARGV[1] consumer group
 -- ARGV[2] consumer
 -- ARGV[3] entries at most of each stream
--- Answer: an array of {index of the stream from 1, id, fields, deliveries}
+-- Answer: an array of {index of the stream from 1, id, deliveries}; the worker knows most of them, and asks for the others
 
 local held = {}
 for s, stream in ipairs(KEYS) do
   local pending = redis.pcall('XPENDING', stream, ARGV[1], '-', '+', ARGV[3], ARGV[2])
   if not pending.err then
     for _, entry in ipairs(pending) do
-      local found = redis.call('XRANGE', stream, entry[1], entry[1])[1]
-      if found then held[#held + 1] = {s, entry[1], found[2], entry[4]} end
+      held[#held + 1] = {s, entry[1], entry[4]}
     end
   end
 end

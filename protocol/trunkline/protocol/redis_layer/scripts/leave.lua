@@ -23,5 +23,6 @@ if left > 0 then
   redis.call('ZADD', base .. 'dead-workers', time[1] * 1000 + math.floor(time[2] / 1000), me)
 else
   redis.call('HDEL', base .. 'info', me)
+  redis.call('HDEL', base .. 'applied', me)
 end
 return left

@@ -1,0 +1,110 @@
+"""Effects that cannot be applied: Redis undoes nothing, so one of them must not cost the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.protocol.layer_harness import body
+from tests.protocol.redis_layer.conftest import Faulty, NotingInterface
+from trunkline.protocol.messages import (
+    ChannelSend,
+    DeadLetter,
+    Effect,
+    GroupSend,
+    Outcome,
+    Post,
+    Register,
+    Unregister,
+)
+from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, GroupName, InterfaceId
+from trunkline.protocol.redis_layer import RedisOperatorLayer
+
+C = ConnectionId("c")
+JOBS = ChannelName("jobs")
+
+
+def effect_on(kind: str, interface: NotingInterface) -> Effect:
+    """An effect that needs the key of this kind."""
+    effects: dict[str, Effect] = {
+        "group:room": interface.add("room", "c"),
+        "group:hall": GroupSend(GroupName("hall"), b""),
+        f"connections:{interface.id}": Register(interface.id, C, b"x"),
+        "connections:gone": Unregister(InterfaceId("gone"), C),
+        "stream:jobs": ChannelSend(JOBS, b"x"),
+        "delayed": ChannelSend(JOBS, b"x", 1000),
+        "mailbox:other": Post(InterfaceId("other"), b""),
+        "dead": DeadLetter(b"x"),
+    }
+    return effects[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "group:room",
+        "group:hall",
+        "connections:",
+        "connections:gone",
+        "stream:jobs",
+        "delayed",
+        "mailbox:other",
+        "dead",
+    ],
+)
+async def test_an_effect_that_cannot_be_applied_costs_no_other(
+    faulty: Faulty, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"), body("1"))
+    first, second = await worker.take(2)
+    kind = kind + interface.id if kind == "connections:" else kind
+    faulty.client.set(faulty.keys.base + kind, "of another type")
+
+    counted = await worker.commit(
+        Outcome(first, [effect_on(kind, interface), interface.post("c", "A")]),
+        Outcome(second, [interface.post("c", "B")]),
+    )
+    await worker.apply(effect_on(kind, interface), interface.post("c", "C"))
+
+    assert counted == 2
+    assert await interface.receive(3) == ["A", "B", "C"]
+    assert worker.told == []
+    assert "WRONGTYPE" in caplog.text
+    if kind != "dead":
+        operator = RedisOperatorLayer(faulty.settings)
+        letters = await operator.dead_letters()
+        await operator.close()
+        assert [letter.reason for letter in letters] == ["effect_failed"] * 2
+        assert "WRONGTYPE" in letters[0].error
+
+
+async def test_a_stream_that_somebody_overwrote_costs_the_others_nothing(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE, JOBS)
+    interface.publish(JOBS, body("0"))
+    overwritten = await worker.take_one()
+    interface.publish(RECEIVE, body("1"))
+    sound = await worker.take_one()
+    worker.layer.stop_reading()
+    faulty.client.set(faulty.keys.stream(JOBS), "of another type")
+
+    counted = await worker.commit(
+        Outcome(sound, [interface.post("c", "sound")]), Outcome(overwritten, [interface.post("c", "lost")])
+    )
+
+    assert counted == 1
+    assert await interface.receive() == ["sound"]
+
+
+async def test_an_entry_that_stands_twice_in_a_commit_has_its_effects_once(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"))
+    delivery = await worker.take_one()
+    outcome = Outcome(delivery, [interface.post("c", "once")])
+
+    assert await worker.commit(outcome, outcome) == 1
+
+    await worker.apply(interface.post("c", "after"))
+    assert await interface.receive(2) == ["once", "after"]
