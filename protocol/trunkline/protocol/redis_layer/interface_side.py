@@ -36,6 +36,8 @@ GIVE_UP_S = 15.0
 READ_COUNT = 200
 """Mailbox entries in one read."""
 READ_BLOCK_MS = 5000
+READ_LIMIT_S = READ_BLOCK_MS / 1000 + GIVE_UP_S
+"""A read without an answer for so long has lost its connection, and nobody was told."""
 RESTORE_CHUNK = 500
 LAST_BACKOFF_S = 1.0
 
@@ -63,10 +65,10 @@ class RedisInterfaceLayer:
         self._id = ""
         self._epoch = ""
         self._read_id = "0-0"
-        self._reading = False
-        self._read_failures = 0
+        self._read_since_s: float | None = None
         self._next = 1
         self._answered = 0
+        self._lost_after: int | None = None  # Redis knows no batch behind this one; until that is mended
         self._unanswered: deque[_Batch] = deque()
         self._leaving: dict[GroupName, str] = {}
         self._session = 0  # rises with every connection and recovery; answers of an older one are void
@@ -137,7 +139,10 @@ class RedisInterfaceLayer:
     def _published(self, session: int, batch: _Batch, answer: Answer) -> None:
         if session != self._session:
             return
-        self._note_answer()
+        if isinstance(answer, hiredis.ReplyError):
+            self._calls.reset(answer)
+            return
+        self._note_answer(back=True)
         if answer == 1:
             self._answer_taken(batch)
         elif isinstance(answer, list) and answer[0] == b"refused":
@@ -189,6 +194,8 @@ class RedisInterfaceLayer:
                 self._reads.reset("the other link was silent")
             elif self._live and not self._away:
                 self._renew()
+            if self._read_since_s is not None and self._now_s() - self._read_since_s > READ_LIMIT_S:
+                self._reads.reset("no answer to a read, which Redis ends by itself")
 
     def _renew(self) -> None:
         session = self._session
@@ -207,25 +214,30 @@ class RedisInterfaceLayer:
     def _renewed(self, session: int, answer: Answer) -> None:
         if session != self._session:
             return
-        self._note_answer()
+        if isinstance(answer, hiredis.ReplyError):
+            self._calls.reset(answer)
+            return
+        self._note_answer(back=not self._unanswered)
         if not isinstance(answer, list) or answer[0] != b"ok":
             self._answer_odd(answer)
         elif answer[1] < self._answered:
             self._answer_odd([b"gap"])
-        elif self._away:
-            self._come_back()
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
 
     def _silence_s(self) -> float:
-        return 0.0 if self._oldest_call_s is None else asyncio.get_running_loop().time() - self._oldest_call_s
+        return 0.0 if self._oldest_call_s is None else self._now_s() - self._oldest_call_s
 
     def _note_call(self) -> None:
         if self._oldest_call_s is None:
-            self._oldest_call_s = asyncio.get_running_loop().time()
+            self._oldest_call_s = self._now_s()
 
-    def _note_answer(self) -> None:
+    def _note_answer(self, back: bool) -> None:
         # Answers come in order: what still waits was sent after the call just answered, or is a moment older than now.
-        self._oldest_call_s = asyncio.get_running_loop().time() if self._calls.waiting else None
-        if self._away and self._live:
+        self._oldest_call_s = self._now_s() if self._calls.waiting else None
+        if back and self._away and self._live:
             self._come_back()
 
     def _go_away(self) -> None:
@@ -277,8 +289,8 @@ class RedisInterfaceLayer:
             SCRIPTS["register"].call(
                 [self._keys.epoch],
                 [
-                    self._keys.base, self._id, self._epoch, secrets.token_hex(8), self._answered,
-                    self._lease_ms, encode_lease(self._info),
+                    self._keys.base, self._id, self._epoch, secrets.token_hex(8), self._lease_ms,
+                    encode_lease(self._info),
                 ],
             )
         )  # fmt: skip
@@ -286,22 +298,28 @@ class RedisInterfaceLayer:
             self._fenced()
             return
         epoch, known, last_id = answer[1].decode(), answer[2], answer[3].decode()
-        lost = not first and (epoch != self._epoch or known < self._answered)
+        if not first and (epoch != self._epoch or known < self._answered):
+            # Kept until everything is mended: if the connection breaks meanwhile, the next answer may not say it again.
+            self._lost_after = known if self._lost_after is None else min(known, self._lost_after)
         self._epoch = epoch
         # Redis may have fallen back behind what was read here; what it writes from now on comes after its own last id.
         if _stream_id(last_id) < _stream_id(self._read_id):
             self._read_id = last_id
-        if lost:
+        if self._lost_after is not None:
             await self._restore()
         self._live = True
         self._oldest_call_s = None
+        if not first:
+            self._renew()  # it trims the mailbox, and a full Redis may need that room to take what follows
         for batch in list(self._unanswered):
             self._send(batch)
         for group, token in list(self._leaving.items()):
             self._send_leave(group, token)
-        if lost:
-            self._receiver.republish(known, self._answered)
-        if self._away:
+        if self._lost_after is not None:
+            lost_after, self._lost_after = self._lost_after, None
+            self._receiver.republish(lost_after, self._answered)
+        # With something to send the first answer tells: a full Redis registers us and takes nothing.
+        if self._away and not self._unanswered:
             self._come_back()
 
     async def _restore(self) -> None:
@@ -311,16 +329,22 @@ class RedisInterfaceLayer:
             await self._write_holdings(connections[start : start + RESTORE_CHUNK], [])
         for start in range(0, len(groups), RESTORE_CHUNK):
             await self._write_holdings([], groups[start : start + RESTORE_CHUNK])
+        await self._write_holdings([], [], self._answered)
 
     async def _write_holdings(
-        self, connections: list[tuple[ConnectionId, bytes]], groups: list[tuple[GroupName, str]]
+        self,
+        connections: list[tuple[ConnectionId, bytes]],
+        groups: list[tuple[GroupName, str]],
+        go_on_after: int | None = None,
     ) -> None:
-        args: list[str | bytes | int] = [self._keys.base, self._id, len(connections)]
+        go_on = "" if go_on_after is None else go_on_after
+        args: list[str | bytes | int] = [self._keys.base, self._id, go_on, len(connections)]
         for connection, body in connections:
             args += (connection, body)
         for group, token in groups:
             args += (group, token)
-        await self._calls.ask(SCRIPTS["restore"].call([self._keys.registry(self._id)], args))
+        if not await self._calls.ask(SCRIPTS["restore"].call([self._keys.registry(self._id)], args)):
+            raise LayerUnavailable(f"interface {self._id} lost its registration while it wrote what it holds")
 
     # ---- mailbox ----
 
@@ -328,12 +352,12 @@ class RedisInterfaceLayer:
         self._read()
 
     def _reads_down(self) -> None:
-        self._reading = False
+        self._read_since_s = None
 
     def _read(self) -> None:
         if self._ended:
             return
-        self._reading = True
+        self._read_since_s = self._now_s()
         mailbox = self._keys.mailbox(self._id)
         self._reads.call(
             ["XREAD", "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", mailbox, self._read_id], self._have_read

@@ -12,7 +12,8 @@ local base, interface = ARGV[1], ARGV[2]
 if redis.call('GET', KEYS[1]) ~= ARGV[3] then return {'epoch'} end
 local published = redis.call('HGET', base .. 'published', interface)
 if not published then return {'fenced'} end
+-- Trimming comes first: a Redis over its maxmemory refuses a script at its first write only, if that may take memory.
+redis.call('XTRIM', base .. 'mailbox:' .. interface, 'MINID', ARGV[5])
 local time = redis.call('TIME')
 redis.call('ZADD', base .. 'leases:interface', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[4], interface)
-redis.call('XTRIM', base .. 'mailbox:' .. interface, 'MINID', ARGV[5])
 return {'ok', tonumber(published)}

@@ -2,7 +2,8 @@
 -- KEYS[1] registry of the interface
 -- ARGV[1] base of every key
 -- ARGV[2] interface
--- ARGV[3] number of connections, then connection and disconnect entry of each; then group and token of each group
+-- ARGV[3] number of the batch behind which it will go on, if this is the last call of a restoration, else ''
+-- ARGV[4] number of connections, then connection and disconnect entry of each; then group and token of each group
 -- Answer: 1, or 0 if the interface is not registered
 
 local base, interface = ARGV[1], ARGV[2]
@@ -17,8 +18,8 @@ local function newer(a, b)
   return tonumber(a_n) > tonumber(b_n)
 end
 
-local at = 4
-for _ = 1, tonumber(ARGV[3]) do
+local at = 5
+for _ = 1, tonumber(ARGV[4]) do
   redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
   at = at + 2
 end
@@ -28,4 +29,5 @@ for i = at, #ARGV, 2 do
   if not standing or newer(token, standing) then redis.call('HSET', group, interface, token) end
   redis.call('SADD', base .. 'groups:' .. interface, ARGV[i])
 end
+if ARGV[3] ~= '' then redis.call('HSET', base .. 'published', interface, ARGV[3]) end
 return 1
