@@ -137,6 +137,7 @@ class FakeWorkerLayer:
         self.answers = True
         self.answers_sessions = True
         self.closed = False
+        self.loop = asyncio.get_running_loop()
         self._unanswered: list[Callable[[], None]] = []
 
     async def open(self, info: LeaseInfo, channels: Sequence[ChannelName], receiver: WorkerReceiver) -> None:
@@ -162,6 +163,12 @@ class FakeWorkerLayer:
     def commit(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
         self.commits.append(list(outcomes))
         self._answer(lambda: done(len(outcomes)), self.answers)
+
+    def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        if self.refuses_back is not None:
+            raise self.refuses_back
+        self.commits.append(list(outcomes))
+        self.loop.call_soon_threadsafe(done, len(outcomes))
 
     def apply(
         self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.support.fake_worker_layer import FakeWorkerLayer, frames
+from tests.support.waiting import until
+from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.messages import Outcome
 from trunkline.worker.committer import COMMIT_ENTRIES, UNCOMMITTED_LIMIT, Committer
 from trunkline.worker.metrics import WorkerMetrics
@@ -75,3 +79,39 @@ def test_what_another_worker_had_committed_is_counted(kept: Kept) -> None:
     kept.add(3)
     kept.committer.flush()
     assert kept.metrics.effects_dropped.value == 1
+
+
+async def test_what_is_gathered_can_be_rescued_while_the_event_loop_is_held(kept: Kept) -> None:
+    kept.add(3)
+
+    taken = await asyncio.to_thread(kept.committer.rescue)
+
+    assert taken == 3
+    assert [len(commit) for commit in kept.layer.commits] == [3]
+    await until(lambda: kept.answers == 1)
+    assert (kept.committer.gathered, kept.committer.unanswered) == (0, 0)
+    assert kept.metrics.commit_entries.sum == 3
+
+
+async def test_a_rescue_counts_as_unanswered_until_the_event_loop_hears_of_it(kept: Kept) -> None:
+    kept.add(2)
+
+    kept.committer.rescue()
+
+    assert (kept.committer.gathered, kept.committer.unanswered) == (0, 2)
+    await until(lambda: not kept.committer.unanswered)
+
+
+async def test_what_cannot_be_rescued_is_gathered_again(kept: Kept) -> None:
+    kept.add(2)
+    kept.layer.refuses_back = LayerUnavailable("away")
+
+    with pytest.raises(LayerUnavailable):
+        await asyncio.to_thread(kept.committer.rescue)
+
+    assert (kept.committer.gathered, kept.committer.unanswered) == (2, 0)
+
+
+async def test_nothing_gathered_is_nothing_to_rescue(kept: Kept) -> None:
+    assert kept.committer.rescue() == 0
+    assert (kept.layer.commits, kept.committer.unanswered) == ([], 0)

@@ -93,6 +93,36 @@ async def test_what_waits_behind_a_blocking_handler_is_handed_back() -> None:
         assert list(found.desk.outcomes) == [block.id]
 
 
+async def test_what_was_done_before_a_blocking_handler_is_committed_while_it_blocks() -> None:
+    async with watched([route(RECEIVE, blocking_until(lambda: found.desk.layer.commits))]) as found:
+        quick, block = frames("quick"), frames("block", connection="c2")
+        found.desk.give(quick, block)
+        await found.desk.handled(quick, block)
+        assert [[done.delivery for done in commit] for commit in found.desk.layer.commits] == [
+            [quick],
+            [block],
+        ]
+
+
+async def test_what_cannot_be_committed_meanwhile_is_committed_in_the_end() -> None:
+    warned = threading.Event()
+
+    async with watched([route(RECEIVE, blocking_until(warned.is_set))]) as found:
+        found.desk.layer.refuses_back = LayerUnavailable("away")
+        rescue = found.desk.dispatcher.committer.rescue
+
+        def noted() -> int:
+            warned.set()
+            return rescue()
+
+        quick, block = frames("quick"), frames("block", connection="c2")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(found.desk.dispatcher.committer), "rescue", lambda self: noted())
+            found.desk.give(quick, block)
+            await found.desk.handled(quick, block)
+        assert found.desk.count("watchdog_failures_total") == 0
+
+
 async def test_what_waits_for_a_slot_is_handed_back() -> None:
     go_on = asyncio.Event()
 

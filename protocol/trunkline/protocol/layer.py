@@ -137,6 +137,14 @@ class WorkerLayer(Protocol):
         """Acknowledges entries and applies the effects of those whose acknowledgement counted, atomically for each.
         ``done`` is told how many counted; the others had been taken over, and their effects are dropped."""
 
+    def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        """As `commit`, from another thread than the event loop's while that one is held up; blocks the calling thread.
+        ``done`` is called on the event loop.
+
+        Raises:
+            LayerUnavailable: Redis does not answer; commit them again.
+        """
+
     def apply(
         self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
@@ -25,14 +26,15 @@ class Committer:
         on_answer: called after each answered commit.
     """
 
-    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_unanswered")
+    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_rescued", "_unanswered")
 
     def __init__(self, layer: WorkerLayer, metrics: WorkerMetrics, on_answer: Callable[[], None]) -> None:
         self._layer = layer
         self._metrics = metrics
         self._on_answer = on_answer
-        self._outcomes: list[Outcome] = []
+        self._outcomes: deque[Outcome] = deque()  # the watchdog takes from it as well
         self._unanswered = 0
+        self._rescued: dict[object, int] = {}  # how many outcomes each unanswered `rescue` has taken
 
     def add(self, outcome: Outcome) -> None:
         """Keeps an outcome for the next `flush`."""
@@ -46,7 +48,7 @@ class Committer:
     @property
     def unanswered(self) -> int:
         """Outcomes whose commit has no answer yet."""
-        return self._unanswered
+        return self._unanswered + sum(self._rescued.values())
 
     @property
     def full(self) -> bool:
@@ -55,20 +57,62 @@ class Committer:
 
     def flush(self) -> None:
         """Commits what was gathered."""
-        outcomes, self._outcomes = self._outcomes, []
-        for start in range(0, len(outcomes), COMMIT_ENTRIES):
-            self._commit(outcomes[start : start + COMMIT_ENTRIES])
+        while outcomes := self._take(COMMIT_ENTRIES):
+            self._commit(outcomes)
+
+    def rescue(self) -> int:
+        """Commits what was gathered, while a handler holds the event loop. For the watchdog's thread; blocks it.
+
+        Returns:
+            How many outcomes there were.
+
+        Raises:
+            LayerUnavailable: Redis does not answer; they are gathered again.
+        """
+        token, began_s = object(), perf_counter()
+        # Counted before they are taken: a drain that looks in between must see them here or there.
+        self._rescued[token] = len(self._outcomes)
+        outcomes = self._take(COMMIT_ENTRIES)
+        self._rescued[token] = count = len(outcomes)
+        if not outcomes:
+            del self._rescued[token]
+            return 0
+
+        def committed(counted: int) -> None:
+            del self._rescued[token]
+            self._metrics.commit_entries.observe(count)
+            self._answered(count, counted, began_s)
+
+        try:
+            self._layer.commit_now(outcomes, committed)
+        except Exception:
+            self._outcomes.extend(outcomes)
+            del self._rescued[token]
+            raise
+        return count
+
+    def _take(self, most: int) -> list[Outcome]:
+        taken: list[Outcome] = []
+        while len(taken) < most:
+            try:
+                taken.append(self._outcomes.popleft())
+            except IndexError:
+                break
+        return taken
 
     def _commit(self, outcomes: list[Outcome]) -> None:
         count, began_s = len(outcomes), perf_counter()
         self._unanswered += count
-        metrics = self._metrics
-        metrics.commit_entries.observe(count)
+        self._metrics.commit_entries.observe(count)
 
         def committed(counted: int) -> None:
             self._unanswered -= count
-            metrics.commit_seconds.observe(perf_counter() - began_s)
-            metrics.effects_dropped.value += count - counted
-            self._on_answer()
+            self._answered(count, counted, began_s)
 
         self._layer.commit(outcomes, committed)
+
+    def _answered(self, count: int, counted: int, began_s: float) -> None:
+        metrics = self._metrics
+        metrics.commit_seconds.observe(perf_counter() - began_s)
+        metrics.effects_dropped.value += count - counted
+        self._on_answer()

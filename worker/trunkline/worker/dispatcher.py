@@ -53,6 +53,7 @@ class Dispatcher:
 
     Attributes:
         queue: jobs not begun; the watchdog takes from its right.
+        committer: outcomes on their way.
         full_since_s: since when nothing of the queue can begin, because as many handlers are at work as may be; else
             None.
     """
@@ -68,12 +69,12 @@ class Dispatcher:
         self.runner = Runner(worker, settings, self.metrics)
         self._layer = layer
         self._prefetch = Prefetch(settings.prefetch)
-        self._committer = Committer(layer, self.metrics, self._read_on)
+        self.committer = Committer(layer, self.metrics, self._read_on)
         self._intake = Intake(
             worker,
             layer,
             routing,
-            self._committer,
+            self.committer,
             self.metrics,
             settings.session_max_bytes,
             LayerFlusher(layer),
@@ -101,7 +102,7 @@ class Dispatcher:
     def room(self) -> int:
         """See `layer.WorkerReceiver.room`. A busy worker takes over too, or a dead one's entries would wait until the
         load falls."""
-        if self._stopping or self._suspects or self._committer.full or self._free <= 0:
+        if self._stopping or self._suspects or self.committer.full or self._free <= 0:
             return 0
         return 1 if self.busy else min(ROOM, self._free)
 
@@ -119,7 +120,7 @@ class Dispatcher:
     def busy(self) -> int:
         """Entries delivered and not yet handed to a commit."""
         lines = len(self.queue) + len(self._suspects) + len(self._retries)
-        return lines + len(self._tasks) + self._intake.waiting + self._committer.gathered
+        return lines + len(self._tasks) + self._intake.waiting + self.committer.gathered
 
     @property
     def at_work(self) -> bool:
@@ -141,7 +142,7 @@ class Dispatcher:
         left to other workers instead. Cancelling it leaves the rest undecided; `cut_off` ends it."""
         self._stopping = True
         self._layer.stop_reading()
-        while self.busy > len(self._retries) or self._committer.unanswered:
+        while self.busy > len(self._retries) or self.committer.unanswered:
             self._idle.clear()
             await self._idle.wait()
         await self._retries.leave()
@@ -210,7 +211,7 @@ class Dispatcher:
             self.full_since_s = perf_counter() if full else None
             if count:
                 self._prefetch.batch(count, perf_counter() - began_s)
-            self._committer.flush()
+            self.committer.flush()
             if self.queue and not full:
                 self._loop.call_soon(self._run)
             else:
@@ -256,13 +257,13 @@ class Dispatcher:
             return
         if job.wrote_session:
             self.metrics.sessions_written.value += 1
-        self._committer.add(outcome)
+        self.committer.add(outcome)
 
     def _condemn(self, job: Job, error: BaseException) -> None:
         """What nobody foresaw has happened to a job. Its messages become dead letters: an entry without an outcome
         would hold up its connection for ever."""
         log.error("the dispatcher failed %s", job, exc_info=error, extra=TOLD)
-        self._committer.add(self._intake.condemned(job, "error", error))
+        self.committer.add(self._intake.condemned(job, "error", error))
 
     # ---- reading ----
 
@@ -278,7 +279,7 @@ class Dispatcher:
         if self._running or self._ended:
             return
         if self._suspects:
-            uncommitted = self.busy - len(self._suspects) - len(self._retries) + self._committer.unanswered
+            uncommitted = self.busy - len(self._suspects) - len(self._retries) + self.committer.unanswered
             suspect = self._suspects.next(uncommitted)
             if suspect is not None:
                 self.queue.append(suspect)
@@ -286,7 +287,7 @@ class Dispatcher:
             return
         # Not while sessions are on their way: their handlers may take long, and what is read meanwhile would wait for
         # them, where nobody can give it back.
-        if self._stopping or self.queue or self._intake.waiting or self._committer.full:
+        if self._stopping or self.queue or self._intake.waiting or self.committer.full:
             return
         count = min(self._prefetch.count, self._free)
         if count > 0:

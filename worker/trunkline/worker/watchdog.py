@@ -29,7 +29,8 @@ rate_limited = RateLimited(log)
 
 POLL_S = 0.05
 GIVE_BACK_S = 0.1
-"""A handler that has held the event loop so long gives away what waits behind it."""
+"""When a handler has held the event loop so long, what was done before it is committed and what waits behind it is
+given away."""
 BEAT_S = 0.5
 """How often the event loop is asked for a sign of life."""
 LAST_WORDS_S = 2.0
@@ -103,6 +104,7 @@ class Watchdog:
         ]
         if not since or now_s - min(since) < GIVE_BACK_S:
             return
+        self._commit_gathered()
         waiting: deque[Job] = deque()
         while True:
             try:
@@ -122,6 +124,13 @@ class Watchdog:
             rate_limited.warning("unavailable", "cannot hand back entries=%d: %s", len(waiting), error)
         else:
             dispatcher.metrics.given_back.value += len(waiting)
+
+    def _commit_gathered(self) -> None:
+        """Commits what handlers before the one at work have done: their connections wait for it."""
+        try:
+            self._dispatcher.committer.rescue()
+        except LayerUnavailable as error:
+            rate_limited.warning("uncommitted", "cannot commit: %s", error)
 
     def _ask_for_beat(self, now_s: float) -> None:
         if now_s - self._asked_s >= BEAT_S and self._beat_s >= self._asked_s and not self._loop.is_closed():

@@ -101,6 +101,17 @@ class LeaseThread:
             self._thread.join(SOCKET_TIMEOUT_S + TICK_S)
         self._redis.close()
 
+    def commit(self, keys: list[str], args: list[str | bytes | int]) -> Any:
+        """Runs ``commit.lua``, from any thread; its answer.
+
+        Raises:
+            LayerUnavailable: Redis does not answer. Whether it was done is not known, and doing it again is safe.
+        """
+        try:
+            return self._call("commit", keys, args)
+        except (RedisError, OSError) as error:
+            raise LayerUnavailable(f"cannot commit: {error}") from error
+
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Hands entries that were not begun to others; from any thread. What cannot be told stays this worker's."""
         by_channel: dict[str, list[str]] = {}

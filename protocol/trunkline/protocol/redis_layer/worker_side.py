@@ -78,6 +78,7 @@ class RedisWorkerLayer:
         self._clock_ms = 0.0  # Redis' clock less our monotonic one
         self._claiming = False
         self._claimable = False  # there may be more to take over
+        self._claim_next = False  # as soon as the read that waits is back
         self._away = False
         self._ended = False
         self._silent_since_s: float | None = None
@@ -128,11 +129,14 @@ class RedisWorkerLayer:
     def stop_reading(self) -> None:
         """See `layer.WorkerLayer.stop_reading`."""
         self._wanted = 0
+        self._end_read()
+
+    def _end_read(self) -> None:
         if self._reading and self._reader_id:
             self._calls.call(["CLIENT", "UNBLOCK", self._reader_id], lambda answer: None)
 
     def _send_read(self) -> None:
-        if self._reading or self._ended or not self._wanted or not self._reads.up:
+        if self._reading or self._claiming or self._ended or not self._wanted or not self._reads.up:
             return
         self._reading = True
         self._read_since_s = self._loop.time()
@@ -156,6 +160,8 @@ class RedisWorkerLayer:
             self._wanted = 0
             self._deliver(self._parse(answer))
         else:
+            if self._claim_next:
+                self._claim()
             self._send_read()
 
     def _parse(self, answer: Answer) -> list[Delivery]:
@@ -237,23 +243,29 @@ class RedisWorkerLayer:
         if not outcomes:
             self._loop.call_soon(done, 0)
             return
-        channels, args = commit_args(outcomes)
 
         def committed(answer: Answer) -> None:
-            for outcome in outcomes:
-                self._held.discard((outcome.delivery.channel, outcome.delivery.id))
-            self._note_failures(answer[1:])
-            done(answer[0])
+            self._committed(outcomes, answer, done)
             if self._claimable:
                 self._claim()
 
-        self._keep_calling(
-            SCRIPTS["commit"].call(
-                [self._keys.stream(channel) for channel in channels],
-                [*self._effect_args(), self._keys.consumer_group, *args],
-            ),
-            committed,
-        )
+        self._keep_calling(SCRIPTS["commit"].call(*self._commit_call(outcomes)), committed)
+
+    def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        """See `layer.WorkerLayer.commit_now`."""
+        answer = self._lease.commit(*self._commit_call(outcomes))
+        self._loop.call_soon_threadsafe(self._committed, outcomes, answer, done)
+
+    def _commit_call(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Arg]]:
+        channels, args = commit_args(outcomes)
+        keys = [self._keys.stream(channel) for channel in channels]
+        return keys, [*self._effect_args(), self._keys.consumer_group, *args]
+
+    def _committed(self, outcomes: Sequence[Outcome], answer: Answer, done: Callable[[int], None]) -> None:
+        for outcome in outcomes:
+            self._held.discard((outcome.delivery.channel, outcome.delivery.id))
+        self._note_failures(answer[1:])
+        done(answer[0])
 
     def apply(
         self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
@@ -323,6 +335,7 @@ class RedisWorkerLayer:
             # Who knows what was taken over: a new reading connection asks.
             self._reads.reset("the answer of a take-over was lost")
         self._go_away()
+        self._send_read()
 
     # ---- taking over ----
 
@@ -353,6 +366,12 @@ class RedisWorkerLayer:
         room = min(self._receiver.room(), CLAIM_COUNT)
         if room <= 0 or self._claiming or self._ended:
             return
+        # Never beside a read: were a handler of what is taken over to hold the event loop, what that read brings would
+        # wait for it unseen.
+        self._claim_next = self._reading
+        if self._reading:
+            self._end_read()
+            return
         self._claiming = self._calls.call(
             SCRIPTS["claim"].call(
                 [self._keys.dead_workers],
@@ -365,9 +384,13 @@ class RedisWorkerLayer:
         self._claiming = False
         if isinstance(answer, hiredis.ReplyError):
             log.warning("worker=%s cannot take over: %s", self._info.id, answer)
+            self._send_read()
             return
         self._claimable = bool(answer)
-        if answer:
+        if not answer:
+            self._send_read()
+        else:
+            self._wanted = 0  # this is the delivery it asked for; it asks again when it has room
             now_ms = self._clock_ms + time.monotonic() * 1000
             self._deliver(
                 [
