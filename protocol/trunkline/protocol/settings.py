@@ -100,7 +100,7 @@ class LayerSettings(Settings):
         3.0, description="seconds an interface server may be silent before it is suspected dead"
     )
     worker_lease_s: PositiveSeconds = Field(
-        1.5, description="seconds a worker may be silent before it is suspected dead"
+        1.2, description="seconds a worker may be silent before it is suspected dead"
     )
 
 
