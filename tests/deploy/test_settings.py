@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from trunkline.deploy import dead
 from trunkline.deploy.settings import (
+    DeadChangeSettings,
     DeadListSettings,
     DevSettings,
     DownSettings,
@@ -102,3 +104,20 @@ def test_help_tells_every_setting_with_its_variable(
 
 def test_json_is_one_word() -> None:
     assert parse(StatusSettings, ["--json"], "trunkline status").as_json
+
+
+@pytest.mark.parametrize("verb", dead.VERBS)
+def test_every_verb_about_dead_letters_can_answer_as_json(verb: str) -> None:
+    ids = ["1-0"] if verb == "show" else []
+    assert parse(dead.VERBS[verb][0], ["--json", *ids], f"trunkline dead {verb}").as_json
+
+
+def test_all_dead_letters_can_be_meant_by_what_changes_them() -> None:
+    for verb in ("redrive", "drop"):
+        settings = parse(dead.VERBS[verb][0], ["--all", "--json"], f"trunkline dead {verb}")
+        assert isinstance(settings, DeadChangeSettings) and settings.every
+
+
+def test_dev_has_no_flags_of_an_admin_server_that_it_does_not_start() -> None:
+    with pytest.raises(ConfigError, match="unrecognized arguments: --admin-port"):
+        parse(DevSettings, ["chat.routing", "--admin-port", "9000"], "trunkline dev")

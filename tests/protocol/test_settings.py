@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import Field, model_validator
 from pydantic_settings import CliPositionalArg
 
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
-from trunkline.protocol.settings import Port, ProcessSettings, check_admin, parse, parse_or_exit
+from trunkline.protocol.settings import Port, ProcessSettings, parse, parse_or_exit
 
 
 class Example(ProcessSettings):
@@ -18,6 +20,7 @@ class Example(ProcessSettings):
     origins: list[str] = Field([], description="origins that may connect")
     ports: list[Port] = Field([80], description="ports, 100% of them")
     wait_ms: int = Field(5, description="how long to wait")
+    folder: Path = Field(Path("."), description="where to write")
     tls: bool = Field(False, description="use TLS")
     cert: str | None = Field(None, description="certificate")
 
@@ -160,6 +163,7 @@ def test_help_shows_units_variables_and_defaults(capsys: pytest.CaptureFixture[s
         "--drain-s SECONDS seconds a stop may take before what is left is cut off (default: 30.0) [TRUNKLINE_DRAIN_S]",
         "--tls, --no-tls use TLS [TRUNKLINE_TLS]",
         "--cert TEXT certificate [TRUNKLINE_CERT]",
+        "--folder PATH where to write (default: .) [TRUNKLINE_FOLDER]",
         "--admin-port INT port of the admin server; 0 lets the kernel choose (default: 0) [TRUNKLINE_ADMIN_PORT]",
         "--loop {auto,uvloop,asyncio}",
     ):
@@ -176,14 +180,3 @@ def test_parse_or_exit_prints_each_mistake_and_ends_with_usage(capsys: pytest.Ca
 
 def test_parse_or_exit_returns_what_is_right() -> None:
     assert parse_or_exit(Example, ["m", "--key", "3"], "trunkline example").key == 3
-
-
-@pytest.mark.parametrize("value", ["off", "127.0.0.1:0", "[::1]:65535", "host:80"])
-def test_an_admin_address_is_host_and_port_or_off(value: str) -> None:
-    assert check_admin(value) == value
-
-
-@pytest.mark.parametrize("value", ["", "on", "host", ":80", "host:", "host:x", "host:65536", "host:-1"])
-def test_any_other_admin_address_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="expected HOST:PORT with a port from 0 to 65535"):
-        check_admin(value)

@@ -15,6 +15,7 @@ from pydantic_settings import CliPositionalArg, SettingsConfigDict
 from trunkline.interface.settings import Statics
 from trunkline.protocol.settings import (
     LayerSettings,
+    LoopSettings,
     Port,
     PositiveSeconds,
     ProcessSettings,
@@ -53,6 +54,10 @@ Module = Annotated[str, AfterValidator(_check_module)]
 AppName = Annotated[str, AfterValidator(_check_app_name)]
 
 
+JSON_SHORTCUT = {"as-json": "json"}
+"""A field cannot be called ``json``: pydantic has a method of that name."""
+
+
 class ClusterCommand(Settings):
     """What every command about a running cluster has."""
 
@@ -62,12 +67,12 @@ class ClusterCommand(Settings):
 class JsonCommand(ClusterCommand):
     """A command whose answer programs read too."""
 
-    model_config = SettingsConfigDict(cli_shortcuts={"as-json": "json"})
+    model_config = SettingsConfigDict(cli_shortcuts=JSON_SHORTCUT)
 
     as_json: bool = Field(False, description="answer as JSON")
 
 
-class ServingSettings(ProcessSettings):
+class ServingSettings(LoopSettings):
     """What `dev` and `up` have in common."""
 
     module: CliPositionalArg[Module] = Field(
@@ -82,7 +87,7 @@ class ServingSettings(ProcessSettings):
     )
 
 
-class UpSettings(ServingSettings):
+class UpSettings(ServingSettings, ProcessSettings):
     """What ``trunkline up`` can be told."""
 
     redis_url: GivenRedisUrl = Field(
@@ -191,7 +196,8 @@ class DeadShowSettings(DeadSettings):
 class DeadChangeSettings(DeadFilterSettings):
     """What ``trunkline dead redrive`` and ``trunkline dead drop`` can be told."""
 
-    model_config = SettingsConfigDict(cli_shortcuts={"every": "all"})
+    # A subclass' shortcuts take the place of its base's.
+    model_config = SettingsConfigDict(cli_shortcuts={**JSON_SHORTCUT, "every": "all"})
 
     ids: CliPositionalArg[list[str]] = Field([], description="ids as 'dead list' shows them")
     every: bool = Field(False, description="all that the filters leave")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
@@ -63,16 +64,6 @@ def check_redis_url(value: str) -> str:
     return value
 
 
-def check_admin(value: str) -> str:
-    """Checks ``HOST:PORT`` (port 0 lets the kernel choose), or ``off``."""
-    if value == "off":
-        return value
-    host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("expected HOST:PORT with a port from 0 to 65535")
-    return value
-
-
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -104,11 +95,9 @@ class LayerSettings(Settings):
     )
 
 
-class ProcessSettings(LayerSettings):
-    """What every long-running process has."""
+class LoopSettings(LayerSettings):
+    """How a process runs."""
 
-    admin_host: str = Field("127.0.0.1", description="address of the admin server (/metrics, /live, /ready)")
-    admin_port: Port = Field(0, description="port of the admin server; 0 lets the kernel choose")
     loop: Literal["auto", "uvloop", "asyncio"] = Field(
         "auto", description="event loop; auto takes uvloop where it is installed"
     )
@@ -118,6 +107,13 @@ class ProcessSettings(LayerSettings):
     drain_s: PositiveSeconds = Field(
         30.0, description="seconds a stop may take before what is left is cut off"
     )
+
+
+class ProcessSettings(LoopSettings):
+    """What every process of a cluster has."""
+
+    admin_host: str = Field("127.0.0.1", description="address of the admin server (/metrics, /live, /ready)")
+    admin_port: Port = Field(0, description="port of the admin server; 0 lets the kernel choose")
 
 
 def parse(settings: type[S], argv: Sequence[str], prog: str, description: str | None = None) -> S:
@@ -180,7 +176,7 @@ def _describe(parser: argparse.ArgumentParser, settings: type[Settings]) -> dict
 
 
 _UNITS = {"_s": "SECONDS", "_ms": "MILLISECONDS", "_bytes": "BYTES"}
-_KINDS: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT"}
+_KINDS: dict[Any, str] = {int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
 def _metavar(name: str, annotation: Any) -> str | None:
