@@ -18,6 +18,7 @@ from trunkline.interface import cli
 from trunkline.interface.cli import main, serve
 from trunkline.interface.heartbeat import Wheel
 from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.memory import MemoryBus
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ async def test_it_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatc
         return layers[-1]
 
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve(settings(), make, stop))
+    serving = asyncio.create_task(serve(settings(), make, MemoryBus().operator(), stop))
     await until(lambda: layers and layers[0].info is not None)
     assert layers[0].info is not None
     admin = f"http://{layers[0].info.admin}"
@@ -84,7 +85,9 @@ async def test_it_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatc
         async with client.get(f"{admin}/ready") as response:
             assert response.status == 503
         async with client.get(f"{admin}/metrics") as response:
-            assert "trunkline_redis_up 0.0" in await response.text()
+            metrics = await response.text()
+            assert "trunkline_redis_up 0.0" in metrics
+            assert 'trunkline_live_processes{role="worker"} 0.0' in metrics
     stop.set()
 
     assert await serving == ExitCode.OK
@@ -102,5 +105,7 @@ async def test_a_background_loop_that_dies_ends_it_with_a_code_of_its_own(
     monkeypatch.setattr(Wheel, "turn", broken)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(10):
-            code = await serve(settings(ping_interval_s=0.01), FakeLayer, asyncio.Event())
+            code = await serve(
+                settings(ping_interval_s=0.01), FakeLayer, MemoryBus().operator(), asyncio.Event()
+            )
     assert code == ExitCode.LOOP_DIED

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
-from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
-from trunkline.protocol.layer import InterfaceLayer
+from trunkline.protocol.layer import InterfaceLayer, OperatorLayer
 from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.logs import setup
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import run, settle_gc
@@ -37,25 +38,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = parse_or_exit(InterfaceSettings, arguments, "trunkline interface", DESCRIPTION)
 
     # Imported late: `trunkline dev` runs this tier without Redis.
-    from trunkline.protocol.redis_layer import RedisInterfaceLayer
+    from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer
 
     def layer() -> InterfaceLayer:
         return RedisInterfaceLayer(settings)
 
+    async def serving(stop: asyncio.Event) -> int:
+        return await serve(settings, layer, RedisOperatorLayer(settings), stop)
+
     setup(settings.log_level, "interface")
-    try:
-        return run(lambda stop: serve(settings, layer, stop), settings.loop)
-    except ConfigError as error:
-        print(f"trunkline interface: {error}", file=sys.stderr)
-        return ExitCode.USAGE
+    return run(serving, settings.loop)
 
 
-async def serve(settings: InterfaceSettings, layer_factory: LayerFactory, stop: asyncio.Event) -> int:
+async def serve(
+    settings: InterfaceSettings, layer_factory: LayerFactory, operator: OperatorLayer, stop: asyncio.Event
+) -> int:
     """Runs one interface server with its admin server until it is told to stop.
 
     Args:
         settings: of the process.
         layer_factory: makes a layer that is not opened yet.
+        operator: tells of the cluster when metrics are asked for; closed in the end.
         stop: set when it shall drain.
 
     Returns:
@@ -69,20 +72,21 @@ async def serve(settings: InterfaceSettings, layer_factory: LayerFactory, stop: 
         stop.set()
 
     metrics = MetricSet()
-    server = InterfaceServer(settings, layer_factory, metrics, on_death)
-    admin = AdminServer(
-        settings.admin_host,
-        settings.admin_port,
-        metrics=metrics,
-        ready=server.ready,
-        extra={"/trip": server.trip},
-    )
-    try:
+    async with AsyncExitStack() as ends:
+        ends.push_async_callback(operator.close)
+        server = InterfaceServer(settings, layer_factory, metrics, on_death)
+        admin = AdminServer(
+            settings.admin_host,
+            settings.admin_port,
+            metrics=metrics,
+            ready=server.ready,
+            refresh=ClusterMetrics(metrics, operator).refresh,
+            extra={"/trip": server.trip},
+        )
+        ends.push_async_callback(admin.stop)
+        ends.push_async_callback(server.close)
         await server.start(await admin.start())
         settle_gc()
         await stop.wait()
         await server.drain()
-    finally:
-        await server.close()
-        await admin.stop()
     return ExitCode.LOOP_DIED if died else ExitCode.OK
