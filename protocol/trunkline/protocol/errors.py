@@ -3,7 +3,7 @@
 ::
 
     TrunklineError
-    ├── ConfigError          a setting, flag, route or file the user must mend (exit code CONFIG)
+    ├── ConfigError          a setting, flag, route or file the user must mend (exit code USAGE)
     │   └── RoutingError     every mistake of a routing module, all at once
     ├── MessageError         a handler tried to send something that is no message
     ├── InvalidName          a channel, group or reply channel name that is not allowed
