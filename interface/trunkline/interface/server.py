@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any, Final
 
 from aiohttp import web
 
 from trunkline.protocol.errors import LayerError
 from trunkline.protocol.layer import InterfaceLayer
-from trunkline.protocol.messages import LeaseInfo
+from trunkline.protocol.process.lease import lease_info
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
 
@@ -80,7 +77,6 @@ class InterfaceServer:
         self._admin = ""
         self._reason: str | None = "starting"
         self._levels = (-1.0, Levels(0, 0, 0, 0, 0.0, 0, 0, 0))
-        self._started_s = time.time()
 
     # ---- life ----
 
@@ -133,16 +129,7 @@ class InterfaceServer:
         """Begins a tenure."""
         assert self._shared is not None
         tenure = Tenure(self._shared, self._layer_factory(), self._fenced)
-        info = LeaseInfo(
-            tenure.id,
-            "interface",
-            socket.gethostname(),
-            os.getpid(),
-            self._admin,
-            _version(),
-            self._started_s,
-            ",".join(self._addresses),
-        )
+        info = lease_info(tenure.id, "interface", self._admin, ",".join(self._addresses))
         try:
             await tenure.layer.open(info, tenure)
         except BaseException:
@@ -305,10 +292,3 @@ class InterfaceServer:
         self.metrics.over_limit.value += 1
         if self._tenure is not None:
             self._tenure.warn("over_limit", "connection limit reached, turning connections away with 503")
-
-
-def _version() -> str:
-    try:
-        return metadata.version("trunkline")
-    except metadata.PackageNotFoundError:
-        return "0"

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
-import time
 from fnmatch import fnmatchcase
-from importlib.metadata import version
 
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.layer import WorkerLayer
-from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.names import INTERFACE_CHANNELS, TRIP, ChannelName, new_worker_id
+from trunkline.protocol.process.lease import lease_info
 
 from .dispatcher import Dispatcher
 from .routing import Routing
@@ -77,16 +73,7 @@ class WorkerProcess:
         Raises:
             LayerUnavailable: Redis does not answer.
         """
-        info = LeaseInfo(
-            self.id,
-            "worker",
-            socket.gethostname(),
-            os.getpid(),
-            admin,
-            version("trunkline"),
-            time.time(),
-            detail,
-        )
+        info = lease_info(self.id, "worker", admin, detail)
         await self._layer.open(info, self._channels, self.dispatcher)
         self._watchdog.start()
         self.dispatcher.start()
