@@ -28,8 +28,8 @@ from .frames import Framed
 from .websocket import CLOSED, CONNECTING, HOLD_FULL, HOLD_REFUSED, WebSocket
 
 if TYPE_CHECKING:
+    from .handshake import Handshake
     from .tenure import Tenure
-    from .upgrade import Handshake
 
 _tuple = tuple.__new__
 

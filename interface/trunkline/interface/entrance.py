@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from .answers import SERVER_HEADER, plain
 from .connection import Connection
-from .exchange import SERVER_HEADER, Exchange, GaveUp, cut, respond
-from .handshake import (
-    Origins,
-    Refusal,
-    read_upgrade,
-    wants_websocket,
-)
+from .exchange import Exchange, GaveUp, cut, respond
+from .handshake import Handshake
+from .origins import Origins
 from .proxies import Client, TrustedProxies
 from .settings import InterfaceSettings
 from .static import StaticFiles
 from .tenure import Tenure
-from .upgrade import Handshake, plain
+from .upgrade import Refusal, Upgrade, read_upgrade, wants_websocket
 
 log = logging.getLogger(__name__)
+
+AWAY: Final = Refusal(503, "the server cannot take connections now", "away")
 
 
 class Entrance:
@@ -79,16 +78,11 @@ class Entrance:
 
     async def _websocket(self, request: web.BaseRequest, raw_path: str, query: str) -> web.StreamResponse:
         tenure = self._tenure()
-        upgrade = read_upgrade(request.method, request.version, request.headers)
-        refusal = upgrade if isinstance(upgrade, Refusal) else self._origins.refuse(request.headers)
-        if refusal is None and (tenure is None or not tenure.up):
-            refusal = Refusal(503, "the server cannot take connections now", "away")
-        if refusal is not None or tenure is None or isinstance(upgrade, Refusal):
-            refusal = refusal or Refusal(503, "the server cannot take connections now", "away")
-            if tenure is not None:
-                tenure.metrics.handshakes.get(refusal.outcome).value += 1
-            log.debug("handshake refused status=%d path=%s: %s", refusal.status, raw_path, refusal.text)
-            return plain(refusal.status, refusal.text, dict(refusal.headers))
+        upgrade = self._upgrade(request)
+        if tenure is None or not tenure.up:
+            return _refused(tenure, upgrade if isinstance(upgrade, Refusal) else AWAY, raw_path)
+        if isinstance(upgrade, Refusal):
+            return _refused(tenure, upgrade, raw_path)
         path = clean(unquote(raw_path))
         deflate = upgrade.deflate and self._settings.deflate
         handshake = Handshake(request, upgrade, deflate, tenure)
@@ -113,6 +107,12 @@ class Entrance:
             raise
         finally:
             deadline.cancel()
+
+    def _upgrade(self, request: web.BaseRequest) -> Upgrade | Refusal:
+        upgrade = read_upgrade(request.method, request.version, request.headers)
+        if isinstance(upgrade, Refusal):
+            return upgrade
+        return self._origins.refuse(request.headers) or upgrade
 
     async def _http(
         self, request: web.BaseRequest, tenure: Tenure, raw_path: str, query: str
@@ -176,6 +176,13 @@ class Entrance:
         host, port = (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0)
         scheme = "https" if self._settings.tls_cert else "http"
         return self._proxies.client(host, port, scheme, request.headers)
+
+
+def _refused(tenure: Tenure | None, refusal: Refusal, raw_path: str) -> web.Response:
+    if tenure is not None:
+        tenure.metrics.handshakes.get(refusal.outcome).value += 1
+    log.debug("handshake refused status=%d path=%s: %s", refusal.status, raw_path, refusal.text)
+    return plain(refusal.status, refusal.text, dict(refusal.headers))
 
 
 def clean(text: str) -> str:

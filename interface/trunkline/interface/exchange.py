@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -14,13 +14,11 @@ from trunkline.protocol.layer import Publication
 from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import REQUEST, ConnectionId, ReplyName
 
-from .handshake import RESPONSE_OWNS, clean_headers
+from .answers import SERVER_HEADER
+from .headers import RESPONSE_OWNS, clean_headers
 
 if TYPE_CHECKING:
     from .tenure import Tenure
-
-RETRY_AFTER_S: Final = "1"
-SERVER_HEADER: Final = "trunkline"
 
 
 class Part(NamedTuple):

@@ -30,7 +30,7 @@ MAX_CONTROL_BYTES: Final = 125
 
 DEFLATE_WINDOW_BITS: Final = 15
 _LEVEL = 1  # The fastest: what is sent once is not worth more.
-_TAIL = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1: what a sync flush ends with is not sent.
+DEFLATE_TAIL: Final = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1: what a sync flush ends with is not sent.
 _MIN_DEFLATE_BYTES = 64
 """Below this the extension's own overhead eats what it saves."""
 
@@ -78,7 +78,7 @@ def deflated(payload: str | bytes) -> bytes:
     if len(data) < _MIN_DEFLATE_BYTES:
         return header(_FIN | opcode, len(data)) + data
     squeezer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -DEFLATE_WINDOW_BITS)
-    packed = (squeezer.compress(data) + squeezer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
+    packed = (squeezer.compress(data) + squeezer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(DEFLATE_TAIL)
     return header(_FIN | _RSV1 | opcode, len(packed)) + packed
 
 

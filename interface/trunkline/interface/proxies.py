@@ -9,20 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from .headers import Headers
 from .settings import UNIX
 
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*')
 SCHEMES = ("http", "https")
-
-
-class Headers(Protocol):
-    """Header fields by name, as aiohttp gives them."""
-
-    def getall(self, key: str, default: list[str]) -> list[str]:
-        """All values of a field."""
-        ...
 
 
 class Client(NamedTuple):

@@ -16,6 +16,7 @@ from aiohttp._websocket.helpers import websocket_mask
 from .frames import (
     BINARY,
     CLOSE,
+    DEFLATE_TAIL,
     DEFLATE_WINDOW_BITS,
     INVALID_TEXT,
     MAX_CONTROL_BYTES,
@@ -33,7 +34,6 @@ _FAST_TEXT = 0x81
 _MASKED = 0x80
 _MEDIUM = Struct("!H").unpack_from
 _LONG = Struct("!Q").unpack_from
-_DEFLATE_TAIL = b"\x00\x00\xff\xff"
 
 _OPCODES = frozenset((_CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
@@ -244,7 +244,7 @@ class FrameReader:
     def _inflate(self, data: bytes | bytearray) -> bytes:
         inflater = zlib.decompressobj(-DEFLATE_WINDOW_BITS)
         try:
-            plain = inflater.decompress(bytes(data) + _DEFLATE_TAIL, self._max_bytes + 1)
+            plain = inflater.decompress(bytes(data) + DEFLATE_TAIL, self._max_bytes + 1)
         except zlib.error as error:
             raise FrameError(INVALID_TEXT, f"compressed message cannot be read: {error}") from error
         if len(plain) > self._max_bytes:

@@ -1,110 +1,147 @@
-"""A WebSocket handshake on its way: aiohttp's request until the verdict, a transport of our own behind it."""
+"""The upgrade to a WebSocket as bytes and headers say it: what a client asks for, what opens it (RFC 6455 section 4.2).
+Pure; `handshake` answers."""
 
 from __future__ import annotations
 
-import asyncio
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
-from aiohttp import web
+from .headers import TOKEN, Headers
 
-from .exchange import RETRY_AFTER_S, SERVER_HEADER
-from .handshake import UPGRADE_OWNS, Upgrade, clean_headers, switching
+VERSION: Final = "13"
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-if TYPE_CHECKING:
-    from .connection import Connection
-    from .tenure import Tenure
-
-
-class _Tail:
-    """Collects what a client sent behind its handshake before it was answered; aiohttp keeps it for a parser."""
-
-    __slots__ = ("data",)
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        """aiohttp has lost the connection: to us."""
+DEFLATE: Final = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+"""The answer to an offer: no context taken over in either direction, so that an idle connection holds no zlib state and
+a group's frame is compressed once for all."""
+_WINDOWS = frozenset(map(str, range(8, 16)))
+"""Window bits a client may name (RFC 7692 section 7.1.2)."""
 
 
-class Handshake:
-    """A handshake that waits for its verdict.
+class Refusal(NamedTuple):
+    """Why a handshake is refused before anybody is asked.
 
-    Args:
-        request: its request.
-        upgrade: what it asks for.
-        deflate: permessage-deflate is agreed on.
-        tenure: whom it belongs to.
+    Attributes:
+        status: of the HTTP answer.
+        text: one sentence for its body.
+        outcome: label of the metric.
+        headers: besides the usual ones.
     """
 
-    __slots__ = ("_deflate", "_request", "_started_s", "_tenure", "_upgrade", "answer")
-
-    def __init__(self, request: web.BaseRequest, upgrade: Upgrade, deflate: bool, tenure: Tenure) -> None:
-        self._request = request
-        self._upgrade = upgrade
-        self._deflate = deflate
-        self._tenure = tenure
-        self._started_s = perf_counter()
-        self.answer: asyncio.Future[web.Response] = tenure.loop.create_future()
-
-    def refuse(self, status: int, text: str) -> None:
-        """Answers with an HTTP status, unless it is answered."""
-        if not self.answer.done():
-            self._count(f"refused_{status}" if status in (403, 404, 500, 503) else "refused")
-            self.answer.set_result(plain(status, text))
-
-    def accept(self, verdict: dict[str, Any], connection: Connection) -> bytes | None:
-        """Answers with 101 and takes the transport from aiohttp, whose part in this connection ends here.
-
-        Args:
-            verdict: the connect handler's; may name ``subprotocol`` and ``headers``.
-            connection: the transport's protocol from now on.
-
-        Returns:
-            What the client sent behind its handshake. None if it has just gone: then it is as if it had left while
-            the handler ran.
-        """
-        protocol: Any = self._request.protocol
-        transport = protocol.transport
-        if transport is None or transport.is_closing() or self.answer.done():
-            return None
-        headers, faults = clean_headers(verdict.get("headers"), UPGRADE_OWNS)
-        subprotocol = verdict.get("subprotocol")
-        if subprotocol is not None and subprotocol not in self._upgrade.subprotocols:
-            faults.append(f"subprotocol {subprotocol!r:.80}: the client does not offer it")
-            subprotocol = None
-        for fault in faults:
-            self._tenure.drop("bad_accept")
-            self._tenure.warn("accept", "accepting a WebSocket: %s", fault)
-        transport.write(switching(self._upgrade.key, subprotocol, self._deflate, headers))
-        self._count("accepted")
-        tail = _Tail()
-        protocol.set_parser(tail)
-        protocol.keep_alive(False)
-        # aiohttp believes the connection lost: it cancels the handler, frees its memory, and does not close what it
-        # does not have. From here on the transport calls `connection`.
-        protocol.transport = None
-        transport.set_protocol(connection)
-        protocol.connection_lost(None)
-        connection.opened(transport)
-        return tail.data
-
-    def _count(self, outcome: str) -> None:
-        metrics = self._tenure.metrics
-        metrics.handshakes.get(outcome).value += 1
-        metrics.handshake_seconds.get(outcome).observe(perf_counter() - self._started_s)
+    status: int
+    text: str
+    outcome: str
+    headers: Mapping[str, str] = {}
 
 
-def plain(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    """A short answer in plain text after which the connection is closed."""
-    response = web.Response(status=status, text=f"{text}\n", headers=headers)
-    response.headers["Server"] = SERVER_HEADER
-    if status == 503:
-        response.headers.setdefault("Retry-After", RETRY_AFTER_S)
-    response.force_close()
-    return response
+class Upgrade(NamedTuple):
+    """A handshake that is in order.
+
+    Attributes:
+        key: Sec-WebSocket-Key as the client sent it.
+        subprotocols: what it offers, in its order.
+        deflate: it offers permessage-deflate in a way we can take.
+    """
+
+    key: str
+    subprotocols: list[str]
+    deflate: bool
+
+
+def wants_websocket(headers: Headers) -> bool:
+    """Whether a request asks for a WebSocket, rightly or wrongly made."""
+    return "websocket" in _tokens(headers, "Upgrade")
+
+
+def read_upgrade(method: str, http_version: tuple[int, int], headers: Headers) -> Upgrade | Refusal:
+    """Checks a handshake.
+
+    Args:
+        method: of the request.
+        http_version: of the request.
+        headers: of the request.
+    """
+    if method != "GET" or http_version < (1, 1):
+        return Refusal(400, "a WebSocket handshake is a GET of HTTP/1.1", "malformed")
+    if "upgrade" not in _tokens(headers, "Connection"):
+        return Refusal(400, "a WebSocket handshake needs the header 'Connection: Upgrade'", "malformed")
+    version = headers.getall("Sec-WebSocket-Version", [])
+    if version != [VERSION]:
+        text = f"this server speaks WebSocket version {VERSION}, the handshake asks for {', '.join(version) or 'none'}"
+        return Refusal(426, text, "version", {"Sec-WebSocket-Version": VERSION})
+    keys = headers.getall("Sec-WebSocket-Key", [])
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return Refusal(
+            400, "a WebSocket handshake needs one Sec-WebSocket-Key of 16 bytes in base64", "malformed"
+        )
+    subprotocols = [
+        item.strip() for value in headers.getall("Sec-WebSocket-Protocol", []) for item in value.split(",")
+    ]
+    if not all(map(TOKEN.fullmatch, subprotocols)) or len(set(subprotocols)) != len(subprotocols):
+        return Refusal(400, "Sec-WebSocket-Protocol is a list of unlike tokens", "malformed")
+    offers = ",".join(headers.getall("Sec-WebSocket-Extensions", []))
+    return Upgrade(keys[0], subprotocols, any(map(_can_deflate, offers.split(","))))
+
+
+def _tokens(headers: Headers, name: str) -> list[str]:
+    return [item.strip().lower() for value in headers.getall(name, []) for item in value.split(",")]
+
+
+def _is_key(value: str) -> bool:
+    try:
+        return len(base64.b64decode(value.strip(), validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _can_deflate(offer: str) -> bool:
+    """Whether one offer of the client is permessage-deflate with parameters that we can keep (RFC 7692 section 7.1)."""
+    name, *parameters = (part.strip() for part in offer.split(";"))
+    if name != "permessage-deflate":
+        return False
+    seen: set[str] = set()
+    for parameter in parameters:
+        key, _, value = (part.strip() for part in parameter.partition("="))
+        value = value.strip('"')
+        if key in seen:
+            return False
+        seen.add(key)
+        if key in ("server_no_context_takeover", "client_no_context_takeover") and not value:
+            continue
+        # Whatever window the client compresses with, ours holds it.
+        if key == "client_max_window_bits" and (not value or value in _WINDOWS):
+            continue
+        # A smaller window of ours would need frames of its own for this client (server_max_window_bits): not offered.
+        return False
+    return True
+
+
+def accept_value(key: str) -> str:
+    """Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.strip().encode() + _GUID).digest()).decode()
+
+
+def switching(key: str, subprotocol: str | None, deflate: bool, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The answer that opens the WebSocket.
+
+    Args:
+        key: the client's key.
+        subprotocol: one that the client offered, or None.
+        deflate: permessage-deflate is agreed on.
+        headers: from `clean_headers`.
+    """
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {accept_value(key)}",
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if deflate:
+        lines.append(f"Sec-WebSocket-Extensions: {DEFLATE}")
+    lines.extend(f"{name}: {value}" for name, value in headers)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -1,18 +1,14 @@
-"""The WebSocket handshake, without a socket."""
+"""The upgrade to a WebSocket, without a socket."""
 
 from __future__ import annotations
 
 import pytest
 from multidict import CIMultiDict
 
-from trunkline.interface.handshake import (
-    RESPONSE_OWNS,
-    UPGRADE_OWNS,
-    Origins,
+from trunkline.interface.upgrade import (
     Refusal,
     Upgrade,
     accept_value,
-    clean_headers,
     read_upgrade,
     switching,
     wants_websocket,
@@ -113,58 +109,6 @@ def test_which_offers_of_compression_are_taken(offer: str, taken: bool) -> None:
     assert found.deflate is taken
 
 
-def allows(origins: Origins, origin: str | None, host: str = "a.example") -> bool:
-    fields = CIMultiDict({"Host": host})
-    if origin is not None:
-        fields["Origin"] = origin
-    return origins.refuse(fields) is None
-
-
-@pytest.mark.parametrize(
-    ("origin", "host", "allowed"),
-    [
-        ("https://a.example", "a.example", True),
-        ("http://A.example", "a.EXAMPLE", True),
-        ("http://a.example:8000", "a.example:8000", True),
-        ("https://a.example", "a.example:443", True),
-        ("http://a.example:80", "a.example", True),
-        ("http://[::1]:8000", "[::1]:8000", True),
-        ("http://b.example", "a.example", False),
-        ("http://a.example.evil.example", "a.example", False),
-        ("http://a.example:8001", "a.example:8000", False),
-        ("https://a.example", "a.example:80", False),
-        ("null", "a.example", False),
-        ("http://", "a.example", False),
-        ("http://a.example/path", "a.example", False),
-        ("http://a.example:port", "a.example", False),
-        ("http://user@a.example", "a.example", False),
-        ("http://a.example", "", False),
-    ],
-)
-def test_only_the_own_host_may_open_a_websocket_by_default(origin: str, host: str, allowed: bool) -> None:
-    assert allows(Origins([], False), origin, host) is allowed
-
-
-def test_more_origins_can_be_allowed() -> None:
-    origins = Origins(["https://b.example", "null"], False)
-
-    assert allows(origins, "https://b.example")
-    assert allows(origins, "https://B.example:443")
-    assert allows(origins, "null")
-    assert not allows(origins, "http://b.example")
-    assert allows(Origins(["*"], False), "http://anybody.example")
-
-
-def test_a_client_without_an_origin_is_no_browser_and_passes_unless_it_must_have_one() -> None:
-    assert allows(Origins([], False), None)
-    assert not allows(Origins(["*"], True), None)
-
-
-def test_two_origins_are_none() -> None:
-    fields = CIMultiDict([("Host", "a"), ("Origin", "http://a"), ("Origin", "http://a")])
-    assert Origins(["*"], False).refuse(fields) is not None
-
-
 def test_the_answer_that_opens_a_websocket() -> None:
     answer = switching(KEY, "chat", True, [("X-A", "b")]).decode()
 
@@ -173,40 +117,3 @@ def test_the_answer_that_opens_a_websocket() -> None:
     assert "Sec-WebSocket-Protocol: chat\r\n" in answer
     assert "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover" in answer
     assert "Protocol:" not in switching(KEY, None, False, []).decode()
-
-
-def test_good_headers_of_an_application_pass() -> None:
-    good, faults = clean_headers([["Set-Cookie", "a=1"], (b"X-B", b"\xfc"), ["X-C", " c "]], UPGRADE_OWNS)
-
-    assert good == [("Set-Cookie", "a=1"), ("X-B", "ü"), ("X-C", "c")]
-    assert faults == []
-    assert clean_headers(None, UPGRADE_OWNS) == ([], [])
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        ["X-A", "b\r\nX-Evil: 1"],
-        ["X-A\r\nX-Evil", "1"],
-        ["X-A", "b\x00"],
-        ["X-A", "b\n"],
-        ["", "b"],
-        ["X A", "b"],
-        ["Upgrade", "h2c"],
-        ["sec-websocket-accept", "x"],
-        ["X-A"],
-        ["X-A", 1],
-        "X-A: b",
-        7,
-    ],
-)
-def test_headers_that_could_split_or_forge_a_response_are_left_out(item: object) -> None:
-    good, faults = clean_headers([item, ["X-Good", "1"]], UPGRADE_OWNS)
-
-    assert good == [("X-Good", "1")]
-    assert len(faults) == 1
-
-
-def test_headers_that_are_no_list_are_left_out() -> None:
-    assert clean_headers({"X-A": "b"}, RESPONSE_OWNS)[0] == []
-    assert clean_headers([["Content-Length", "1"]], RESPONSE_OWNS)[0] == []
