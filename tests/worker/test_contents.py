@@ -137,9 +137,10 @@ def test_a_further_part_of_an_http_response_has_content_alone() -> None:
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ({"status": "200"}, "'status' is '200' \\(str\\): expected an int from 100 to 599"),
+        ({"status": "200"}, "'status' is '200' \\(str\\): expected an int from 200 to 599"),
         ({"status": True}, "'status'"),
         ({"status": 600}, "'status'"),
+        ({"status": 103}, "from 200 to 599"),
         ({"status": 200, "content": 3}, "expected bytes or str"),
         ({"headers": []}, "'status', which the first part"),
         ({"status": 200, "more_content": 1}, "True or False"),

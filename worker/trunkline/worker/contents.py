@@ -121,7 +121,7 @@ def http_payload(content: object) -> Payload:
     given = _given(content, HTTP_KEYS, "an HTTP response")
     checked: Content = {}
     if "status" in given:
-        checked["status"] = status(given["status"], 100)
+        checked["status"] = status(given["status"], 200)
         checked["headers"] = header_pairs(given.get("headers", ()))
     else:
         _refuse_without(given, ("headers",), "'status', which the first part of a response has")
