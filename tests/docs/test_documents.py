@@ -1,0 +1,69 @@
+"""What documents name exists: verbs, flags, variables, metrics, files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.settings import BenchSettings
+from tests.docs.reference import METRICS, VERBS, sample_name
+from trunkline.deploy import cli, dead
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "DESIGN.md",
+    "docs/tutorial.md",
+    "docs/reference.md",
+    "protocol/README.md",
+    "benchmarks/README.md",
+    "benchmarks/RESULTS.md",
+]
+MAKE_VERBS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+SETTINGS = [BenchSettings, *(declared for declared, _ in VERBS.values())]
+FLAGS = {f"--{name.replace('_', '-')}" for declared in SETTINGS for name in declared.model_fields}
+VARIABLES = {f"TRUNKLINE_{name.upper()}" for declared, _ in VERBS.values() for name in declared.model_fields}
+SHORTCUTS = {"--all", "--json", "--help", "--version"}
+
+
+def typed(command: str, text: str) -> set[str]:
+    """The verbs of a command in a document's blocks of code."""
+    blocks = "\n".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
+    return set(re.findall(rf"^(?:\$ )?{command} ([a-z]+)", blocks, re.MULTILINE))
+
+
+@pytest.fixture(params=DOCUMENTS)
+def text(request: pytest.FixtureRequest) -> str:
+    return (ROOT / str(request.param)).read_text()
+
+
+def test_the_verbs_of_make_are_in_the_makefile(text: str) -> None:
+    named = set(re.findall(r"`make ([a-z]+)", text)) | typed("make", text)
+    assert named <= MAKE_VERBS
+
+
+def test_the_verbs_of_the_command_are_in_its_table(text: str) -> None:
+    named = set(re.findall(r"`trunkline ([a-z]+)", text)) | typed(r"(?:\.venv/bin/)?trunkline", text)
+    assert named <= cli.VERBS.keys()
+    assert set(re.findall(r"trunkline dead ([a-z]+)`", text)) <= dead.VERBS.keys()
+
+
+def test_its_flags_and_variables_are_settings(text: str) -> None:
+    named = {flag.replace("--no-", "--", 1) for flag in re.findall(r"`(--[a-z][a-z-]*)", text)}
+    assert named - FLAGS - SHORTCUTS == {"--name"} & named  # the reference's example of a switch
+    assert set(re.findall(r"`(TRUNKLINE_[A-Z_]*[A-Z])", text)) <= VARIABLES
+
+
+def test_its_metrics_are_told_by_some_process(text: str) -> None:
+    told = {sample_name(family) for make in METRICS.values() for family in make().collect()}
+    assert set(re.findall(r"\b(trunkline_[a-z_]+[a-z])\b", text)) <= told
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_files_it_links_to_are_there(document: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text())
+    assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
