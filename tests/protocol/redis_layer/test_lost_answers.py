@@ -18,7 +18,14 @@ from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.layer import Holdings
 from trunkline.protocol.messages import Delivery, GroupSend, Outcome
 from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName
-from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisSender, interface_side, worker_side
+from trunkline.protocol.redis_layer import (
+    RedisInterfaceLayer,
+    RedisSender,
+    mailbox_reading,
+    reading,
+    silence,
+    worker_side,
+)
 from trunkline.protocol.redis_layer.link import Link
 from trunkline.protocol.redis_layer.scripts import SCRIPTS
 from trunkline.protocol.settings import LayerSettings
@@ -39,7 +46,7 @@ def drop(link: Link) -> None:
 def links(interface: NotingInterface) -> tuple[Link, Link]:
     """The one for calls and the one that reads the mailbox."""
     assert isinstance(interface.layer, RedisInterfaceLayer)
-    return interface.layer._calls, interface.layer._reads
+    return interface.layer._calls, interface.layer._mailbox.link
 
 
 def holding(interface: NotingInterface) -> None:
@@ -89,10 +96,10 @@ async def test_entries_taken_over_in_an_answer_that_was_lost_are_found(faulty: F
     dead.redis_layer._lease.stop()
     await until(lambda: faulty.client.exists(faulty.keys.dead_workers), 10)
 
-    deafen(living.redis_layer._calls)
+    deafen(living.redis_layer._calls.link)
     living.space = 1
     await until(lambda: not faulty.client.exists(faulty.keys.dead_workers))
-    drop(living.redis_layer._calls)
+    drop(living.redis_layer._calls.link)
 
     taken = await living.take_one()
     assert (taken.body, taken.attempt) == (body("0"), 2)
@@ -105,12 +112,12 @@ async def test_effects_whose_answer_was_lost_are_applied_once(faulty: Faulty) ->
     interface.publish(RECEIVE, body("0"))
     delivery = await worker.take_one()
     applied: list[str] = []
-    deafen(worker.redis_layer._calls)
+    deafen(worker.redis_layer._calls.link)
     worker.layer.apply([interface.post("c", "1")], lambda: applied.append("1"), delivery)
     worker.layer.apply([interface.post("c", "2")], lambda: applied.append("2"))
     await interface.receive(2)
 
-    drop(worker.redis_layer._calls)
+    drop(worker.redis_layer._calls.link)
 
     await until(lambda: applied == ["1", "2"])
     await worker.apply(interface.post("c", "3"))
@@ -180,10 +187,10 @@ async def test_an_answered_take_over_behind_a_commit_is_no_silence(faulty: Fault
 
     committed: list[int] = []
     layer.commit([Outcome(delivery, [])], committed.append)
-    layer._claim()
+    layer._takeover.claim()
     await until(lambda: committed)
     loop = asyncio.get_running_loop()
-    later_s = loop.time() + worker_side.SILENCE_S + 2 * worker_side.WATCH_S
+    later_s = loop.time() + silence.SILENCE_S + 2 * worker_side.WATCH_S
     await until(lambda: loop.time() > later_s)
 
     assert worker.told == []
@@ -203,9 +210,9 @@ async def test_what_could_not_be_handed_back_is_not_delivered_a_second_time(
     monkeypatch.setattr(worker.redis_layer._lease, "give_back", broken)
     with pytest.raises(LayerUnavailable):
         await worker.give_back(kept)
-    reader = worker.redis_layer._reader_id
+    reader = worker.redis_layer._reading.reader_id
     faulty.cut(["trunkline-reader"])
-    await until(lambda: worker.redis_layer._reader_id not in (0, reader))
+    await until(lambda: worker.redis_layer._reading.reader_id not in (0, reader))
     interface.publish(RECEIVE, body("2"))
 
     assert (await worker.take_one()).body == body("2")
@@ -217,7 +224,7 @@ async def test_a_mailbox_connection_that_falls_silent_is_made_again(
 ) -> None:
     interface = await faulty.interface()
     worker = await faulty.worker(RECEIVE)
-    monkeypatch.setattr(interface_side, "READ_LIMIT_S", 0.5)
+    monkeypatch.setattr(mailbox_reading, "READ_LIMIT_S", 0.5)
 
     deafen(links(interface)[1])
     await worker.apply(interface.post("c", "x"))
@@ -230,10 +237,10 @@ async def test_a_reading_connection_that_falls_silent_is_made_again(
 ) -> None:
     interface = await faulty.interface()
     worker = await faulty.worker(RECEIVE)
-    monkeypatch.setattr(worker_side, "READ_LIMIT_S", 0.5)
+    monkeypatch.setattr(reading, "READ_LIMIT_S", 0.5)
     worker.layer.read(1)
 
-    deafen(worker.redis_layer._reads)
+    deafen(worker.redis_layer._reading.link)
     interface.publish(RECEIVE, body("0"))
 
     assert (await worker.take_one()).body == body("0")

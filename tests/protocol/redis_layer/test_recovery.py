@@ -9,14 +9,14 @@ import time
 import pytest
 
 from tests.protocol.layer_harness import body, lease_info
-from tests.protocol.redis_layer.conftest import Faulty, NotingInterface, faulty_on
+from tests.protocol.redis_layer.conftest import Faulty, NotingInterface, NotingWorker, faulty_on
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from trunkline.protocol import codec
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.layer import Holdings
 from trunkline.protocol.messages import Outcome
-from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName, new_worker_id
+from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import LayerSettings
 
@@ -229,18 +229,23 @@ async def test_an_overgrown_mailbox_fences_its_interface(own_redis: RedisServer)
         assert not faulty.client.exists(mailbox)
 
 
-@pytest.mark.parametrize("layer", [RedisInterfaceLayer, RedisWorkerLayer])
-async def test_opening_without_a_redis_says_so(
-    layer: type[RedisInterfaceLayer] | type[RedisWorkerLayer],
-) -> None:
-    settings = LayerSettings.model_validate({"redis_url": "unix:///nonexistent/redis.sock"})
+NOWHERE = LayerSettings.model_validate({"redis_url": "unix:///nonexistent/redis.sock"})
+
+
+async def test_opening_an_interface_without_a_redis_says_so() -> None:
+    layer = RedisInterfaceLayer(NOWHERE)
+    interface = NotingInterface(layer)
+
     with pytest.raises(LayerUnavailable, match="nonexistent"):
-        if layer is RedisInterfaceLayer:
-            closing_layer = layer(settings)
-            interface = NotingInterface(closing_layer)
-            await closing_layer.open(lease_info(interface.id, "interface"), interface)
-        else:
-            await RedisWorkerLayer(settings).open(lease_info(new_worker_id(), "worker"), [RECEIVE], None)  # type: ignore[arg-type]
+        await layer.open(lease_info(interface.id, "interface"), interface)
+
+
+async def test_opening_a_worker_without_a_redis_says_so() -> None:
+    layer = RedisWorkerLayer(NOWHERE)
+    worker = NotingWorker(layer)
+
+    with pytest.raises(LayerUnavailable, match="nonexistent"):
+        await layer.open(lease_info(worker.id, "worker"), [RECEIVE], worker)
 
 
 async def test_an_operator_without_a_redis_is_told_where_it_was_looked_for_but_no_password() -> None:

@@ -20,6 +20,9 @@ from ..names import ChannelName
 
 Arg = str | bytes | int
 
+SESSION_TTL_MS = 24 * 3600 * 1000
+"""Life time of a session that no registered connection owns."""
+
 # The fields of each effect stand in the order of its letter's arguments, so an effect is flattened by unpacking it.
 _LETTERS: dict[type, str] = {
     Post: "P",

@@ -122,7 +122,7 @@ class LeaseThread:
                 self._call(
                     "give_back",
                     [self._keys.stream(channel)],
-                    [self._keys.base, self._keys.consumer_group, channel, self._info.id, *ids],
+                    [self._keys.base, self._keys.consumer_group, channel, self._info.id, 0, *ids],
                 )
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot hand entries back: {error}") from error

@@ -91,6 +91,13 @@ class Link:
         self._wire.call(command, callback)
         return True
 
+    def send(self, packed: bytes, callback: Callback) -> bool:
+        """As `call`, of a command that was packed before (`wire.pack`)."""
+        if self._wire is None:
+            return False
+        self._wire.send(packed, callback)
+        return True
+
     async def ask(self, command: Sequence[str | bytes | int]) -> Answer:
         """Sends a command and waits for its answer. Cancelling stops the waiting, not the command.
 

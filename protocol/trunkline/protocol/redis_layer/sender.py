@@ -12,9 +12,8 @@ from ..errors import LayerUnavailable
 from ..messages import Effect
 from ..names import Keys
 from ..settings import LayerSettings
-from .commit_call import flatten
+from .commit_call import SESSION_TTL_MS, flatten
 from .scripts import SCRIPTS
-from .worker_side import SESSION_TTL_MS
 
 TIMEOUT_S = 5.0
 

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import hiredis
 
+from .faults import tell_fault
+
 Answer = Any
 """What hiredis makes of a RESP2 answer: bytes, int, None, list, or a `hiredis.ReplyError`, which is not raised."""
 
@@ -21,6 +23,11 @@ Callback = Callable[[Answer], None]
 
 # Its stub declares a tuple of one; a command has many.
 _pack = cast("Callable[[tuple[str | bytes | int, ...]], bytes]", hiredis.pack_command)
+
+
+def pack(command: Sequence[str | bytes | int]) -> bytes:
+    """A command as it goes over the wire."""
+    return _pack(tuple(command))
 
 
 class Wire(asyncio.Protocol):
@@ -48,6 +55,11 @@ class Wire(asyncio.Protocol):
         self._transport.write(_pack(tuple(command)))
         self._callbacks.append(callback)
 
+    def send(self, packed: bytes, callback: Callback) -> None:
+        """As `call`, of a command that was packed before."""
+        self._transport.write(packed)
+        self._callbacks.append(callback)
+
     @property
     def waiting(self) -> int:
         """Calls without an answer yet."""
@@ -68,7 +80,12 @@ class Wire(asyncio.Protocol):
                     # Redis sends nothing unasked but before it closes (a full server's error): the loss follows.
                     self._transport.abort()
                     return
-                self._callbacks.popleft()(answer)
+                callback = self._callbacks.popleft()
+                try:
+                    callback(answer)
+                except Exception:
+                    # Of whoever asked; the answers behind it are for others.
+                    tell_fault("redis wire", "handle an answer")
         except hiredis.ProtocolError:
             self._transport.abort()
 

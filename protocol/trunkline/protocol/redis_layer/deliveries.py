@@ -1,0 +1,108 @@
+"""Deliveries: what a worker was handed and has not committed. So a delivery that was lost is told from the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from ..codec import VERSION
+from ..layer import WorkerReceiver
+from ..messages import Delivery, Outcome
+from ..names import ChannelName
+from .faults import tell_fault
+
+Key = tuple[str, str]
+"""Channel and id of an entry."""
+
+_MARK = bytes((VERSION,))
+
+
+class Deliveries:
+    """Hands entries to the worker, and knows which it holds.
+
+    Args:
+        return_begun: hands entries that the worker failed to take back to everybody, as once more begun in vain, and
+            says when that is done.
+
+    Attributes:
+        receiver: the worker.
+        clock_ms: Redis' clock less our monotonic one.
+    """
+
+    __slots__ = ("_giving", "_held", "_return_begun", "clock_ms", "receiver")
+
+    receiver: WorkerReceiver
+
+    def __init__(self, return_begun: Callable[[Delivery, Callable[[], None]], None]) -> None:
+        self._return_begun = return_begun
+        self._held: set[Key] = set()
+        self._giving: set[Key] = set()  # on their way back
+        self.clock_ms = 0.0
+
+    def make(self, channel: ChannelName, entries: Iterable[tuple[bytes, list[bytes], int]]) -> list[Delivery]:
+        """Deliveries out of stream entries: id, fields and number of the attempt of each."""
+        now_ms = self.clock_ms + time.monotonic() * 1000
+        return [_delivery(channel, entry_id, fields, count, now_ms) for entry_id, fields, count in entries]
+
+    def known(self) -> set[Key]:
+        """What is held or on its way back, now."""
+        return self._held | self._giving
+
+    def hand_over(self, deliveries: list[Delivery]) -> None:
+        """Hands entries to the worker, without those it has already."""
+        keys = [(delivery.channel, delivery.id) for delivery in deliveries]
+        if not self._held.isdisjoint(keys):
+            # Found to be held and delivered as well, or delivered again by a Redis that fell back.
+            deliveries = [one for one, key in zip(deliveries, keys, strict=True) if key not in self._held]
+        self._held.update(keys)
+        try:
+            self.receiver.deliver(deliveries)
+        except Exception:
+            self._not_taken(deliveries)
+
+    def _not_taken(self, deliveries: list[Delivery]) -> None:
+        """The worker failed, and what it has taken of these nobody knows. To be handled twice does an entry no harm, as
+        one commit counts. So they follow one by one, and what it fails on alone others shall try."""
+        tell_fault("worker", "take a delivery")
+        if len(deliveries) > 1:
+            for delivery in deliveries:
+                try:
+                    self.receiver.deliver([delivery])
+                except Exception:
+                    self._not_taken([delivery])
+            return
+        for delivery in deliveries:
+            key = (delivery.channel, delivery.id)
+            self._held.discard(key)
+            self._giving.add(key)
+            self._return_begun(delivery, partial(self._giving.discard, key))
+
+    def committed(self, outcomes: Sequence[Outcome]) -> None:
+        """These are done."""
+        for outcome in outcomes:
+            self._held.discard((outcome.delivery.channel, outcome.delivery.id))
+
+    def give_back(self, deliveries: Sequence[Delivery], send: Callable[[Sequence[Delivery]], None]) -> None:
+        """Hands entries back by ``send``; if that raises they stay held. From any thread."""
+        keys = {(delivery.channel, delivery.id) for delivery in deliveries}
+        self._giving |= keys
+        self._held -= keys
+        try:
+            send(deliveries)
+        except BaseException:
+            self._held |= keys
+            raise
+        finally:
+            self._giving -= keys
+
+
+def _delivery(
+    channel: ChannelName, entry_id: bytes, fields: list[bytes], attempt: int, now_ms: float
+) -> Delivery:
+    # Anything may have been written into a stream by hand: what is not ours becomes a body that no codec accepts.
+    body = fields[1] if len(fields) == 2 and fields[0] == b"b" else b"".join(fields)
+    if body[:1] == _MARK and fields[0] != b"b":
+        body = b"\0" + body
+    name = entry_id.decode()
+    return Delivery(channel, name, body, attempt, max(0.0, now_ms - int(name.partition("-")[0])))

@@ -1,0 +1,102 @@
+"""The reading of a mailbox: one blocking read after the other, each handled in a callback."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import hiredis
+
+from ..codec import decode_mailbox
+from ..errors import CodecError
+from ..names import Keys
+from .faults import tell_fault
+from .link import Link
+from .silence import GIVE_UP_S
+from .standing import Standing
+from .wire import Answer
+
+log = logging.getLogger(__name__)
+
+READ_COUNT = 200
+"""Mailbox entries in one read."""
+READ_BLOCK_MS = 5000
+READ_LIMIT_S = READ_BLOCK_MS / 1000 + GIVE_UP_S
+"""A read without an answer for so long has lost its connection, and nobody was told."""
+
+
+class MailboxReading:
+    """Reads the mailbox of an interface server.
+
+    Args:
+        url: of Redis.
+        keys: of the shard.
+        standing: of the interface.
+
+    Attributes:
+        link: on which the reads block.
+        read_id: id of the last entry handled.
+    """
+
+    __slots__ = ("_keys", "_since_s", "_standing", "link", "read_id")
+
+    def __init__(self, url: str, keys: Keys, standing: Standing) -> None:
+        self._keys = keys
+        self._standing = standing
+        self._since_s: float | None = None
+        self.link = Link(url, "trunkline-mailbox", self._up, self._down)
+        self.read_id = "0-0"
+
+    def fall_back(self, last_id: str) -> None:
+        """Redis may have fallen back behind what was read here: what it writes from now on follows its own last id."""
+        if _stream_id(last_id) < _stream_id(self.read_id):
+            self.read_id = last_id
+
+    def look(self) -> None:
+        """Starts over if a read lasts longer than Redis lets it."""
+        if self._since_s is not None and time.monotonic() - self._since_s > READ_LIMIT_S:
+            self.link.reset("no answer to a read, which Redis ends by itself")
+
+    async def _up(self) -> None:
+        self._read()
+
+    def _down(self) -> None:
+        self._since_s = None
+
+    def _read(self) -> None:
+        if self._standing.ended:
+            return
+        self._since_s = time.monotonic()
+        mailbox = self._keys.mailbox(self._standing.id)
+        self.link.call(
+            ["XREAD", "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", mailbox, self.read_id], self._have_read
+        )  # fmt: skip
+
+    def _have_read(self, answer: Answer) -> None:
+        standing = self._standing
+        if standing.ended:
+            return
+        if isinstance(answer, hiredis.ReplyError):
+            self.link.reset(answer)
+            return
+        if answer:
+            for entry_id, fields in answer[0][1]:
+                self.read_id = token = entry_id.decode()
+                try:
+                    operations = decode_mailbox(fields[1])
+                except CodecError as error:
+                    log.error(
+                        "interface=%s mailbox entry %s is garbage, skipped: %s", standing.id, token, error
+                    )
+                    continue
+                try:
+                    standing.receiver.mailbox(operations, token)
+                except Exception:
+                    # How much of it was done nobody knows; the entries behind it are none the worse.
+                    tell_fault(f"interface={standing.id}", "handle a mailbox entry")
+        self._read()
+
+
+def _stream_id(value: str) -> tuple[int, int]:
+    milliseconds, _, number = value.partition("-")
+    return int(milliseconds), int(number or 0)

@@ -1,0 +1,129 @@
+"""Publishing: numbered batches, each kept until its answer is read and sent again over every new connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import hiredis
+
+from ..layer import Publication
+from ..names import Keys
+from .faults import tell_fault
+from .link import Link
+from .scripts import SCRIPTS
+from .silence import Silence
+from .standing import Standing
+from .wire import Answer
+
+
+class _Batch(NamedTuple):
+    number: int
+    publications: list[Publication]
+
+
+class Publishing:
+    """The batches of an interface server.
+
+    Args:
+        keys: of the shard.
+        capacity: of a stream, in entries.
+        link: for calls.
+        standing: of the interface.
+        silence: of the link.
+        on_odd: is given answers that are not about the call but about the interface.
+
+    Attributes:
+        answered: number of the last batch whose answer was read.
+    """
+
+    __slots__ = (
+        "_capacity",
+        "_keys",
+        "_link",
+        "_next",
+        "_on_odd",
+        "_silence",
+        "_standing",
+        "_unanswered",
+        "answered",
+    )
+
+    def __init__(
+        self,
+        keys: Keys,
+        capacity: int,
+        link: Link,
+        standing: Standing,
+        silence: Silence,
+        on_odd: Callable[[Answer], None],
+    ) -> None:
+        self._keys = keys
+        self._capacity = capacity
+        self._link = link
+        self._standing = standing
+        self._silence = silence
+        self._on_odd = on_odd
+        self._next = 1
+        self._unanswered: deque[_Batch] = deque()
+        self.answered = 0
+
+    @property
+    def waiting(self) -> int:
+        """Batches without an answer."""
+        return len(self._unanswered)
+
+    def publish(self, publications: list[Publication]) -> int:
+        """Sends a batch, or keeps it until it can be sent; its number."""
+        batch = _Batch(self._next, publications)
+        self._next += 1
+        self._unanswered.append(batch)
+        if self._standing.live:
+            self._send(batch)
+        return batch.number
+
+    def send_again(self) -> None:
+        """Sends what has no answer, under its number."""
+        for batch in list(self._unanswered):
+            self._send(batch)
+
+    def _send(self, batch: _Batch) -> None:
+        standing = self._standing
+        args: list[str | bytes | int] = [
+            self._keys.base, standing.id, standing.epoch, batch.number, self.answered, self._capacity,
+        ]  # fmt: skip
+        for channel, body, _, must in batch.publications:
+            args += (channel, 1 if must else 0, body)
+        session = standing.session
+        self._silence.called()
+        self._link.call(
+            SCRIPTS["publish"].call([self._keys.epoch], args),
+            lambda answer: self._published(session, batch, answer),
+        )
+
+    def _published(self, session: int, batch: _Batch, answer: Answer) -> None:
+        standing = self._standing
+        if session != standing.session:
+            return
+        if isinstance(answer, hiredis.ReplyError):
+            self._link.reset(answer)
+            return
+        self._silence.answered()
+        if self._silence.away:
+            self._silence.come_back()
+        if answer == 1:
+            self._taken(batch)
+        elif isinstance(answer, list) and answer[0] == b"refused":
+            self._taken(batch)
+            try:
+                standing.receiver.refused([batch.publications[i - 1] for i in answer[1:]])
+            except Exception:
+                # Not told again: it may have taken some of them back already, and would publish those twice.
+                tell_fault(self._silence.who, "take refused publications back")
+        else:
+            self._on_odd(answer)
+
+    def _taken(self, batch: _Batch) -> None:
+        self._unanswered.popleft()
+        self.answered = batch.number
