@@ -85,8 +85,12 @@ class Intake:
         metrics.batch_entries.observe(len(deliveries))
         jobs: list[Job] = []
         asking: list[Job] = []
+        channel, waited = None, metrics.queue_wait_seconds.get
         for delivery in deliveries:
-            metrics.queue_wait_seconds.get(delivery.channel).observe(delivery.queued_ms / 1000)
+            if delivery.channel != channel:  # they come channel by channel
+                channel = delivery.channel
+                observe = waited(channel).observe
+            observe(delivery.queued_ms / 1000)
             job = self._job(delivery)
             if job is not None:
                 jobs.append(job)

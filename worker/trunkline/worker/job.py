@@ -36,6 +36,10 @@ class Step(NamedTuple):
     match: Match | None
 
 
+# What a named tuple's constructor does, without the one in Python: these are made for every event.
+_tuple = tuple.__new__
+
+
 class Flusher(Protocol):
     """What a job needs to send before its end."""
 
@@ -96,7 +100,7 @@ class Job:
         self.entry = entry
         self._routing = routing
         match = routing.match
-        self.steps = [Step(content, match(channel, content)) for content in contents(entry)]
+        self.steps = [_tuple(Step, (content, match(channel, content))) for content in contents(entry)]
         self._flusher = flusher
         self.outbox = Outbox.of(entry, delivery.id, self)
         self.step = 0
@@ -109,9 +113,10 @@ class Job:
         connection = split(reply)[1] if reply is not None else None
         for _, found in self.steps:
             if found is not None:
-                if found.route.is_async:
+                route = found.route
+                if route.is_async:
                     self.asynchronous = True
-                if found.route.wants_session:
+                if route.wants_session:
                     self.session_of = connection
         self._mark = Mark(0)
         self._refusal: int | None = None
@@ -235,12 +240,15 @@ class Job:
         self.outbox.hooks = None
         session = self.held.write() if self.held is not None else None
         self.wrote_session = session is not None
-        return Outcome(self.delivery, self._released(session))
+        return _tuple(Outcome, (self.delivery, self._released(session)))
 
     def _released(self, session: bytes | None) -> list[Effect]:
-        channel, outbox, entry = self.entry.channel, self.outbox, self.entry
+        outbox, entry = self.outbox, self.entry
+        channel = entry.channel
         if session is not None and outbox.reply is not None:
             outbox.write_session(session)
+        if channel == RECEIVE:
+            return outbox.release()
         if channel == CONNECT:
             return outbox.release_connect(entry.path or "", self._refusal)
         if channel == DISCONNECT:

@@ -91,6 +91,11 @@ class _Ended(list[Any]):
         raise MessageError(ENDED)
 
 
+_ENDED = _Ended()
+# What Post(...) does, without its constructor in Python.
+_tuple = tuple.__new__
+
+
 class FlushHooks(Protocol):
     """What the dispatcher gives an outbox, so that a handler may send before it ends."""
 
@@ -280,11 +285,11 @@ class Outbox:
 
     def release(self) -> list[Effect]:
         """Ends the outbox: its effects, and for a connection's entry the RELEASE with the last own payloads."""
-        log, self._log = self._log, _Ended()
+        log, self._log = self._log, _ENDED
         if self.reply is None:
             return log
         if len(log) == 1 and type(log[0]) is str and self.seq >= 0:  # an echo
-            return [Post(self.interface, encode_release(self.connection, self.seq, log))]
+            return [_tuple(Post, (self.interface, encode_release(self.connection, self.seq, log)))]
         return released(self._address(), log)
 
     def release_connect(self, path: str, refusal: int | None = None) -> list[Effect]:
@@ -297,7 +302,7 @@ class Outbox:
             path: of the handshake, for the disconnect that the reaper publishes should the interface die.
             refusal: refuse with this HTTP status, whatever the handler said.
         """
-        log, self._log = self._log, _Ended()
+        log, self._log = self._log, _ENDED
         decided, _ = verdict(self._said + own_payloads(log))
         if refusal is not None:
             decided = {"accept": False, "status": refusal}

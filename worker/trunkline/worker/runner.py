@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from trunkline.protocol.errors import SessionError
 from trunkline.protocol.names import WorkerId
 from trunkline.protocol.process.logs import RateLimited
+from trunkline.protocol.process.metrics import Counter, Histogram
 
 from .job import Job
 from .log_context import TOLD
@@ -60,6 +61,8 @@ class Runner:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
+        # Counters of what has gone well before, by channel and route; as many as there are routes.
+        self._handled: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.began_s: float | None = None
         self.threads_began_s: dict[int, float] = {}
         self.pool = (
@@ -197,6 +200,16 @@ class Runner:
         match = job.steps[index].match
         if match is not None:
             route = match.route.name
+            if outcome == "ok" and not self._log_messages:
+                counted = self._handled.get((job.entry.channel, route))
+                if counted is not None:
+                    counted[0].value += 1
+                    counted[1].observe(seconds)
+                    return
+                self._handled[job.entry.channel, route] = (
+                    metrics.messages.get(job.entry.channel, route, outcome),
+                    metrics.handler_seconds.get(route),
+                )
             metrics.handler_seconds.get(route).observe(seconds)
             if outcome in ("error", "timeout"):
                 metrics.dead_letters.get(outcome).value += 1
