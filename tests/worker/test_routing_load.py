@@ -186,6 +186,20 @@ def test_a_duplicate_names_the_route_that_comes_first() -> None:
     )
 
 
+def test_a_filter_with_a_mistake_is_not_blamed_for_what_follows_from_it() -> None:
+    broken = r"^/(?P<room>\w+"
+    lines = mistakes(
+        [
+            route("websocket.receive", room_handler, path=broken),
+            route("websocket.receive", handler),
+            include([route("websocket.connect", room_handler)], path=broken),
+            route("websocket.connect", handler),
+        ]
+    )
+    assert len(lines) == 2, lines
+    assert all("is no regular expression" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("channel", "word"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.names import ChannelName
@@ -27,7 +27,22 @@ from .routing_check import (
 ROUTING_NAME = "channel_routing"
 """What a routing module calls its list (Channels 1.x)."""
 
-Steps = tuple[Step, ...]
+
+class _Filters(NamedTuple):
+    """What a route looks at, those of the includes around it first.
+
+    Attributes:
+        steps: the filters that could be read.
+        complete: whether that is all of them. What a filter with a mistake would have captured or matched, nobody
+            knows, and what follows from it is no further mistake.
+    """
+
+    steps: tuple[Step, ...] = ()
+    complete: bool = True
+
+    def captured(self) -> set[str]:
+        """Names of the groups, which become keyword arguments of the handler."""
+        return {name for step in self.steps for name in step.pattern.groupindex}
 
 
 def load_routes(source: str | Routes) -> list[Route]:
@@ -40,7 +55,7 @@ def load_routes(source: str | Routes) -> list[Route]:
         RoutingError: with every mistake, one a line.
     """
     loader = _Loader()
-    loader.source(source, (), None)
+    loader.source(source, _Filters(), None)
     if not loader.routes and not loader.mistakes:
         loader.mistakes.append(
             Mistake(_shown(source), "the routing has no routes", f"add some to {ROUTING_NAME}")
@@ -61,7 +76,7 @@ class _Loader:
         self._duplicates = Duplicates()
         self._open: list[int] = []  # the lists that are being walked, by identity
 
-    def source(self, source: Any, outer: Steps, parent: IncludeDeclaration | None) -> None:
+    def source(self, source: Any, outer: _Filters, parent: IncludeDeclaration | None) -> None:
         place = _shown(source) if parent is None else parent.place
         try:
             declarations = _declarations(source)
@@ -76,20 +91,19 @@ class _Loader:
             self._declaration(declaration, index, outer, place)
         self._open.pop()
 
-    def _declaration(self, declaration: Any, index: int, outer: Steps, place: Any) -> None:
+    def _declaration(self, declaration: Any, index: int, outer: _Filters, place: Any) -> None:
         if isinstance(declaration, RouteDeclaration):
             self._route(declaration, outer)
         elif isinstance(declaration, ClassDeclaration):
             self._route_class(declaration, outer)
         elif isinstance(declaration, IncludeDeclaration):
-            steps = self._steps(declaration, cuts=True)
-            self.source(declaration.routes, outer + steps, declaration)
+            self.source(declaration.routes, self._filters(declaration, outer, cuts=True), declaration)
         else:
             text = f"item {index} of the routing is {_cut(declaration)}, a {type(declaration).__name__}"
             self.mistakes.append(Mistake(place, text, "expected route(…), route_class(…) or include(…)"))
 
-    def _route(self, declaration: RouteDeclaration, outer: Steps) -> None:
-        steps = outer + self._steps(declaration)
+    def _route(self, declaration: RouteDeclaration, outer: _Filters) -> None:
+        filters = self._filters(declaration, outer)
         policy = self._policy(declaration)
         channels = self._channels(declaration)
         call = self._resolved(declaration, declaration.handler)
@@ -97,17 +111,17 @@ class _Loader:
             return
         for channel in channels:
             if inspect.isclass(call) and issubclass(call, BaseConsumer):
-                self._consumer(declaration, call, channel, steps, policy)
+                self._consumer(declaration, call, channel, filters, policy)
             elif not callable(call):
                 text = f"handler {_cut(call)} is a {type(call).__name__} and cannot be called"
                 self._note(declaration, text, "expected a function")
                 return
             else:
-                reason = misfit(call, _captured(steps))
-                self._add(declaration, channel, describe(call), reason, steps, policy)
+                reason = misfit(call, filters.captured()) if filters.complete else None
+                self._add(declaration, channel, describe(call), reason, filters, policy)
 
-    def _route_class(self, declaration: ClassDeclaration, outer: Steps) -> None:
-        steps = outer + self._steps(declaration)
+    def _route_class(self, declaration: ClassDeclaration, outer: _Filters) -> None:
+        filters = self._filters(declaration, outer)
         policy = self._policy(declaration)
         consumer = self._resolved(declaration, declaration.consumer)
         if consumer is None:
@@ -125,14 +139,14 @@ class _Loader:
             except Unfit as error:
                 self._note(declaration, f"method_mapping of {consumer.__qualname__}: {error}", error.hint)
                 continue
-            self._consumer(declaration, consumer, channel, steps, policy)
+            self._consumer(declaration, consumer, channel, filters, policy)
 
     def _consumer(
         self,
         declaration: Declaration,
         consumer: type[BaseConsumer],
         channel: ChannelName,
-        steps: Steps,
+        filters: _Filters,
         policy: ErrorPolicy,
     ) -> None:
         if channel not in consumer.method_mapping:
@@ -143,8 +157,8 @@ class _Loader:
                 f"its channels are: {known}",
             )
             return
-        reason = consumer.misfit(channel, _captured(steps))
-        self._add(declaration, channel, consumer.as_handler(channel), reason, steps, policy)
+        reason = consumer.misfit(channel, filters.captured()) if filters.complete else None
+        self._add(declaration, channel, consumer.as_handler(channel), reason, filters, policy)
 
     def _add(
         self,
@@ -152,17 +166,17 @@ class _Loader:
         channel: ChannelName,
         handler: Handler,
         reason: str | None,
-        steps: Steps,
+        filters: _Filters,
         policy: ErrorPolicy,
     ) -> None:
         if reason is not None:
             self._note(declaration, f"handler {handler.name} {reason}")
-        for key in dict.fromkeys(step.key for step in steps):
+        for key in dict.fromkeys(step.key for step in filters.steps):
             unknown = unknown_key(channel, key)
             if unknown is not None:
                 self._note(declaration, str(unknown), unknown.hint)
-        route = Route(channel, *handler, policy, steps, declaration.place)
-        first = self._duplicates.earlier(route)
+        route = Route(channel, *handler, policy, filters.steps, declaration.place)
+        first = self._duplicates.earlier(route) if filters.complete else None
         if first is not None:
             text = f"this route for {channel} can never match: {first.place} has the same filters and comes first"
             self._note(declaration, text, "remove one, or change its filters")
@@ -178,14 +192,16 @@ class _Loader:
                 self._note(declaration, str(error), error.hint)
         return channels
 
-    def _steps(self, declaration: Declaration, cuts: bool = False) -> Steps:
-        steps = []
+    def _filters(self, declaration: Declaration, outer: _Filters, cuts: bool = False) -> _Filters:
+        steps = [*outer.steps]
+        complete = outer.complete
         for key, value in declaration.filters.items():
             try:
                 steps.append(Step(key, check_pattern(key, value), cuts))
             except Unfit as error:
                 self._note(declaration, str(error), error.hint)
-        return tuple(steps)
+                complete = False
+        return _Filters(tuple(steps), complete)
 
     def _policy(self, declaration: RouteDeclaration | ClassDeclaration) -> ErrorPolicy:
         try:
@@ -229,10 +245,6 @@ def _closest(module: Any) -> str:
         name for name, value in vars(module).items() if isinstance(value, list) and not name.startswith("_")
     ]
     return f"is it {lists[0]!r}? name it {ROUTING_NAME}" if lists else f"write {ROUTING_NAME} = [route(…), …]"
-
-
-def _captured(steps: Steps) -> set[str]:
-    return {name for step in steps for name in step.pattern.groupindex}
 
 
 def _shown(source: Any) -> str:
