@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Redis
-from tests.support.processes import Processes, new_folder, new_prefix, remove_folder, show_logs
+from tests.support.processes import Processes, new_prefix, show_logs
+from tests.support.redis_server import MISSING, Redis, find_binary, folder
 
 TIMEOUT_S = 120
 
@@ -35,13 +35,15 @@ def pytest_runtest_makereport(
 @pytest.fixture
 def redis_process() -> Iterator[Redis]:
     """A Redis that writes everything down."""
-    folder = new_folder()
-    process = Redis(folder, appendonly=True)
-    process.wait_until_it_answers()
-    yield process
-    process.process.resume()
-    process.process.kill()
-    remove_folder(folder)
+    binary = find_binary()
+    if binary is None:
+        pytest.skip(MISSING)
+    with folder() as place:
+        redis = Redis(place, binary, appendonly=True)
+        redis.wait_until_it_answers()
+        yield redis
+        redis.process.resume()
+        redis.process.kill()
 
 
 @pytest.fixture

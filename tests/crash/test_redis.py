@@ -6,8 +6,8 @@ import asyncio
 import statistics
 
 from tests.support.load import Load
-from tests.support.process import Redis
 from tests.support.processes import Processes
+from tests.support.redis_server import Redis
 from tests.support.sockets import Client
 from tests.support.waiting import until
 

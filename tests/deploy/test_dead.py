@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis as redis_client
 
-from tests.deploy.commands import Done
+from tests.support.commands import Done
 from trunkline.deploy.dead import main, since
 from trunkline.protocol.codec import encode_dead_letter, encode_entry
 from trunkline.protocol.errors import ConfigError

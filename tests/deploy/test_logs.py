@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.deploy.commands import command
+from tests.support.commands import command
 from trunkline.deploy.logs import Follower, last_lines
 from trunkline.protocol.exit_codes import ExitCode
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import ROOT, environment
+from tests.support.commands import ROOT, environment
 
 VERBS = [
     "help",

@@ -15,8 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.deploy.commands import command
-from tests.support.cluster import environment
+from tests.support.commands import TRUNKLINE, command, environment
 from tests.support.redis_server import RedisServer
 from trunkline.protocol.exit_codes import ExitCode
 
@@ -33,7 +32,7 @@ def project(tmp_path: Path) -> Path:
 async def dev(project: Path, *flags: str) -> AsyncIterator[Process]:
     """``trunkline dev`` in the project; ended with Ctrl-C, after which it must have exit code 0."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "trunkline.deploy", "dev", "talk.routing", "--port", "0", *flags),
+        *(*TRUNKLINE, "dev", "talk.routing", "--port", "0", *flags),
         cwd=project,
         env={**environment(), "PYTHONUNBUFFERED": "1"},
         stdin=DEVNULL,

@@ -10,7 +10,6 @@ import json
 import logging
 import shlex
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.cluster import Cluster, cluster_of, environment
+from tests.support.cluster import Cluster, cluster_of
+from tests.support.commands import TRUNKLINE, environment
 from tests.support.sockets import Client, Socket
 from tests.support.stack import LayerKind, Stack, stack
 from tests.support.tutorial import DOCUMENT, importable, read_steps
@@ -262,9 +262,7 @@ async def start_worker(command: str, cluster: Cluster, log: Path, folder: Path) 
     arguments[arguments.index("--redis-url") + 1] = layer.redis_url
     with log.open("wb") as output:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "trunkline.deploy",
+            *TRUNKLINE,
             *arguments,
             cwd=folder,
             env=environment(),

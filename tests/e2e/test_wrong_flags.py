@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import ROOT, environment
+from tests.support.commands import ROOT, command
 from trunkline.protocol.exit_codes import ExitCode
 
-ANSWERS_WITHIN_S = 20.0
 
-
-async def trunkline(
-    *arguments: str, cwd: Path = ROOT, variables: dict[str, str] | None = None
-) -> tuple[int, str]:
+def trunkline(*arguments: str, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> tuple[int, str]:
     """Runs a command that must end of itself: exit code and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "trunkline.deploy", *arguments),
-        cwd=cwd,
-        env={**environment(), **(variables or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN_S):
-            printed, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, printed.decode()
+    done = command(*arguments, cwd=cwd, environ=variables)
+    return done.code, done.printed
 
 
 WRONG = {
@@ -49,8 +29,8 @@ WRONG = {
 }
 
 
-async def test_every_wrong_flag_of_the_interface_is_named_at_once_with_its_value() -> None:
-    code, printed = await trunkline("interface", *(word for flag in WRONG.items() for word in flag))
+def test_every_wrong_flag_of_the_interface_is_named_at_once_with_its_value() -> None:
+    code, printed = trunkline("interface", *(word for flag in WRONG.items() for word in flag))
 
     assert code == ExitCode.USAGE
     for flag, value in WRONG.items():
@@ -58,8 +38,8 @@ async def test_every_wrong_flag_of_the_interface_is_named_at_once_with_its_value
     assert "Traceback" not in printed
 
 
-async def test_a_flag_that_does_not_exist_is_named() -> None:
-    code, printed = await trunkline("interface", "--prot", "8000")
+def test_a_flag_that_does_not_exist_is_named() -> None:
+    code, printed = trunkline("interface", "--prot", "8000")
 
     assert code == ExitCode.USAGE
     assert "--prot" in printed
@@ -77,31 +57,31 @@ async def test_a_flag_that_does_not_exist_is_named() -> None:
         (["examples.echo.routing", "another"], ["another"]),
     ],
 )
-async def test_a_wrong_flag_of_the_worker_is_named(flags: list[str], named: list[str]) -> None:
-    code, printed = await trunkline("worker", *flags)
+def test_a_wrong_flag_of_the_worker_is_named(flags: list[str], named: list[str]) -> None:
+    code, printed = trunkline("worker", *flags)
 
     assert code == ExitCode.USAGE
     assert [word for word in named if word.lower() not in printed.lower()] == [], printed
     assert "Traceback" not in printed
 
 
-async def test_a_wrong_variable_is_named_as_the_flag_it_stands_for() -> None:
-    code, printed = await trunkline("interface", variables={"TRUNKLINE_PORT": "eighty"})
+def test_a_wrong_variable_is_named_as_the_flag_it_stands_for() -> None:
+    code, printed = trunkline("interface", variables={"TRUNKLINE_PORT": "eighty"})
 
     assert code == ExitCode.USAGE
     assert "TRUNKLINE_PORT" in printed
 
 
-async def test_a_verb_that_does_not_exist_is_named() -> None:
-    code, printed = await trunkline("interfaces")
+def test_a_verb_that_does_not_exist_is_named() -> None:
+    code, printed = trunkline("interfaces")
 
     assert code == ExitCode.USAGE
     assert "'interfaces'" in printed
 
 
 @pytest.mark.parametrize("role", [["interface", "--port", "0"], ["worker", "examples.echo.routing"]])
-async def test_a_redis_that_is_not_there_has_an_exit_code_of_its_own(role: list[str], tmp_path: Path) -> None:
-    code, printed = await trunkline(*role, "--redis-url", f"unix://{tmp_path}/none")
+def test_a_redis_that_is_not_there_has_an_exit_code_of_its_own(role: list[str], tmp_path: Path) -> None:
+    code, printed = trunkline(*role, "--redis-url", f"unix://{tmp_path}/none")
 
     assert code == ExitCode.NO_REDIS
     assert "Redis" in printed
@@ -132,11 +112,11 @@ channel_routing = [
 """
 
 
-async def test_every_mistake_of_a_routing_is_listed_at_once_with_its_line(tmp_path: Path) -> None:
+def test_every_mistake_of_a_routing_is_listed_at_once_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad_routing.py").write_text(BAD_ROUTING)
     lines = BAD_ROUTING.splitlines()
 
-    code, printed = await trunkline("worker", "bad_routing", cwd=tmp_path)
+    code, printed = trunkline("worker", "bad_routing", cwd=tmp_path)
 
     assert code == ExitCode.ROUTING
     mistakes = [
@@ -164,11 +144,11 @@ async def test_every_mistake_of_a_routing_is_listed_at_once_with_its_line(tmp_pa
     ],
     ids=["no module", "no list", "broken import", "broken syntax"],
 )
-async def test_a_module_that_is_no_routing_is_refused(tmp_path: Path, text: str | None, named: str) -> None:
+def test_a_module_that_is_no_routing_is_refused(tmp_path: Path, text: str | None, named: str) -> None:
     if text is not None:
         (tmp_path / "bad_routing.py").write_text(text)
 
-    code, printed = await trunkline("worker", "bad_routing", cwd=tmp_path)
+    code, printed = trunkline("worker", "bad_routing", cwd=tmp_path)
 
     assert code == ExitCode.ROUTING
     assert named in printed

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.commands import ROOT, command
 from trunkline.deploy.cluster import scrape, stats_of
 from trunkline.deploy.rundir import ClusterState, RunDir
 from trunkline.protocol.messages import LeaseInfo
-
-ROOT = Path(__file__).parents[2]
 
 _WORKER_LINE = re.compile(r"\b(w[0-9a-f]{12})\b")
 
@@ -65,15 +62,6 @@ class Cluster:
         return lines
 
 
-def environment() -> dict[str, str]:
-    """This process's environment, less what would configure the cluster: it starts a Redis of its own."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name != "REDIS_URL" and not name.startswith("TRUNKLINE_")
-    }
-
-
 @asynccontextmanager
 async def cluster_of(
     routing: str, folder: Path, *, interfaces: int, workers: int, cwd: Path = ROOT
@@ -101,8 +89,8 @@ async def cluster_of(
         await trunkline("down", "--run-dir", str(folder), cwd=cwd)
 
 
-async def trunkline(*arguments: str, within_s: float = 60.0, cwd: Path = ROOT) -> str:
-    """Runs a ``trunkline`` command to its end.
+async def trunkline(*arguments: str, cwd: Path = ROOT) -> str:
+    """Runs a ``trunkline`` command to its end, while this event loop goes on.
 
     Returns:
         What it printed.
@@ -110,25 +98,6 @@ async def trunkline(*arguments: str, within_s: float = 60.0, cwd: Path = ROOT) -
     Raises:
         AssertionError: it ended with another code than 0.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "trunkline.deploy",
-        *arguments,
-        cwd=cwd,
-        env=environment(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(within_s):
-            printed, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    text = printed.decode(errors="replace")
-    assert process.returncode == 0, (
-        f"trunkline {' '.join(arguments)} ended with {process.returncode}:\n{text}"
-    )
-    return text
+    done = await asyncio.to_thread(command, *arguments, cwd=cwd)
+    assert done.code == 0, f"trunkline {' '.join(arguments)} ended with {done.code}:\n{done.printed}"
+    return done.printed

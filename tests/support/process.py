@@ -1,25 +1,18 @@
-"""One process of a test's own, started by hand and ended by its pid; and the Redis among them."""
+"""One process of a test's own, started by hand and ended by its pid."""
 
 from __future__ import annotations
 
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
-import pytest
-import redis
-
-from tests.support import redis_server
-from tests.support.cluster import ROOT, environment
+from tests.support.commands import ROOT, environment
 from tests.support.waiting import until
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 40.0
-_POLL_S = 0.02
 
 
 class Process:
@@ -92,6 +85,17 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def stop(self) -> None:
+        """Ends it whatever state it is in, with its own farewell if there is time; returns when it is gone."""
+        self._ended_by_us = True
+        # SIGTERM alone would wait for ever where a test has paused it.
+        self.resume()
+        self.terminate()
+        try:
+            self._process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
     def terminate(self) -> None:
         """SIGTERM; `ends` waits for what follows."""
         self.send(signal.SIGTERM)
@@ -102,63 +106,3 @@ class Process:
         await until(lambda: self.exit_code is not None, within_s, f"{self.name} ends")
         assert self.exit_code is not None
         return self.exit_code
-
-
-class Redis:
-    """A Redis of the test's own, that may be stopped, killed and started again on its data.
-
-    Args:
-        folder: for its socket and files; short, because a Unix socket's path is.
-        appendonly: write everything down (``appendfsync everysec``).
-    """
-
-    def __init__(self, folder: Path, *, appendonly: bool) -> None:
-        binary = redis_server.find_binary()
-        if binary is None:
-            pytest.skip(redis_server.MISSING)
-        self.folder = folder
-        socket = folder / "s"
-        self.url = f"unix://{socket}"
-        flags = {
-            "port": "0",
-            "unixsocket": str(socket),
-            "dir": str(folder),
-            "save": "",
-            "appendonly": "yes" if appendonly else "no",
-            "appendfsync": "everysec",
-            "maxmemory-policy": "noeviction",
-        }
-        self._command = [
-            binary,
-            *(word for name, value in flags.items() for word in (f"--{name}", value)),
-        ]
-        self.process = self._start()
-
-    def _start(self) -> Process:
-        return Process("redis", self._command, self.folder / "redis.log")
-
-    @property
-    def appendonly_file(self) -> Path:
-        """Where it writes everything down (Redis 6.2; later ones have a folder)."""
-        return self.folder / "appendonly.aof"
-
-    def restart(self) -> None:
-        """Starts it again on its data, after a kill; returns when it answers."""
-        self.process = self._start()
-        self.wait_until_it_answers()
-
-    def wait_until_it_answers(self) -> None:
-        """Blocks until it does: without it no test can go on.
-
-        Raises:
-            AssertionError: it does not in time; the text has its log.
-        """
-        deadline_s = time.monotonic() + START_WITHIN_S
-        with closing(redis.Redis.from_url(self.url)) as client:
-            while self.process.exit_code is None and time.monotonic() < deadline_s:
-                try:
-                    if client.ping():
-                        return
-                except redis.RedisError:
-                    time.sleep(_POLL_S)
-        raise AssertionError(f"redis-server does not answer:\n{self.process.text()}")

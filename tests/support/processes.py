@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
-import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +17,7 @@ import aiohttp
 import pytest
 import redis.asyncio
 
+from tests.support.commands import TRUNKLINE
 from tests.support.process import START_WITHIN_S, Process
 from tests.support.waiting import until
 from trunkline.protocol.messages import LeaseInfo
@@ -86,14 +84,14 @@ class Processes:
     def interface(self, *flags: str) -> Interface:
         """Starts an interface server."""
         name = f"interface-{len(self.interfaces) + 1}"
-        command = [*_TRUNKLINE, "interface", *self._common, "--port", "0", *flags]
+        command = [*TRUNKLINE, "interface", *self._common, "--port", "0", *flags]
         self.interfaces.append(Interface(name, command, self._folder / f"{name}.log"))
         return self.interfaces[-1]
 
     def worker(self, *flags: str, routing: str = APP) -> Worker:
         """Starts a worker."""
         name = f"worker-{len(self.workers) + 1}"
-        command = [*_TRUNKLINE, "worker", routing, *self._common, *flags]
+        command = [*TRUNKLINE, "worker", routing, *self._common, *flags]
         self.workers.append(Worker(name, command, self._folder / f"{name}.log"))
         return self.workers[-1]
 
@@ -216,9 +214,6 @@ class Processes:
             return len([key async for key in client.scan_iter(match=f"{self.keys.base}{kind}:*", count=1000)])
 
 
-_TRUNKLINE = [sys.executable, "-m", "trunkline.deploy"]
-
-
 async def _members(client: Any, key: bytes) -> bytes:
     kind = (await client.type(key)).decode()
     if kind == "hash":
@@ -241,16 +236,6 @@ def show_logs(item: pytest.Item, report: pytest.TestReport) -> None:
             for process in value.all():
                 lines = process.text().splitlines()[-_SHOWN_LINES:]
                 report.sections.append((f"log of {process.name} (pid {process.pid})", "\n".join(lines)))
-
-
-def new_folder() -> Path:
-    """A folder with a short name, for `remove_folder`."""
-    return Path(tempfile.mkdtemp(prefix="tl-"))
-
-
-def remove_folder(folder: Path) -> None:
-    """Removes it and what is in it."""
-    shutil.rmtree(folder)
 
 
 def new_prefix() -> str:

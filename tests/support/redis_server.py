@@ -6,8 +6,6 @@ import importlib.util
 import os
 import secrets
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,8 +15,8 @@ from pathlib import Path
 
 import redis
 
-START_WITHIN_S = 10.0
-STOP_WITHIN_S = 10.0
+from tests.support.process import START_WITHIN_S, Process
+
 _POLL_S = 0.02
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES = 107
@@ -79,50 +77,85 @@ def own(binary: str) -> Iterator[RedisServer]:
     """A server of our own, without persistence, that listens on a Unix socket only and ends with the block.
 
     Raises:
-        RuntimeError: it does not answer in time; the text has its log.
+        AssertionError: it does not answer in time; the text has its log.
     """
-    directory = Path(tempfile.mkdtemp(prefix="tl-"))
-    socket = directory / "redis.sock"
-    log = directory / "log"
-    if len(os.fsencode(socket)) > _MAX_SOCKET_PATH_BYTES:
-        raise RuntimeError(f"{socket}: too long for a Unix socket; set TMPDIR to a shorter directory")
-    arguments = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
-    try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [binary, *arguments, "--dir", str(directory), "--daemonize", "no", "--maxmemory-policy", "noeviction"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )  # fmt: skip
+    with folder() as place:
+        server = Redis(place, binary, appendonly=False)
         try:
-            url = f"unix://{socket}"
-            _await_answer(url, process, log)
-            yield RedisServer(url, "test", process.pid)
+            server.wait_until_it_answers()
+            yield RedisServer(server.url, "test", server.process.pid)
         finally:
-            _stop(process)
-    finally:
-        shutil.rmtree(directory)
+            server.process.stop()
 
 
-def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline_s = time.monotonic() + START_WITHIN_S
-    with closing(redis.Redis.from_url(url)) as client:
-        while process.poll() is None and time.monotonic() < deadline_s:
-            try:
-                if client.ping():
-                    return
-            except redis.ConnectionError:
-                time.sleep(_POLL_S)
-    raise RuntimeError(f"redis-server does not answer (exit code {process.poll()}):\n{log.read_text()}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    # A test may have stopped it with SIGSTOP; SIGTERM alone would then wait for ever.
-    process.send_signal(signal.SIGCONT)
-    process.terminate()
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder with a short name, as a Unix socket needs it, that is removed with all that is in it."""
+    place = Path(tempfile.mkdtemp(prefix="tl-"))
     try:
-        process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        yield place
+    finally:
+        shutil.rmtree(place)
+
+
+class Redis:
+    """A Redis of the test's own, that may be stopped, killed and started again on its data.
+
+    Args:
+        folder: for its socket and files; short, because a Unix socket's path is.
+        binary: the server program.
+        appendonly: write everything down (``appendfsync everysec``).
+
+    Raises:
+        RuntimeError: the folder's path is too long.
+    """
+
+    def __init__(self, folder: Path, binary: str, *, appendonly: bool) -> None:
+        self.folder = folder
+        socket = folder / "s"
+        if len(os.fsencode(socket)) > _MAX_SOCKET_PATH_BYTES:
+            raise RuntimeError(f"{socket}: too long for a Unix socket; set TMPDIR to a shorter directory")
+        self.url = f"unix://{socket}"
+        flags = {
+            "port": "0",
+            "unixsocket": str(socket),
+            "dir": str(folder),
+            "save": "",
+            "appendonly": "yes" if appendonly else "no",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+        }
+        self._command = [
+            binary,
+            *(word for name, value in flags.items() for word in (f"--{name}", value)),
+        ]
+        self.process = self._start()
+
+    def _start(self) -> Process:
+        return Process("redis", self._command, self.folder / "redis.log")
+
+    @property
+    def appendonly_file(self) -> Path:
+        """Where it writes everything down (Redis 6.2; later ones have a folder)."""
+        return self.folder / "appendonly.aof"
+
+    def restart(self) -> None:
+        """Starts it again on its data, after a kill; returns when it answers."""
+        self.process = self._start()
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        """Blocks until it does: without it no test can go on.
+
+        Raises:
+            AssertionError: it does not in time; the text has its log.
+        """
+        deadline_s = time.monotonic() + START_WITHIN_S
+        with closing(redis.Redis.from_url(self.url)) as client:
+            while self.process.exit_code is None and time.monotonic() < deadline_s:
+                try:
+                    if client.ping():
+                        return
+                except redis.RedisError:
+                    time.sleep(_POLL_S)
+        raise AssertionError(f"redis-server does not answer:\n{self.process.text()}")

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.protocol.layer_harness import Interface, body, lease_info
+from tests.support.commands import TRUNKLINE
 from tests.support.process import Process
 from trunkline.protocol import codec
 from trunkline.protocol.exit_codes import ExitCode
@@ -78,7 +79,7 @@ class Command:
 
     def start(self, *flags: str, module: str = "cli_app") -> Process:
         """Starts it with the test's Redis."""
-        command = [sys.executable, "-m", "trunkline.deploy", "worker", module, *self._redis, *flags]
+        command = [*TRUNKLINE, "worker", module, *self._redis, *flags]
         self.running.append(Process("worker", command, self._folder / f"log{len(self.running)}"))
         return self.running[-1]
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.cluster import ROOT, environment
-
+ROOT = Path(__file__).parents[2]
+TRUNKLINE = [sys.executable, "-m", "trunkline.deploy"]
+"""The command, as a process of this environment."""
 LIMIT_S = 100.0
 
 
@@ -28,6 +29,20 @@ class Done:
     out: str
     err: str
 
+    @property
+    def printed(self) -> str:
+        """Both."""
+        return self.out + self.err
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, less what would configure the cluster: it starts a Redis of its own."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "REDIS_URL" and not name.startswith("TRUNKLINE_")
+    }
+
 
 def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str] | None = None) -> Done:
     """Runs ``trunkline`` to its end.
@@ -39,7 +54,7 @@ def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str]
     """
     paths = os.pathsep.join([str(ROOT / tier) for tier in ("protocol", "interface", "worker", "deploy")])
     done = subprocess.run(
-        [sys.executable, "-m", "trunkline.deploy", *map(str, arguments)],
+        [*TRUNKLINE, *map(str, arguments)],
         cwd=cwd,
         env={**environment(), "PYTHONPATH": paths, **(environ or {})},
         capture_output=True,
@@ -48,3 +63,9 @@ def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str]
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def up_of_one(routing: str, folder: Path) -> list[str | Path]:
+    """``trunkline up`` with one process of each role, on a free port."""
+    numbers = ["--interfaces", "1", "--workers", "1"]
+    return ["up", routing, "--port", "0", "--run-dir", folder, *numbers]
