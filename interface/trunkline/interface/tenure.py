@@ -182,12 +182,17 @@ class Tenure:
             self._on_fenced(self)
 
     def holdings(self) -> Holdings:
-        """Each accepted connection and each group with members."""
+        """Each accepted connection and each group with members.
+
+        Not a connection whose disconnect is on its way: Redis may know it already and have forgotten the connection,
+        whom nothing would take out of the registry again but its reaper, with a second disconnect. If it was lost,
+        `republish` brings it back, for it is held like any event.
+        """
         lost: list[Any] = [{"code": ABNORMAL, "reason": ""}]
         connections = {
             connection.id: encode_entry(Entry(DISCONNECT, connection.reply, connection.path, LAST_SEQ, lost))
             for connection in self.connections()
-            if connection.state is not CONNECTING
+            if connection.state is not CONNECTING and not connection.flow.disconnecting
         }
         return Holdings(connections, self.groups.tokens())
 
