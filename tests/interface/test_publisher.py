@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.interface.publisher import MAX_BACKOFF_S, MAX_BATCH, MIN_BACKOFF_S, Publisher
+from trunkline.interface.publisher import MAX_BACKOFF_S, MAX_BATCH, MAX_BATCH_BYTES, MIN_BACKOFF_S, Publisher
 from trunkline.protocol.layer import Publication
 from trunkline.protocol.names import RECEIVE
 
@@ -84,8 +84,8 @@ class Case:
         loop: Any = self.loop
         self.publisher = Publisher(layer, loop, jitter=lambda: 1.0)
 
-    def add(self, owner: Owner) -> Publication:
-        publication = Publication(RECEIVE, b"", owner)
+    def add(self, owner: Owner, body: bytes = b"") -> Publication:
+        publication = Publication(RECEIVE, body, owner)
         self.publisher.add(publication)
         return publication
 
@@ -116,6 +116,18 @@ def test_a_call_holds_a_bounded_number(case: Case) -> None:
     case.loop.tick()
 
     assert [len(batch) for batch in case.layer.batches] == [MAX_BATCH, MAX_BATCH, 1]
+
+
+def test_a_call_holds_a_bounded_number_of_bytes(case: Case) -> None:
+    owners = [Owner() for _ in range(5)]
+    third = b"x" * (MAX_BATCH_BYTES // 3)
+    for owner, body in zip(owners, [third, third, third, b"x" * (MAX_BATCH_BYTES + 1), b"x"], strict=True):
+        case.add(owner, body)
+
+    case.loop.tick()
+
+    assert [len(batch) for batch in case.layer.batches] == [3, 1, 1]
+    assert [owner.batch for owner in owners] == [1, 1, 1, 2, 3]
 
 
 def test_an_owner_that_is_one_further_already_keeps_its_own_batch_number(case: Case) -> None:

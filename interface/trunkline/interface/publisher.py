@@ -16,6 +16,9 @@ from trunkline.protocol.layer import InterfaceLayer, Publication
 MAX_BATCH: Final = 512
 """Publications in one call: a script that runs longer keeps Redis from everybody else."""
 
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Bodies in one call, about: 512 full entries would be a gigabyte."""
+
 MIN_BACKOFF_S: Final = 0.02
 MAX_BACKOFF_S: Final = 0.5
 CALM_S: Final = 1.0
@@ -96,8 +99,7 @@ class Publisher:
         self._batch = []
         if self.closed:
             return
-        for start in range(0, len(batch), MAX_BATCH):
-            part = batch if len(batch) <= MAX_BATCH else batch[start : start + MAX_BATCH]
+        for part in _parts(batch):
             number = self._layer.publish(part)
             for publication in part:
                 owner = publication.owner
@@ -146,3 +148,24 @@ class Publisher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _parts(batch: list[Publication]) -> list[list[Publication]]:
+    """The batch in calls of at most `MAX_BATCH` publications and about `MAX_BATCH_BYTES`."""
+    if not batch:
+        return []
+    size = 0
+    for publication in batch:
+        size += len(publication[1])  # its body; by name it costs twice as much
+    if size <= MAX_BATCH_BYTES and len(batch) <= MAX_BATCH:
+        return [batch]
+    parts: list[list[Publication]] = [[]]
+    size = 0
+    for publication in batch:
+        weight = len(publication.body)
+        if parts[-1] and (size + weight > MAX_BATCH_BYTES or len(parts[-1]) == MAX_BATCH):
+            parts.append([])
+            size = 0
+        parts[-1].append(publication)
+        size += weight
+    return parts

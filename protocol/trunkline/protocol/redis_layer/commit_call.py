@@ -36,6 +36,26 @@ _LETTERS: dict[type, str] = {
 }
 
 
+MAX_CALL_BYTES = 4 * 1024 * 1024
+"""Of one call, about: while Redis takes a larger one in and works on it nobody else is answered."""
+
+
+def split(outcomes: Sequence[Outcome]) -> list[Sequence[Outcome]]:
+    """Parts of a commit, in order, none with much over `MAX_CALL_BYTES` of effects unless a single outcome has."""
+    parts: list[Sequence[Outcome]] = []
+    start, size = 0, 0
+    for index, outcome in enumerate(outcomes):
+        weight = sum(
+            len(field) for effect in outcome.effects for field in effect if isinstance(field, str | bytes)
+        )
+        if index > start and size + weight > MAX_CALL_BYTES:
+            parts.append(outcomes[start:index])
+            start, size = index, 0
+        size += weight
+    parts.append(outcomes[start:])
+    return parts
+
+
 def flatten(effects: Sequence[Effect]) -> list[Arg]:
     """Effects as ``effects.lua`` reads them: each its letter and its fields."""
     args: list[Arg] = []

@@ -18,14 +18,14 @@ from ..messages import Delivery, Effect, LeaseInfo, Outcome
 from ..names import ChannelName, ConnectionId, Keys
 from ..settings import LayerSettings
 from .calls import Calls
-from .commit_call import SESSION_TTL_MS, Arg, commit_args, flatten
+from .commit_call import MAX_CALL_BYTES, SESSION_TTL_MS, Arg, commit_args, flatten, split
 from .deliveries import Deliveries
 from .faults import keep_doing
 from .lease_thread import Heartbeat, LeaseThread
 from .reading import Reading
 from .scripts import SCRIPTS
 from .takeover import Takeover
-from .wire import Answer
+from .wire import Answer, pack
 
 log = logging.getLogger(__name__)
 
@@ -153,17 +153,30 @@ class RedisWorkerLayer:
             self._loop.call_soon(done, 0)
             return
 
+        packed = pack(SCRIPTS["commit"].call(*self._commit_call(outcomes)))
+        if len(packed) > MAX_CALL_BYTES:
+            parts = split(outcomes)
+            if len(parts) > 1:
+                del packed
+                done = _sum(len(parts), done)
+                for part in parts:
+                    self.commit(part, done)
+                return
+
         def committed(answer: Answer) -> None:
             self._committed(outcomes, answer, done)
             if self._takeover.claimable:
                 self._takeover.claim()
 
-        self._calls.keep(SCRIPTS["commit"].call(*self._commit_call(outcomes)), committed)
+        self._calls.keep_packed(packed, committed)
 
     def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
         """See `layer.WorkerLayer.commit_now`."""
-        answer = self._lease.commit(*self._commit_call(outcomes))
-        self._loop.call_soon_threadsafe(self._committed, outcomes, answer, done)
+        parts = split(outcomes)
+        done = _sum(len(parts), done)
+        for part in parts:
+            answer = self._lease.commit(*self._commit_call(part))
+            self._loop.call_soon_threadsafe(self._committed, part, answer, done)
 
     def _commit_call(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Arg]]:
         channels, args = commit_args(outcomes)
@@ -211,3 +224,15 @@ class RedisWorkerLayer:
         self._reading.look()
         self._calls.silence.settle()
         self._calls.silence.look(self._reading.link)
+
+
+def _sum(parts: int, done: Callable[[int], None]) -> Callable[[int], None]:
+    """Tells ``done`` the sum when each part has told its count."""
+    counts: list[int] = []
+
+    def one(count: int) -> None:
+        counts.append(count)
+        if len(counts) == parts:
+            done(sum(counts))
+
+    return one

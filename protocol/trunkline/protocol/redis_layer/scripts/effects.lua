@@ -20,17 +20,22 @@ local base = ARGV[1]
 local capacity, mailbox_capacity = tonumber(ARGV[2]), tonumber(ARGV[3])
 local dead_capacity, session_ttl_ms = ARGV[4], ARGV[5]
 local HEADER = '\1' -- version of a mailbox entry
-local chunks, order, adds, failures = {}, {}, {}, {}
+local ENTRY_BYTES = 4 * 1024 * 1024 -- of a mailbox entry, about; behind it another begins
+local boxes, order, adds, failures = {}, {}, {}, {}
 local now_ms
 
+-- A box is what becomes one mailbox entry: its chunks, and whose and how large it is. Returns the one the chunk is in.
 local function post(interface, chunk)
-  local mine = chunks[interface]
-  if mine then
-    mine[#mine + 1] = chunk
+  local box = boxes[interface]
+  if box and box.size + #chunk <= ENTRY_BYTES then
+    box[#box + 1] = chunk
+    box.size = box.size + #chunk
   else
-    chunks[interface] = {HEADER, chunk}
-    order[#order + 1] = interface
+    box = {HEADER, chunk, interface = interface, size = #chunk}
+    boxes[interface] = box
+    order[#order + 1] = box
   end
+  return box
 end
 
 local function clock_ms()
@@ -46,8 +51,7 @@ local function add(group, interface, chunk)
   if redis.call('EXISTS', base .. 'mailbox:' .. interface) == 0 then return end
   redis.call('HSET', base .. 'group:' .. group, interface, '-')
   redis.call('SADD', base .. 'groups:' .. interface, group)
-  adds[#adds + 1] = {group, interface}
-  post(interface, chunk)
+  adds[#adds + 1] = {group, post(interface, chunk)}
 end
 
 local function send_group(group, chunk)
@@ -90,17 +94,18 @@ end
 
 -- Redis undoes nothing when a script fails, and the entries are acknowledged already. So an effect that cannot be applied
 -- (a key holds a value of another type) is kept as a dead letter, and the others go on.
-local function keep_failed(letter, error, content)
+local function keep_failed(letter, error, content, channel)
   local text = type(error) == 'table' and error.err or tostring(error)
   local line = letter .. ': ' .. text
   if #failures < 100 then failures[#failures + 1] = line end
-  redis.pcall('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'failed', line, 'body', content)
+  local of = channel or ''
+  redis.pcall('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'failed', line, 'body', content, 'channel', of)
   redis.pcall('INCR', base .. 'dead-count')
 end
 
 local function try(letter, content, effect, ...)
   local done, error = pcall(effect, ...)
-  if not done then keep_failed(letter, error, content) end
+  if not done then keep_failed(letter, error, content, letter == 'C' and ...) end
 end
 
 local function unregister(interface, connection)
@@ -155,19 +160,19 @@ local function skip(at, count)
   return at
 end
 
--- Writes what was collected for each mailbox as one entry, and the tokens of the adds. Returns what could not be applied.
+-- Writes each box as a mailbox entry, and the tokens of the adds. Returns what could not be applied.
 local function finish()
-  local tokens = {}
   for i = 1, #order do
-    local interface = order[i]
+    local box = order[i]
+    local interface = box.interface
     local mailbox = base .. 'mailbox:' .. interface
-    local entry = table.concat(chunks[interface])
+    local entry = table.concat(box)
     local id = redis.pcall('XADD', mailbox, 'NOMKSTREAM', '*', 'b', entry)
     if type(id) == 'table' then
       keep_failed('P', id, entry)
       id = nil
     end
-    tokens[interface] = id
+    box.token = id
     if id and redis.call('XLEN', mailbox) > mailbox_capacity then
       -- Its owner does not read. Taking the record away fences it; the reaper does the rest.
       redis.call('HDEL', base .. 'published', interface)
@@ -175,8 +180,8 @@ local function finish()
     end
   end
   for i = 1, #adds do
-    local group, interface = adds[i][1], adds[i][2]
-    if tokens[interface] then redis.call('HSET', base .. 'group:' .. group, interface, tokens[interface]) end
+    local group, box = adds[i][1], adds[i][2]
+    if box.token then redis.call('HSET', base .. 'group:' .. group, box.interface, box.token) end
   end
   return failures
 end
