@@ -322,6 +322,19 @@ async def test_a_second_commit_counts_nothing_and_changes_nothing(cluster: Clust
     assert await worker.sessions("c") == [b"once"]
 
 
+async def test_a_commit_from_another_thread_counts_as_any(cluster: Cluster) -> None:
+    interface, worker = await cluster.interface(), await cluster.worker(JOBS)
+    interface.publish(JOBS, body("a"))
+    outcome = Outcome(await worker.take_one(), [interface.post("c", "once")])
+    counted: list[int] = []
+
+    await asyncio.to_thread(worker.layer.commit_now, [outcome], counted.append)
+
+    await until(lambda: counted == [1])
+    assert await interface.receive() == ["once"]
+    assert await worker.commit(outcome) == 0
+
+
 @pytest.mark.parametrize("quicker", ["who had it", "who has it"])
 async def test_of_two_workers_with_one_entry_only_the_quicker_ones_effects_count(
     cluster: Cluster, quicker: str

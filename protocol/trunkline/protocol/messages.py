@@ -186,8 +186,10 @@ class DeadLetterRecord(NamedTuple):
 
     Attributes:
         id: its id in the store.
-        reason: ``error``, ``timeout``, ``poison``, ``garbage``, ``unrouted`` or ``channel_full``.
-        channel: the channel of the message.
+        reason: ``error``, ``timeout``, ``poison``, ``garbage``, ``unrouted``; ``channel_full``: the channel had no room
+            for the message; ``effect_failed``: Redis could not apply an effect or publish a delayed message, ``error``
+            says why and ``body`` is what it carried.
+        channel: the channel of the message; empty if an effect that failed was no message.
         body: the encoded entry, byte for byte as it was read.
         route: the route that was tried, empty if none.
         error: ``Type: text`` of the exception.

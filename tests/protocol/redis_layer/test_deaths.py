@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty, NotingInterface, NotingWorker
@@ -12,16 +15,32 @@ from trunkline.protocol.messages import (
     ChannelSend,
     Delivery,
     Effect,
+    Entry,
     Outcome,
     Post,
     Register,
     SessionWrite,
     Unregister,
 )
-from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName, ConnectionId
-from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.names import (
+    CONNECT,
+    DISCONNECT,
+    RECEIVE,
+    REQUEST,
+    ChannelName,
+    ConnectionId,
+    reply_name,
+)
+from trunkline.protocol.redis_layer import RedisOperatorLayer, lease_thread
 
 C = ConnectionId("c")
+
+
+def event(interface: NotingInterface, channel: ChannelName) -> bytes:
+    """An encoded entry of a connection of this interface."""
+    return codec.encode_entry(
+        Entry(channel, reply_name(interface.id, C), "/", 0, ["x" if channel == RECEIVE else {"code": 1000}])
+    )
 
 
 def kill(worker: NotingWorker) -> None:
@@ -151,18 +170,86 @@ def _traces(faulty: Faulty, interface: NotingInterface) -> list[object]:
 async def test_a_connect_that_commits_late_still_gets_its_disconnect(faulty: Faulty) -> None:
     interface = await faulty.interface()
     worker = await faulty.worker(CONNECT, DISCONNECT)
-    interface.publish(CONNECT, body("connect"))
+    interface.publish(CONNECT, event(interface, CONNECT))
     connect = await worker.take_one()
 
     await silence(interface)
     await until(lambda: faulty.client.exists(f"{faulty.keys.base}barrier:{interface.id}"), 10)
-    # The barrier holds: the connect is pending.
+    await until(_seen_by_the_reaper(faulty, heartbeats=3), 10)
+    assert faulty.client.exists(
+        f"{faulty.keys.base}barrier:{interface.id}"
+    )  # it holds: the connect is pending
     await worker.finish(
         connect, Register(interface.id, C, body("gone")), SessionWrite(interface.id, C, b"\x01\x80")
     )
 
     assert (await worker.take_one(10)).body == body("gone")
     assert faulty.client.ttl(faulty.keys.session(C)) == -1
+
+
+async def test_what_others_have_on_the_way_does_not_delay_the_disconnects_of_the_dead(faulty: Faulty) -> None:
+    interface, other = await faulty.interface(), await faulty.interface()
+    worker = await faulty.worker(CONNECT, RECEIVE, DISCONNECT)
+    await worker.apply(Register(interface.id, C, body("gone")))
+    # One that a slow handler has, one that nobody reads; one whose client talks of the dead; a request of the dead.
+    mentions = codec.encode_entry(
+        Entry(RECEIVE, reply_name(other.id, C), "/", 1, [f"reply.{interface.id}!c"])
+    )
+    other.publish(RECEIVE, event(other, RECEIVE), mentions)
+    held = await worker.take(2)
+    other.publish(CONNECT, event(other, CONNECT))
+    interface.publish(REQUEST, event(interface, REQUEST))
+    await until(lambda: faulty.client.xlen(faulty.keys.stream(REQUEST)) == 1)
+    worker.layer.stop_reading()
+
+    await silence(interface)
+
+    await until(lambda: faulty.bodies(DISCONNECT) == [body("gone")], 10)
+    assert len(faulty.bodies(RECEIVE)) == len(held)
+    await until(lambda: not faulty.client.exists(faulty.keys.reaping))
+
+
+async def test_a_burial_looks_past_any_number_of_entries_of_others(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_thread, "STEP_LOOKS", 30)
+    interface, other = await faulty.interface(), await faulty.interface()
+    worker = await faulty.worker(DISCONNECT)  # and so nobody reads what follows: its stream has no group
+    await worker.apply(Register(interface.id, C, body("gone")))
+    own = event(interface, RECEIVE)
+    other.publish(RECEIVE, *([event(other, RECEIVE)] * 100))
+    await until(lambda: len(faulty.bodies(RECEIVE)) == 100)
+    interface.publish(RECEIVE, own)
+    other.publish(RECEIVE, *([event(other, RECEIVE)] * 50))
+    await until(lambda: len(faulty.bodies(RECEIVE)) == 151)
+
+    await silence(interface)
+    barrier = f"{faulty.keys.base}barrier:{interface.id}"
+    found: Any = faulty.client.xrange(faulty.keys.stream(RECEIVE))
+    (own_id,) = [key for key, fields in found if fields[b"b"] == own]
+    await until(lambda: faulty.client.hget(barrier, f"{RECEIVE}!from") == own_id, 10)
+    assert faulty.bodies(DISCONNECT) == []
+
+    reader = await faulty.worker(RECEIVE)
+    await reader.take(100)
+    mine = await reader.take_one()
+    assert mine.body == own
+    await reader.finish(mine)
+
+    assert (await worker.take_one(10)).body == body("gone")
+
+
+async def test_an_entry_acknowledged_by_hand_holds_no_burial_up(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE, DISCONNECT)
+    await worker.apply(Register(interface.id, C, body("gone")))
+    interface.publish(RECEIVE, event(interface, RECEIVE))
+    delivery = await worker.take_one()
+    faulty.client.xack(faulty.keys.stream(RECEIVE), faulty.keys.consumer_group, delivery.id)
+
+    await silence(interface)
+
+    assert (await worker.take_one(10)).body == body("gone")
 
 
 async def test_a_group_add_for_a_dead_interface_leaves_no_trace(faulty: Faulty) -> None:

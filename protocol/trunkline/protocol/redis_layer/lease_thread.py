@@ -21,8 +21,9 @@ from redis.retry import Retry
 from ..codec import encode_lease
 from ..errors import LayerUnavailable
 from ..messages import Delivery, LeaseInfo
-from ..names import DISCONNECT, INTERFACE_CHANNELS, Keys
+from ..names import DISCONNECT, SOCKET_CHANNELS, Keys
 from ..settings import LayerSettings
+from .faults import tell_fault
 from .scripts import SCRIPTS
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,10 @@ WORKER_PATIENCE = 2
 INTERFACE_PATIENCE = 4
 REAP_BUDGET = 200
 REAP_STEPS = 20
+STEP_LOOKS = 1000
+"""Entries, or delayed messages, that one step looks at."""
+STEP_BYTES = 4 * 1024 * 1024
+"""And about so many bytes of them."""
 
 
 class Heartbeat(NamedTuple):
@@ -136,6 +141,9 @@ class LeaseThread:
                 if not self._failing:
                     log.warning("worker=%s cannot renew its lease: %s", self._info.id, error)
                 self._failing = True
+            except Exception:
+                # Without this thread a worker that is well would be declared dead.
+                tell_fault(f"worker={self._info.id}", "renew its lease")
 
     def _tick(self) -> Heartbeat:
         answer = self._call(
@@ -143,14 +151,15 @@ class LeaseThread:
             [self._keys.reaper],
             [
                 self._keys.base, self._info.id, self._lease_ms, encode_lease(self._info), secrets.token_hex(8),
-                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._settings.capacity,
-                self._settings.dead_capacity, self._keys.consumer_group, *INTERFACE_CHANNELS,
+                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group, *SOCKET_CHANNELS,
             ],
         )  # fmt: skip
         local_s = time.monotonic()
-        redis_ms, dead_workers, reaping, returned = answer
+        redis_ms, dead_workers, reaping, returned, due = answer
         if reaping:
             self._reap()
+        if due:
+            self._publish_due(local_s + TICK_S)
         return Heartbeat(redis_ms, local_s, bool(dead_workers or returned))
 
     def _reap(self) -> None:
@@ -158,7 +167,7 @@ class LeaseThread:
             published, more = self._call(
                 "reap",
                 [self._keys.reaping],
-                [self._keys.base, self._keys.consumer_group, REAP_BUDGET, DISCONNECT],
+                [self._keys.base, self._keys.consumer_group, REAP_BUDGET, DISCONNECT, STEP_LOOKS, STEP_BYTES],
             )
             if published:
                 log.warning(
@@ -168,6 +177,14 @@ class LeaseThread:
                 )
             if not more:
                 return
+
+    def _publish_due(self, until_s: float) -> None:
+        args: list[str | bytes | int] = [
+            self._keys.base, self._settings.capacity, self._settings.dead_capacity, STEP_LOOKS, STEP_BYTES,
+        ]  # fmt: skip
+        # The lease comes first: what is left by then is the next heartbeat's.
+        while self._call("due", [self._keys.delayed], args) and time.monotonic() < until_s:
+            pass
 
     def _call(self, script: str, keys: list[str], args: list[str | bytes | int]) -> Any:
         found = SCRIPTS[script]

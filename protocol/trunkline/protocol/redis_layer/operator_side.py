@@ -63,7 +63,10 @@ class RedisOperatorLayer:
         """See `layer.OperatorLayer.stats`."""
         seconds, microseconds = await self._ask(self._redis.time())
         now_ms = seconds * 1000 + microseconds // 1000
-        known = {name.decode() for name in await self._ask(self._redis.smembers(self._keys.channels))}
+        known = {
+            name.decode("utf-8", "replace")
+            for name in await self._ask(self._redis.smembers(self._keys.channels))
+        }
         channels = [
             await self._channel(ChannelName(name), now_ms) for name in sorted(known | set(INTERFACE_CHANNELS))
         ]
@@ -94,7 +97,7 @@ class RedisOperatorLayer:
         if not ids:
             return []
         found = await self._ask(self._redis.hmget(self._keys.info(), ids))
-        return [decode_lease(raw) for raw in found if raw]
+        return [_lease(name, role, raw) for name, raw in zip(ids, found, strict=True) if raw]
 
     async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
         """See `layer.OperatorLayer.dead_letters`."""
@@ -121,6 +124,8 @@ class RedisOperatorLayer:
         letter = await self.dead_letter(letter_id)
         if letter is None:
             return False
+        if not letter.channel:
+            raise CodecError("a message with its channel, not an effect that failed", letter.body)
         entry = decode_entry(letter.channel, letter.body)
         # The connection has gone on meanwhile: nothing of it waits for this entry any more, which -1 says.
         body = encode_entry(entry._replace(seq=-1)) if entry.path is not None else letter.body
@@ -142,6 +147,13 @@ class RedisOperatorLayer:
             raise LayerUnavailable(f"Redis at {_without_password(self._url)}: {error}") from error
 
 
+def _lease(name: bytes, role: str, raw: bytes) -> LeaseInfo:
+    try:
+        return decode_lease(raw)
+    except CodecError as error:
+        return LeaseInfo(name.decode("utf-8", "replace"), role, "", 0, "", "", 0.0, f"garbage: {error}")
+
+
 def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
     raw = fields.get(b"b")
     if raw is not None:
@@ -149,11 +161,12 @@ def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
             return decode_dead_letter(letter_id, raw)
         except CodecError as error:
             return _bare_record(letter_id, "garbage", ChannelName(""), raw, str(error))
-    # Written by effects.lua, as is what follows.
+    # Written by effects.lua or due.lua, as is what follows.
     failed = fields.get(b"failed")
     if failed is not None:
         text = failed.decode("utf-8", "backslashreplace")
-        return _bare_record(letter_id, "effect_failed", ChannelName(""), fields.get(b"body", b""), text)
+        channel = ChannelName(fields.get(b"channel", b"").decode("utf-8", "replace"))
+        return _bare_record(letter_id, "effect_failed", channel, fields.get(b"body", b""), text)
     # A channel was full when a handler sent to it.
     channel = ChannelName(fields.get(b"full", b"").decode("utf-8", "replace"))
     return _bare_record(

@@ -16,6 +16,7 @@ _NAMES = (
     "apply",
     "claim",
     "commit",
+    "due",
     "give_back",
     "held",
     "leave",

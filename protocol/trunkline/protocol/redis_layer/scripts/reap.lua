@@ -4,16 +4,21 @@
 -- ARGV[2] consumer group
 -- ARGV[3] connections or groups to handle at most
 -- ARGV[4] channel of disconnects
+-- ARGV[5] entries to look at, at most
+-- ARGV[6] bytes of entries to look at, about
 -- Answer: {disconnects published, 1 if a further step could do more at once else 0}
 --
 -- Order of the steps, each of which leaves a state the next call goes on from:
---   1. wait until no entry at or below the barrier (the streams' last ids at death) is unread or pending, so that a
---      connect which commits late has written its registry entry
+--   1. wait until no entry of this interface at or below the barrier (the streams' last ids at death) is unread or
+--      pending, so that a connect which commits late has written its registry entry; entries of others do not count
 --   2. publish a disconnect for each connection still in the registry, and take it out, in one script: exactly once
 --   3. take the interface out of its groups
 --   4. forget it
 
 local base, group, budget = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local looks, bytes = tonumber(ARGV[5]), tonumber(ARGV[6])
+local HEAD = 8 -- bytes before the reply channel, which comes first in an entry; what stands behind it a client may have written
+local CHUNK = 20 -- entries fetched at a time: one may hold two megabytes
 
 local function not_after(a, b)
   local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
@@ -34,25 +39,49 @@ local function last_delivered(stream)
   return '0-0'
 end
 
-local function done_up_to(stream, id)
-  if redis.call('EXISTS', stream) == 0 then return true end
-  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-  if not first or not not_after(first[1], id) then return true end
-  -- Committed entries are deleted, so what stands is pending or unread; both have to be waited for, unless the
-  -- stream was read past an entry that nobody holds (somebody acknowledged by hand): then nothing is coming.
-  local pending = redis.pcall('XPENDING', stream, group)
-  if pending.err then return false end
-  if pending[1] > 0 and not_after(pending[2], id) then return false end
-  local unread = redis.call('XRANGE', stream, '(' .. last_delivered(stream), id, 'COUNT', 1)
-  return #unread == 0
+-- Committed entries are deleted, so what stands is pending or unread; unless somebody acknowledged it by hand: then nothing
+-- is coming.
+local function is_coming(stream, id)
+  if not not_after(id, last_delivered(stream)) then return true end
+  return #redis.call('XPENDING', stream, group, id, id, 1) > 0
 end
 
-local function behind_barrier(interface)
-  local barrier = redis.call('HGETALL', base .. 'barrier:' .. interface)
-  for i = 1, #barrier, 2 do
-    if not done_up_to(base .. 'stream:' .. barrier[i], barrier[i + 1]) then return false end
+-- Looks for an entry of the interface that is still coming, from where the last step stopped: what stands behind the cursor
+-- and is not of this interface never will be. Returns 'none', 'some', or 'budget' if there is more to look at.
+local function search(barrier, channel, last, mark)
+  local stream = base .. 'stream:' .. channel
+  local from = redis.call('HGET', barrier, channel .. '!from') or '-'
+  while looks > 0 and bytes > 0 do
+    local found = redis.pcall('XRANGE', stream, from, last, 'COUNT', math.min(CHUNK, looks))
+    if found.err or #found == 0 then return 'none' end
+    for _, entry in ipairs(found) do
+      looks = looks - 1
+      for f = 2, #entry[2], 2 do bytes = bytes - #entry[2][f] end
+      local body = entry[2][2]
+      if string.find(string.sub(body, 1, HEAD + #mark), mark, 1, true) and is_coming(stream, entry[1]) then
+        redis.call('HSET', barrier, channel .. '!from', entry[1])
+        return 'some'
+      end
+      from = '(' .. entry[1]
+    end
+    redis.call('HSET', barrier, channel .. '!from', from)
   end
-  return true
+  return 'budget'
+end
+
+-- 'none' when nothing of the interface is coming any more, else as `search`.
+local function behind_barrier(interface)
+  local barrier = base .. 'barrier:' .. interface
+  local fields = redis.call('HGETALL', barrier)
+  for i = 1, #fields, 2 do
+    local channel = fields[i]
+    if not string.find(channel, '!', 1, true) then
+      local result = search(barrier, channel, fields[i + 1], 'reply.' .. interface .. '!')
+      if result ~= 'none' then return result end
+      redis.call('HDEL', barrier, channel, channel .. '!from')
+    end
+  end
+  return 'none'
 end
 
 local function publish_disconnects(interface)
@@ -76,7 +105,10 @@ end
 
 local published, more = 0, 0
 for _, interface in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if behind_barrier(interface) then
+  local result = behind_barrier(interface)
+  if result == 'budget' then
+    more = 1
+  elseif result == 'none' then
     local count = publish_disconnects(interface)
     published = published + count
     if redis.call('EXISTS', base .. 'connections:' .. interface) == 1 or leave_groups(interface) > 0 then

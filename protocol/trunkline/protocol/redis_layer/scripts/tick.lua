@@ -8,12 +8,10 @@
 -- ARGV[6] milliseconds between two heartbeats
 -- ARGV[7] heartbeats in a row that a worker must be seen away after its lease ended
 -- ARGV[8] the same for an interface server
--- ARGV[9] capacity of a channel's stream in entries
--- ARGV[10] capacity of the dead-letter store in entries
--- ARGV[11] consumer group
--- then the channels interface servers publish on
+-- ARGV[9] consumer group
+-- then the channels on which a connection's events are published
 -- Answer: {Redis' clock in milliseconds, number of workers with entries to take over, number of interfaces to reap,
---          number of channels with entries handed back}
+--          number of channels with entries handed back, 1 if delayed messages are due else 0}
 --
 -- A lease that ran out makes its owner only a suspect. It is declared dead when the watcher has seen it away for
 -- several heartbeats of its own in a row: a Redis that was stopped, or a watcher that was, sees no heartbeats in that
@@ -21,7 +19,6 @@
 
 local ORPHANS_MS = 5000 -- between two searches
 local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
-local capacity, dead_capacity = tonumber(ARGV[9]), ARGV[10]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- First of all what takes no memory: a Redis over its maxmemory refuses a script at its first write only, and leases
@@ -51,7 +48,7 @@ local function bury_interface(id)
   redis.call('HDEL', base .. 'published', id, id .. '!refused')
   redis.call('DEL', base .. 'mailbox:' .. id)
   local barrier = base .. 'barrier:' .. id
-  for i = 12, #ARGV do
+  for i = 10, #ARGV do
     local stream = base .. 'stream:' .. ARGV[i]
     if redis.call('EXISTS', stream) == 1 then
       local fields = redis.call('XINFO', 'STREAM', stream)
@@ -75,7 +72,7 @@ end
 -- lease was in data that Redis lost. Nobody would ever take these over.
 local function bury_orphans()
   for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
-    local consumers = redis.pcall('XINFO', 'CONSUMERS', base .. 'stream:' .. channel, ARGV[11])
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', base .. 'stream:' .. channel, ARGV[9])
     for _, fields in ipairs(consumers) do
       local name, pending
       for f = 1, #fields, 2 do
@@ -99,29 +96,7 @@ local function shorten_leases()
   end
 end
 
-local function publish_one(channel, body)
-  local stream = base .. 'stream:' .. channel
-  if redis.call('XLEN', stream) < capacity then
-    redis.call('XADD', stream, '*', 'b', body)
-  else
-    redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
-    redis.call('INCR', base .. 'dead-count')
-  end
-end
-
-local function publish_due()
-  local due = redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 100)
-  for _, member in ipairs(due) do
-    local channel, body = string.match(member, '^%S+ (%S+) (.*)$')
-    redis.call('ZREM', base .. 'delayed', member)
-    -- One that cannot be published (its stream's key holds something else) must not hold back those behind it.
-    if channel and not pcall(publish_one, channel, body) then
-      redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
-      redis.call('INCR', base .. 'dead-count')
-    end
-  end
-end
-
+local due = 0
 local holder = redis.call('GET', KEYS[1])
 if not holder or holder == me then
   redis.call('SET', KEYS[1], me, 'PX', tick_ms * 3)
@@ -134,7 +109,7 @@ if not holder or holder == me then
   watch('interface', tonumber(ARGV[8]), bury_interface)
   -- Seldom, for it asks every stream; and not after a gap, when the living have yet to renew their leases.
   if now - seen <= tick_ms * 3 and math.floor(now / ORPHANS_MS) ~= math.floor(seen / ORPHANS_MS) then bury_orphans() end
-  publish_due()
+  due = #redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 1)
 end
 
 return {
@@ -142,4 +117,5 @@ return {
   redis.call('ZCARD', base .. 'dead-workers'),
   redis.call('ZCARD', base .. 'reaping'),
   redis.call('SCARD', base .. 'returned'),
+  due,
 }
