@@ -24,6 +24,11 @@ REDIS_STOP_S = 15.0
 """What Redis gets to write its append-only file out."""
 
 
+def stop_limit_s(drain_s: float) -> float:
+    """Seconds a graceful stop may take: interface servers, workers, then Redis, and circus itself."""
+    return 2 * (drain_s + KILL_AFTER_S) + REDIS_STOP_S + KILL_AFTER_S
+
+
 def circus_config(
     run_dir: RunDir,
     state: ClusterState,

@@ -19,6 +19,7 @@ from trunkline.protocol.messages import DeadLetterRecord
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.settings import parse_or_exit
 
+from .failures import refuse
 from .running import layer_settings
 from .settings import DeadChangeSettings, DeadFilterSettings, DeadListSettings, DeadSettings, DeadShowSettings
 
@@ -40,18 +41,15 @@ def main(argv: Sequence[str]) -> int:
         print(_HELP.format("\n".join(f"  {name:8} {summary}" for name, (_, summary) in VERBS.items())))
         return ExitCode.OK if argv else ExitCode.USAGE
     if argv[0] not in VERBS:
-        print(f"trunkline dead: {argv[0]!r} is no verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
-        return ExitCode.USAGE
+        return refuse("dead", f"{argv[0]!r} is no verb; expected one of {', '.join(VERBS)}", ExitCode.USAGE)
     declared, summary = VERBS[argv[0]]
     settings = parse_or_exit(declared, argv[1:], f"trunkline dead {argv[0]}", summary)
     try:
         return asyncio.run(_run(argv[0], settings))
     except ConfigError as error:
-        print(f"trunkline dead {argv[0]}: {error}", file=sys.stderr)
-        return ExitCode.USAGE
+        return refuse(f"dead {argv[0]}", error, ExitCode.USAGE)
     except LayerUnavailable as error:
-        print(f"trunkline dead {argv[0]}: {error}", file=sys.stderr)
-        return ExitCode.NO_REDIS
+        return refuse(f"dead {argv[0]}", error, ExitCode.NO_REDIS)
 
 
 async def _run(verb: str, settings: DeadSettings) -> int:

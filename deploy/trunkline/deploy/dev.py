@@ -26,6 +26,7 @@ from trunkline.worker.routing import Routing
 from trunkline.worker.settings import WorkerOptions
 
 from . import app_routing, ports
+from .failures import refuse
 from .local import memory_layers, serving
 from .settings import DevSettings
 
@@ -42,15 +43,9 @@ def run(settings: DevSettings) -> int:
             port = holder.getsockname()[1]
             return _watch(settings, port) if settings.reload else _serve(settings, port)
     except RoutingError as error:
-        return _refused(str(error), ExitCode.ROUTING)
+        return refuse("dev", error, ExitCode.ROUTING)
     except ConfigError as error:
-        return _refused(str(error), ExitCode.USAGE)
-
-
-def _refused(text: str, code: ExitCode) -> int:
-    for line in text.splitlines():
-        print(f"trunkline dev: {line}", file=sys.stderr)
-    return code
+        return refuse("dev", error, ExitCode.USAGE)
 
 
 def _watch(settings: DevSettings, port: int) -> int:

@@ -8,14 +8,11 @@ from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 
 from . import supervisor
-from .circus_config import KILL_AFTER_S, REDIS_STOP_S
-from .rundir import ClusterState, RunDir
+from .circus_config import stop_limit_s
+from .failures import refuse
+from .rundir import RunDir
+from .running import alone
 from .settings import DownSettings
-
-
-def patience_s(state: ClusterState) -> float:
-    """Seconds a graceful stop of this cluster may take: interface servers, workers, then Redis, and circus itself."""
-    return 2 * (state.drain_s + KILL_AFTER_S) + REDIS_STOP_S + KILL_AFTER_S
 
 
 def run(settings: DownSettings) -> int:
@@ -25,20 +22,17 @@ def run(settings: DownSettings) -> int:
         print("nothing is running")
         return ExitCode.OK
     try:
-        with run_dir.lock(
-            lambda: print("waiting for another trunkline command about this cluster …", flush=True)
-        ):
+        with alone(run_dir):
             state = run_dir.load()
             if state is None:
                 print("nothing is running")
                 return ExitCode.OK
             count = len(supervisor.members(state.cluster))
             print(f"stopping {count} processes, gracefully …", flush=True)
-            killed = supervisor.stop(state.cluster, patience_s(state))
+            killed = supervisor.stop(state.cluster, stop_limit_s(state.drain_s))
             run_dir.forget()
     except (ConfigError, supervisor.SupervisorError) as error:
-        print(f"trunkline down: {error}", file=sys.stderr)
-        return ExitCode.FAILED
+        return refuse("down", error, ExitCode.FAILED)
     for member in killed:
         print(
             f"trunkline down: {member.role} [{member.pid}] did not stop in time and was killed",

@@ -26,7 +26,7 @@ def run(settings: LogsSettings) -> int:
     files = {role: run_dir.log_file(role) for role in roles}
     if not any(file.exists() for file in files.values()):
         where = ", ".join(str(file) for file in files.values())
-        print(f"no logs yet: {where} are written by 'trunkline up'", file=sys.stderr)
+        print(f"trunkline logs: no logs yet: {where} are written by 'trunkline up'", file=sys.stderr)
         return ExitCode.NOT_RUNNING
     followers = {role: Follower(file, settings.lines) for role, file in files.items()}
     while True:

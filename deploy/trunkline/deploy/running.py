@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from trunkline.protocol.errors import TrunklineError
@@ -35,6 +36,13 @@ def running(run_dir: RunDir) -> ClusterState:
             "'trunkline up' starts it again"
         )
     return state
+
+
+def alone(run_dir: RunDir) -> AbstractContextManager[None]:
+    """Keeps other commands from changing this cluster meanwhile, and says so if it has to wait for one."""
+    return run_dir.lock(
+        lambda: print("waiting for another trunkline command about this cluster …", flush=True)
+    )
 
 
 def layer_settings(run_dir: Path, given: LayerSettings) -> LayerSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 
 from trunkline.protocol.errors import ConfigError
@@ -12,28 +11,24 @@ from trunkline.protocol.exit_codes import ExitCode
 from . import supervisor
 from .circus_config import KILL_AFTER_S
 from .cluster import NotReady, Wanted, trips, wait_for_leases
+from .failures import StartFailed, explain, refuse
 from .restarts import HOPELESS
 from .rundir import ClusterState, RunDir
-from .running import NotRunning, running
+from .running import NotRunning, alone, running
 from .settings import ScaleSettings
-from .up import StartFailed, explain
 
 
 def run(settings: ScaleSettings) -> int:
     """Scales, and returns when the leases agree."""
     if settings.interfaces is None and settings.workers is None:
-        print("trunkline scale: expected --interfaces N, --workers N, or both", file=sys.stderr)
-        return ExitCode.USAGE
+        return refuse("scale", "expected --interfaces N, --workers N, or both", ExitCode.USAGE)
     run_dir = RunDir(settings.run_dir)
     try:
         running(run_dir)
-        with run_dir.lock(
-            lambda: print("waiting for another trunkline command about this cluster …", flush=True)
-        ):
+        with alone(run_dir):
             return _scale(run_dir, running(run_dir), settings)
     except NotRunning as error:
-        print(f"trunkline scale: {error}", file=sys.stderr)
-        return ExitCode.NOT_RUNNING
+        return refuse("scale", error, ExitCode.NOT_RUNNING)
     except (ConfigError, NotReady, supervisor.SupervisorError) as error:
         explain("scale", run_dir, error)
         return ExitCode.FAILED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -11,6 +10,7 @@ from string import Template
 
 from trunkline.protocol.exit_codes import ExitCode
 
+from .failures import refuse
 from .settings import StartappSettings
 
 TEMPLATE_END = ".template"
@@ -23,8 +23,7 @@ def run(settings: StartappSettings) -> int:
     target = Path(name)
     refusal = _refusal(name, target)
     if refusal:
-        print(f"trunkline startapp: {refusal}", file=sys.stderr)
-        return ExitCode.USAGE
+        return refuse("startapp", refusal, ExitCode.USAGE)
     for path, text in rendered(name).items():
         file = target / path
         file.parent.mkdir(parents=True, exist_ok=True)

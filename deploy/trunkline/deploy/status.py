@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from trunkline.protocol.messages import ClusterStats, LeaseInfo
 
 from . import supervisor
 from .cluster import leases_here, scrape, server_info, stats_of
+from .failures import refuse
 from .redis_server import without_password
 from .rundir import ClusterState, RunDir
 from .running import NotRunning, running
@@ -36,11 +36,9 @@ def run(settings: StatusSettings) -> int:
     try:
         state = running(run_dir)
     except NotRunning as error:
-        print(f"trunkline status: {error}", file=sys.stderr)
-        return ExitCode.NOT_RUNNING
+        return refuse("status", error, ExitCode.NOT_RUNNING)
     except ConfigError as error:
-        print(f"trunkline status: {error}", file=sys.stderr)
-        return ExitCode.FAILED
+        return refuse("status", error, ExitCode.FAILED)
     report = asyncio.run(gather(run_dir, state, settings.interval_s))
     print(json.dumps(report, indent=2) if settings.as_json else "\n".join(table(report)))
     return ExitCode.OK if report["healthy"] else ExitCode.FAILED

@@ -13,34 +13,18 @@ from contextlib import closing
 from subprocess import Popen
 from typing import Any
 
-from trunkline.protocol.errors import ConfigError, LayerUnavailable, RoutingError, TrunklineError
+from trunkline.protocol.errors import ConfigError, LayerUnavailable, RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.settings import LayerSettings, ProcessSettings
 
 from . import app_routing, ports, redis_server, supervisor
-from .circus_config import circus_config
+from .circus_config import circus_config, stop_limit_s
 from .cluster import NotReady, Wanted, server_info, trips, wait_for_leases
-from .down import patience_s
-from .logs import last_lines
+from .failures import StartFailed, explain, refuse
 from .rundir import ClusterState, Exit, RunDir
+from .running import alone
 from .settings import UpSettings
-
-SHOWN_LOG_LINES = 15
-
-
-class StartFailed(NotReady):
-    """A process ended while the cluster was starting.
-
-    Attributes:
-        ended: which, and how.
-    """
-
-    def __init__(self, ended: Exit) -> None:
-        self.ended = ended
-        code = ended.exit_code
-        name = f" ({ExitCode(code).name})" if code is not None and code in set(ExitCode) else ""
-        super().__init__(f"{ended.role} [{ended.pid}] ended with exit code {code}{name}")
 
 
 def run(settings: UpSettings) -> int:
@@ -48,23 +32,15 @@ def run(settings: UpSettings) -> int:
     run_dir = RunDir(settings.run_dir)
     try:
         run_dir.make()
-        with run_dir.lock(
-            lambda: print("waiting for another trunkline command about this cluster …", flush=True)
-        ):
+        with alone(run_dir):
             running = _running(run_dir)
-            return _start(run_dir, settings) if running is None else _already(running, settings, run_dir)
+            return _start(run_dir, settings) if running is None else _already(running, settings)
     except RoutingError as error:
-        return _refused(str(error), ExitCode.ROUTING)
+        return refuse("up", error, ExitCode.ROUTING)
     except LayerUnavailable as error:
-        return _refused(f"{error}. Is it running, and is the URL right?", ExitCode.NO_REDIS)
+        return refuse("up", f"{error}. Is it running, and is the URL right?", ExitCode.NO_REDIS)
     except ConfigError as error:
-        return _refused(str(error), ExitCode.USAGE)
-
-
-def _refused(text: str, code: ExitCode) -> int:
-    for line in text.splitlines():
-        print(f"trunkline up: {line}", file=sys.stderr)
-    return code
+        return refuse("up", error, ExitCode.USAGE)
 
 
 def _running(run_dir: RunDir) -> ClusterState | None:
@@ -76,7 +52,7 @@ def _running(run_dir: RunDir) -> ClusterState | None:
         return state
     if living:
         print("the last cluster's supervisor was killed; stopping what it left", flush=True)
-        supervisor.stop(state.cluster, patience_s(state))
+        supervisor.stop(state.cluster, stop_limit_s(state.drain_s))
     run_dir.forget()
     run_dir.make()
     return None
@@ -87,19 +63,20 @@ def _asked(settings: UpSettings) -> dict[str, Any]:
     return {**asked, "redis_url": redis_server.configured_url(settings.redis_url, os.environ)}
 
 
-def _already(state: ClusterState, settings: UpSettings, run_dir: RunDir) -> int:
+def _already(state: ClusterState, settings: UpSettings) -> int:
     asked = _asked(settings)
     differing = [name for name in asked if asked[name] != state.asked.get(name)]
     print(f"already running: {state.routing} at {_page(state)} since {time.ctime(state.started_s)}")
     print(f"  {state.interfaces} interface servers, {state.workers} workers; 'trunkline status' shows them")
     if not differing:
         return ExitCode.OK
+    differences = []
     for name in differing:
         now, then = (redis_server.without_password(str(of.get(name))) for of in (state.asked, asked))
-        print(f"trunkline up: {name.replace('_', '-')} is {now!r}, you asked for {then!r}", file=sys.stderr)
+        differences.append(f"{name.replace('_', '-')} is {now!r}, you asked for {then!r}")
     verb = "scale" if set(differing) <= {"interfaces", "workers"} else "down"
-    print(f"trunkline up: nothing was changed; 'trunkline {verb}' first", file=sys.stderr)
-    return ExitCode.ALREADY_RUNNING
+    reason = "\n".join([*differences, f"nothing was changed; 'trunkline {verb}' first"])
+    return refuse("up", reason, ExitCode.ALREADY_RUNNING)
 
 
 def _start(run_dir: RunDir, settings: UpSettings) -> int:
@@ -111,7 +88,7 @@ def _start(run_dir: RunDir, settings: UpSettings) -> int:
         if not asked["redis_url"]:
             binary = redis_server.find_binary()
     except ConfigError as error:
-        return _refused(str(error), ExitCode.NO_REDIS)
+        return refuse("up", error, ExitCode.NO_REDIS)
     url = asked["redis_url"] or redis_server.unix_url(run_dir)
     layer = LayerSettings(**{**_values(settings, LayerSettings), "redis_url": url})
     if binary is None:
@@ -196,7 +173,7 @@ def _launch(
     finally:
         signal.signal(signal.SIGTERM, before)
         if not ready:
-            supervisor.stop(state.cluster, patience_s(state))
+            supervisor.stop(state.cluster, stop_limit_s(state.drain_s))
             circusd.wait()
             run_dir.forget()
             print("trunkline up: everything that had been started was stopped again", file=sys.stderr)
@@ -234,22 +211,6 @@ def _raise_if_broken(run_dir: RunDir, state: ClusterState, circusd: Popen[bytes]
     if circusd.poll() is not None:
         now = time.time()
         raise StartFailed(Exit(now, "circusd", circusd.pid, circusd.returncode, now - state.started_s, ""))
-
-
-def explain(verb: str, run_dir: RunDir, error: TrunklineError) -> None:
-    """Prints why something did not start, with the last log lines of who is to blame."""
-    print(f"trunkline {verb}: {error}", file=sys.stderr)
-    if isinstance(error, StartFailed):
-        role = error.ended.role
-        logs = [(role, f"[{error.ended.pid}]" if role != "circusd" else "")]
-    else:
-        logs = [(role, "") for role in ("circusd", "redis", "worker", "interface")]
-    for role, mark in logs:
-        file = run_dir.log_file(role)
-        lines = last_lines(file, SHOWN_LOG_LINES, mark)
-        if lines:
-            print(f"trunkline {verb}: last lines of {file}:", file=sys.stderr)
-            print("".join(f"  {line}" for line in lines), end="", file=sys.stderr)
 
 
 def _page(state: ClusterState) -> str:
