@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import CliPositionalArg
 
 from trunkline.deploy import dead, settings
-from trunkline.interface.metrics import InterfaceMetrics, Levels
+from trunkline.interface.levels import Levels
+from trunkline.interface.metrics import InterfaceMetrics
 from trunkline.interface.settings import InterfaceSettings
 from trunkline.protocol import exit_codes
 from trunkline.protocol.memory import MemoryBus
@@ -139,7 +140,7 @@ def _metric_tables() -> dict[str, Callable[[], str]]:
 
 def _interface() -> MetricSet:
     metrics = MetricSet()
-    InterfaceMetrics(metrics, lambda: Levels(0, 0, 0, 0, 0.0, 0, 0, 0))
+    InterfaceMetrics(metrics, lambda: Levels(0))
     return metrics
 
 

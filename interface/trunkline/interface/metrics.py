@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from trunkline.protocol.process.metrics import Histogram, MetricSet
 
+from .levels import Levels
+
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _HANDSHAKE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-
-class Levels(NamedTuple):
-    """What gauges show, read at a scrape.
-
-    Attributes:
-        connections: open WebSockets.
-        in_flight: connections and requests with an entry that is not released yet.
-        paused: connections whose socket is not read at present.
-        outbound_bytes: bytes written to sockets that the kernel has not taken yet.
-        mailbox_lag_s: age of the newest mailbox entry when it was read.
-        layer_up: 1 while the layer answers.
-        groups: groups with members here.
-        retrying: publications waiting for room in their channel.
-    """
-
-    connections: int
-    in_flight: int
-    paused: int
-    outbound_bytes: int
-    mailbox_lag_s: float
-    layer_up: int
-    groups: int
-    retrying: int
 
 
 class InterfaceMetrics:

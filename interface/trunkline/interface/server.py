@@ -16,13 +16,13 @@ from trunkline.protocol.process.lease import lease_info
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
 
-from .connection import Connection
+from .drain import close_paced
 from .entrance import Entrance
-from .frames import SERVICE_RESTART
 from .heartbeat import beat
+from .levels import Levels, measure
 from .limits import Door, connection_limit, raise_file_limit
 from .listener import Listener, http_logger, listen
-from .metrics import InterfaceMetrics, Levels
+from .metrics import InterfaceMetrics
 from .settings import InterfaceSettings
 from .tenure import Shared, Tenure
 from .trip import make_trip
@@ -33,10 +33,6 @@ LayerFactory = Callable[[], InterfaceLayer]
 
 CLOSING_SHARE: Final = 0.6
 """Part of the drain time in which the sockets are closed; the rest is for their disconnects to be handled."""
-STEP_S: Final = 0.05
-"""Pace of the drain: how often some sockets are closed."""
-MIN_CLOSES: Final = 10
-"""A step closes at least so many sockets: few connections need no pace."""
 MIN_REOPEN_S: Final = 0.1
 MAX_REOPEN_S: Final = 2.0
 _LEVELS_S: Final = 0.1
@@ -76,7 +72,7 @@ class InterfaceServer:
         self._addresses: list[str] = []
         self._admin = ""
         self._reason: str | None = "starting"
-        self._levels = (-1.0, Levels(0, 0, 0, 0, 0.0, 0, 0, 0))
+        self._levels = (-1.0, Levels(0))
 
     # ---- life ----
 
@@ -180,7 +176,7 @@ class InterfaceServer:
         if self._listener is not None:
             self._listener.close()
         if tenure is not None:
-            await self._close_paced(tenure, self._settings.drain_s * CLOSING_SHARE)
+            await close_paced(tenure, self._settings.drain_s * CLOSING_SHARE)
             try:
                 async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
                     await tenure.emptied()
@@ -197,19 +193,6 @@ class InterfaceServer:
             except (LayerError, TimeoutError) as error:
                 log.warning("could not give the lease up; it runs out by itself: %s", error or "no answer")
         await self.close()
-
-    async def _close_paced(self, tenure: Tenure, over_s: float) -> None:
-        connections = tenure.open_connections()
-        steps = max(1, int(over_s / STEP_S) - 1)
-        share = max(MIN_CLOSES, -(-len(connections) // steps))
-        for start in range(0, len(connections), share):
-            for connection in connections[start : start + share]:
-                connection.close(SERVICE_RESTART, "the server restarts")
-            if start + share < len(connections):
-                await asyncio.sleep(STEP_S)
-        for connection in tenure.open_connections():
-            # Their handshakes ended while the others were closed.
-            connection.close(SERVICE_RESTART, "the server restarts")
 
     async def close(self) -> None:
         """Ends at once. Idempotent."""
@@ -269,24 +252,9 @@ class InterfaceServer:
         """What the gauges show; counted once for all gauges of a scrape."""
         now_s = time.monotonic()
         if now_s - self._levels[0] > _LEVELS_S:
-            self._levels = (now_s, self._measure())
+            open_sockets = self._shared.sockets.count if self._shared is not None else 0
+            self._levels = (now_s, measure(self._tenure, open_sockets))
         return self._levels[1]
-
-    def _measure(self) -> Levels:
-        tenure, shared = self._tenure, self._shared
-        if tenure is None or shared is None:
-            return Levels(shared.sockets.count if shared is not None else 0, 0, 0, 0, 0.0, 0, 0, 0)
-        connections: list[Connection] = tenure.connections()
-        return Levels(
-            shared.sockets.count,
-            sum(recipient.publication is not None for recipient in tenure.recipients.values()),
-            sum(connection.paused for connection in connections),
-            sum(connection.outbound_bytes for connection in connections),
-            tenure.mailbox_lag_s(),
-            int(tenure.up),
-            len(tenure.groups),
-            len(tenure.publisher.retrying),
-        )
 
     def _turned_away(self) -> None:
         self.metrics.over_limit.value += 1

@@ -139,7 +139,9 @@ class InterfaceSettings(ProcessSettings):
     queue_events: Annotated[int, Field(ge=1, le=65_536)] = Field(
         64, description="messages of a connection that wait for a worker before reading of its socket pauses"
     )
-    queue_bytes: Bytes = Field(262_144, description="bytes of such messages that wait before reading of the socket pauses")
+    queue_bytes: Bytes = Field(
+        262_144, description="bytes of such messages that wait before reading of the socket pauses"
+    )
     outbound_bytes: Bytes = Field(
         1_048_576, description="unsent bytes of a connection before it is closed as a slow reader (1013)"
     )
