@@ -25,7 +25,7 @@ from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisWorkerLayer
 from trunkline.worker.routing import Routing
 from trunkline.worker.settings import WorkerOptions
 
-from . import app_routing, ports
+from . import app_routing, ports, variables
 from .failures import refuse
 from .local import memory_layers, serving
 from .settings import DevSettings
@@ -39,6 +39,7 @@ def run(settings: DevSettings) -> int:
     try:
         if os.environ.get(HELD):
             return _serve(settings, settings.port)
+        variables.check()
         with closing(ports.reserve(settings.host, settings.port)) as holder:
             port = holder.getsockname()[1]
             return _watch(settings, port) if settings.reload else _serve(settings, port)

@@ -18,7 +18,7 @@ from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.settings import LayerSettings, ProcessSettings
 
-from . import app_routing, ports, redis_server, supervisor
+from . import app_routing, ports, redis_server, supervisor, variables
 from .circus_config import circus_config, stop_limit_s
 from .cluster import NotReady, Wanted, server_info, trips, wait_for_leases
 from .failures import StartFailed, explain, refuse
@@ -80,6 +80,7 @@ def _already(state: ClusterState, settings: UpSettings) -> int:
 
 
 def _start(run_dir: RunDir, settings: UpSettings) -> int:
+    variables.check()
     app_routing.check(settings.module)
     static = settings.static or (app_routing.static_beside(settings.module) if settings.auto_static else [])
     asked = _asked(settings)
