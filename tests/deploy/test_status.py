@@ -62,6 +62,13 @@ def test_a_redis_that_is_away_and_a_process_that_died_are_said() -> None:
         assert part in text
 
 
+def test_a_supervisor_that_was_killed_is_said_with_what_to_do() -> None:
+    orphans = [process for process in REPORT["processes"] if process["role"] != "circusd"]
+    assert not [line for line in table(REPORT) if "was killed" in line]
+    (line,) = [line for line in table({**REPORT, "processes": orphans}) if "was killed" in line]
+    assert "'trunkline up'" in line
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.9, "0s"), (59.0, "59s"), (60.0, "1m00s"), (3_725.0, "1h02m"), (90_000.0, "1d01h")],

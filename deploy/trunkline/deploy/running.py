@@ -45,6 +45,22 @@ def alone(run_dir: RunDir) -> AbstractContextManager[None]:
     )
 
 
+def supervised(run_dir: RunDir) -> ClusterState:
+    """The cluster of this run directory, for a command that needs its supervisor.
+
+    Raises:
+        NotRunning: there is none, or circusd was killed; the text says what to do.
+        ConfigError: its state cannot be read.
+    """
+    state = running(run_dir)
+    if not any(member.role == "circusd" for member in supervisor.members(state.cluster)):
+        raise NotRunning(
+            f"the supervisor of the cluster in {run_dir.path} was killed, the rest still runs: "
+            "'trunkline up' stops that and starts anew, 'trunkline down' only stops it"
+        )
+    return state
+
+
 def layer_settings(run_dir: Path, given: LayerSettings) -> LayerSettings:
     """Where the cluster is that a command means: what it was told, else the one that runs here, else ``REDIS_URL``.
 

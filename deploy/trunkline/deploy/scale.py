@@ -14,7 +14,7 @@ from .cluster import NotReady, Wanted, trips, wait_for_leases
 from .failures import StartFailed, explain, refuse
 from .restarts import HOPELESS
 from .rundir import ClusterState, RunDir
-from .running import NotRunning, alone, running
+from .running import NotRunning, alone, supervised
 from .settings import ScaleSettings
 
 
@@ -24,9 +24,9 @@ def run(settings: ScaleSettings) -> int:
         return refuse("scale", "expected --interfaces N, --workers N, or both", ExitCode.USAGE)
     run_dir = RunDir(settings.run_dir)
     try:
-        running(run_dir)
+        supervised(run_dir)
         with alone(run_dir):
-            return _scale(run_dir, running(run_dir), settings)
+            return _scale(run_dir, supervised(run_dir), settings)
     except NotRunning as error:
         return refuse("scale", error, ExitCode.NOT_RUNNING)
     except (ConfigError, NotReady, supervisor.SupervisorError) as error:

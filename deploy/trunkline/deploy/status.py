@@ -165,6 +165,10 @@ def table(report: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{when} {ended['role']} [{ended['pid']}] ended with {ended['exit_code']}: {ended['then']}"
         )
+    if not any(process["role"] == "circusd" for process in report["processes"]):
+        lines.append(
+            "circusd was killed: nobody replaces what ends; 'trunkline up' stops the rest and starts anew"
+        )
     if not report["healthy"]:
         lines.append("NOT HEALTHY: see above, and 'trunkline logs'")
     return lines
