@@ -14,6 +14,21 @@ local first_id = 7 + streams
 local counted, total = 0, 0
 local won = {} -- index of entry to false where it was not ours any more; empty in the common case
 
+-- Deletes the entries of a batch that was acknowledged in full by cutting the stream behind its last one; false if that
+-- did not take all of them. It may be cut where nothing at or below is pending: all of that was delivered, so it is
+-- acknowledged. A cut costs a tenth of XDEL, which looks for each id from the beginning of its node.
+local function trim(stream, last, count)
+  local pending = redis.call('XPENDING', stream, group)
+  local ms, number = string.match(last, '^(%d+)-(%d+)$')
+  if pending[1] > 0 then
+    local min_ms, min_number = string.match(pending[2], '^(%d+)-(%d+)$')
+    if tonumber(min_ms) < tonumber(ms) or (min_ms == ms and tonumber(min_number) <= tonumber(number)) then
+      return false
+    end
+  end
+  return redis.call('XTRIM', stream, 'MINID', ms .. '-' .. string.format('%.0f', number + 1)) >= count
+end
+
 local at = first_id
 for s = 1, streams do
   local stream, count = KEYS[s], tonumber(ARGV[6 + s])
@@ -33,7 +48,9 @@ for s = 1, streams do
       seen[id] = true
     end
   end
-  redis.pcall('XDEL', stream, unpack(ARGV, at, last))
+  if acknowledged ~= count or not trim(stream, ARGV[last], count) then
+    redis.pcall('XDEL', stream, unpack(ARGV, at, last))
+  end
   counted = counted + acknowledged
   total = total + count
   at = last + 1
