@@ -15,7 +15,7 @@ from trunkline.protocol.names import RECEIVE
 BODIES = [body(str(number)) for number in range(3)]
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 async def test_whatever_the_order_of_commits_each_deletes_its_own_entry_only(
     faulty: Faulty, order: tuple[int, ...]
 ) -> None:
@@ -55,8 +55,6 @@ async def test_what_nobody_has_read_yet_stays(faulty: Faulty) -> None:
 
     await worker.finish(first)
 
-    assert set(faulty.bodies(RECEIVE)) >= {one for one in BODIES if one != first.body} - {
-        one.body for one in worker.inbox
-    }
+    assert set(faulty.bodies(RECEIVE)) == {one for one in BODIES if one != first.body}
     rest = await worker.take(2)
     assert {one.body for one in (first, *rest)} == set(BODIES)
