@@ -13,7 +13,7 @@ from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo
 from tests.support.waiting import until
 from trunkline.interface.frames import BINARY, CLOSE, PING, TEXT
-from trunkline.interface.websocket import State
+from trunkline.interface.states import State
 from trunkline.protocol.codec import GROUP_SEND, RELEASE, SEND
 from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ConnectionId

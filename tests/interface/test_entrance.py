@@ -14,7 +14,7 @@ from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo, s
 from tests.support.waiting import until
 from trunkline.interface.entrance import clean
 from trunkline.interface.frames import TEXT
-from trunkline.interface.websocket import State
+from trunkline.interface.states import State
 from trunkline.protocol.codec import GROUP_ADD, GROUP_SEND, RELEASE, SEND
 from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import CONNECT, DISCONNECT, ConnectionId

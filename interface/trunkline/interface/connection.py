@@ -25,7 +25,8 @@ from trunkline.protocol.names import (
 from . import frames
 from .flow import Flow
 from .frames import Framed
-from .websocket import CLOSED, CONNECTING, HOLD_FULL, HOLD_REFUSED, WebSocket
+from .states import CLOSED, CONNECTING, HOLD_FULL, HOLD_REFUSED
+from .websocket import WebSocket
 
 if TYPE_CHECKING:
     from .handshake import Handshake

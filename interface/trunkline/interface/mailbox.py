@@ -10,7 +10,7 @@ from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, RELEA
 
 from .connection import Connection
 from .frames import Framed
-from .websocket import CLOSED, CLOSING
+from .states import CLOSED, CLOSING
 
 if TYPE_CHECKING:
     from .tenure import Tenure

@@ -36,7 +36,8 @@ from .metrics import InterfaceMetrics
 from .publisher import Publisher
 from .recipient import Recipient
 from .settings import InterfaceSettings
-from .websocket import CONNECTING, HOLD_AWAY, OPEN, WebSocket
+from .states import CONNECTING, HOLD_AWAY, OPEN
+from .websocket import WebSocket
 
 _warnings = RateLimited(logging.getLogger(__name__))
 

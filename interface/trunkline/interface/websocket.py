@@ -7,45 +7,19 @@ read is parsed in the call that read it, what is sent is bytes written to the tr
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from trunkline.protocol.names import ConnectionId
 
 from . import frames, heartbeat
 from .reader import Close, FrameError, FrameReader, Ping
+from .states import CLOSING, CONNECTING, HOLD_AWAY, OPEN, State
 
 if TYPE_CHECKING:
     from .tenure import Tenure
 
 log = logging.getLogger(__name__)
-
-
-class State(enum.Enum):
-    """Where a connection stands."""
-
-    CONNECTING = "connecting"
-    """The connect handler has not decided; what is sent to it waits for the upgrade."""
-    OPEN = "open"
-    CLOSING = "closing"
-    """Our close frame is out; the client's answer, or the deadline, ends it."""
-    CLOSED = "closed"
-    """Nothing more is written or read; the disconnect is on its way or released."""
-
-
-CONNECTING: Final = State.CONNECTING
-OPEN: Final = State.OPEN
-CLOSING: Final = State.CLOSING
-CLOSED: Final = State.CLOSED
-
-# Why a socket is not read.
-HOLD_FULL: Final = 1
-"""Its queue is full."""
-HOLD_AWAY: Final = 2
-"""The layer does not answer."""
-HOLD_REFUSED: Final = 4
-"""The channel is full."""
 
 
 class WebSocket(asyncio.Protocol):
