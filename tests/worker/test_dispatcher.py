@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
 
 import pytest
 
@@ -19,38 +18,16 @@ from tests.support.fake_worker_layer import (
     payloads,
     request,
 )
+from tests.support.gate import Gate, echo
 from tests.support.waiting import until
 from trunkline.protocol.codec import encode_session
-from trunkline.protocol.errors import LayerUnavailable, MessageError
 from trunkline.protocol.messages import Outcome, Unregister
-from trunkline.worker import Group, Message, channel_session, route
+from trunkline.worker import Message, channel_session, route
 from trunkline.worker.dispatcher import ROOM
 from trunkline.worker.job import Job
 from trunkline.worker.routing import retry
 
 RECEIVE, CONNECT = "websocket.receive", "websocket.connect"
-
-
-def echo(message: Message) -> None:
-    message.reply_channel.send({"text": message["text"]})
-
-
-class Gate:
-    """An async handler that a test lets through, and that says who is inside."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.inside: list[str] = []
-        self.most = 0
-
-    async def handler(self, message: Message) -> None:
-        self.inside.append(message["text"])
-        self.most = max(self.most, len(self.inside))
-        try:
-            await self.open.wait()
-        finally:
-            self.inside.remove(message["text"])
-        echo(message)
 
 
 # ---- reading ----
@@ -317,7 +294,7 @@ async def test_what_was_taken_over_waits_for_handlers_at_work_but_not_for_those_
     await until(lambda: gate.inside == ["gate"])
     suspect = frames("suspect", connection="c3", attempt=2)
     desk.give(suspect)
-    assert not desk.layer.reading or suspect.id not in desk.outcomes
+    assert suspect.id not in desk.outcomes
     gate.open.set()
     await desk.handled(suspect)
     await desk.dispatcher.cut_off()
@@ -376,228 +353,6 @@ async def test_an_error_while_a_handler_is_prepared_makes_a_dead_letter(
 
     monkeypatch.setattr(Job, "begin", begin)
     assert [letter.reason for letter in letters(await desk.effects(frames("x")))] == ["error"]
-
-
-# ---- sending before the end ----
-
-
-async def test_a_flush_applies_early_and_outlives_what_is_raised_later() -> None:
-    async def handler(message: Message) -> None:
-        Group("room").send({"text": "early"})
-        await message.flush()
-        echo(message)
-        raise ValueError
-
-    desk = Desk([route(RECEIVE, handler)])
-    given = frames("late")
-    found = await desk.effects(given)
-    assert [(payloads(effects), within) for effects, within in desk.layer.applied] == [(["early"], given)]
-    assert payloads(found) == []
-
-
-async def test_a_flush_waits_until_it_is_applied() -> None:
-    async def handler(message: Message) -> None:
-        echo(message)
-        await message.flush()
-        message.reply_channel.send({"text": "after"})
-
-    desk = Desk([route(RECEIVE, handler)])
-    desk.layer.answers = False
-    given = frames("early")
-    desk.give(given)
-    await until(lambda: desk.layer.applied)
-    assert given.id not in desk.outcomes
-    desk.layer.answer()
-    assert payloads((await desk.handled(given))[0]) == ["after"]
-
-
-@pytest.mark.parametrize("options", [{}, {"threads": 1}])
-async def test_what_is_sent_immediately_outlives_what_is_raised_later(options: dict[str, Any]) -> None:
-    applied = threading.Event()
-
-    def handler(message: Message) -> None:
-        message.reply_channel.send({"text": "now"}, immediately=True)
-        if options:
-            applied.wait(10)  # it goes out while the handler is still at work
-        raise ValueError
-
-    async def handler_async(message: Message) -> None:
-        message.reply_channel.send({"text": "now"}, immediately=True)
-        await asyncio.sleep(0)
-        raise ValueError
-
-    desk = Desk([route(RECEIVE, handler if options else handler_async)], **options)
-    given = frames("x")
-    desk.give(given)
-    await until(lambda: desk.layer.applied)
-    applied.set()
-    (found,) = await desk.handled(given)
-    assert [payloads(effects) for effects, _ in desk.layer.applied] == [["now"]]
-    assert payloads(found) == []
-    await desk.dispatcher.drain()
-
-
-async def test_what_a_def_handler_on_the_loop_sends_immediately_goes_out_with_its_end() -> None:
-    def handler(message: Message) -> None:
-        message.reply_channel.send({"text": "now"}, immediately=True)
-
-    desk = Desk([route(RECEIVE, handler)])
-    assert payloads(await desk.effects(frames("x"))) == ["now"]
-    await asyncio.sleep(0)
-    assert desk.layer.applied == []
-
-
-async def test_nothing_can_be_sent_by_what_a_handler_left_behind() -> None:
-    refused: list[Exception] = []
-
-    async def later(message: Message) -> None:
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        try:
-            message.reply_channel.send({"text": "too late"})
-        except MessageError as error:
-            refused.append(error)
-
-    left: set[asyncio.Task[None]] = set()
-
-    def handler(message: Message) -> None:
-        left.add(asyncio.get_running_loop().create_task(later(message)))
-
-    desk = Desk([route(RECEIVE, handler)])
-    assert payloads(await desk.effects(frames("x"))) == []
-    await until(lambda: refused)
-    assert "has ended" in str(refused[0])
-
-
-# ---- the end ----
-
-
-async def test_a_drain_reads_no_more_and_commits_what_is_held() -> None:
-    gate = Gate()
-    desk = Desk([route(RECEIVE, gate.handler)])
-    given = frames("held")
-    desk.give(given)
-    await until(lambda: gate.inside == ["held"])
-    draining = asyncio.ensure_future(desk.dispatcher.drain())
-    await until(lambda: not desk.layer.reading)
-    gate.open.set()
-    await draining
-    assert payloads(desk.outcomes[given.id]) == ["held"]
-    assert not desk.layer.reading
-    assert desk.dispatcher.busy == 0
-
-
-async def test_a_drain_waits_for_the_answer_to_its_last_commit() -> None:
-    desk = Desk([route(RECEIVE, echo)])
-    desk.layer.answers = False
-    await desk.handle(frames("x"))
-    draining = asyncio.ensure_future(desk.dispatcher.drain())
-    await asyncio.sleep(0)
-    assert not draining.done()
-    desk.layer.answer()
-    await draining
-
-
-async def test_a_drain_hands_on_what_waits_to_be_tried_again_instead_of_waiting() -> None:
-    def handler(message: Message) -> None:
-        raise ValueError
-
-    desk = Desk([route(RECEIVE, handler, on_error=retry(1, 3600))])
-    given = frames("x")
-    desk.give(given)
-    assert desk.dispatcher.busy == 1
-    await desk.dispatcher.drain()
-    assert desk.layer.returned == [given]
-    assert desk.count("given_back_total") == 1
-    assert desk.outcomes == {}
-
-
-async def test_a_drain_ends_also_when_nothing_can_be_handed_on(caplog: pytest.LogCaptureFixture) -> None:
-    def handler(message: Message) -> None:
-        raise ValueError
-
-    desk = Desk([route(RECEIVE, handler, on_error=retry(1, 3600))])
-    desk.layer.refuses_back = LayerUnavailable("away")
-    desk.give(frames("x"))
-    await desk.dispatcher.drain()
-    assert "cannot hand back entries=1" in caplog.text
-    assert desk.count("given_back_total") == 0
-
-
-async def test_what_arrives_during_a_drain_is_handled_and_after_it_left_alone() -> None:
-    gate = Gate()
-    desk = Desk([route(RECEIVE, gate.handler, text="^gate"), route(RECEIVE, echo)])
-    desk.give(frames("gate"))
-    await until(lambda: gate.inside == ["gate"])
-    draining = asyncio.ensure_future(desk.dispatcher.drain())
-    await asyncio.sleep(0)
-    during, after = frames("during", connection="c2"), frames("after", connection="c3")
-    await desk.handle(during)
-    gate.open.set()
-    await draining
-    desk.give(after)
-    assert desk.dispatcher.busy == 0
-    assert after.id not in desk.outcomes
-
-
-async def test_cut_off_it_cancels_handlers_and_commits_nothing_more() -> None:
-    gate = Gate()
-
-    def failing(message: Message) -> None:
-        raise ValueError
-
-    @channel_session
-    def with_session(message: Message) -> None:
-        raise AssertionError("it ran")
-
-    routes = [
-        route(RECEIVE, gate.handler, text="^gate"),
-        route(RECEIVE, with_session, text="^session"),
-        route(RECEIVE, failing, on_error=retry(1, 0)),
-    ]
-    desk = Desk(routes, concurrency=1)
-    desk.layer.answers_sessions = False
-    desk.give(frames("fail"), *(frames("gate", connection=f"g{n}") for n in "12"))
-    await until(lambda: gate.inside == ["gate"])
-    desk.give(frames("session", connection="c2"))
-    await desk.dispatcher.cut_off()
-    desk.layer.answer()
-    assert gate.inside == []
-    assert desk.outcomes == {}
-    assert not desk.dispatcher.at_work
-    assert not desk.dispatcher.queue
-
-
-async def test_cut_off_it_does_not_wait_for_a_handler_that_refuses_to_be_cancelled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("trunkline.worker.dispatcher.CANCEL_S", 0.01)
-    let_go = asyncio.Event()
-
-    async def handler(message: Message) -> None:
-        while not let_go.is_set():
-            try:
-                await let_go.wait()
-            except asyncio.CancelledError:
-                continue
-
-    desk = Desk([route(RECEIVE, handler)])
-    desk.give(frames("x"))
-    await until(lambda: desk.dispatcher.at_work)
-    await asyncio.sleep(0)
-    await desk.dispatcher.cut_off()
-    assert desk.dispatcher.at_work
-    let_go.set()
-    await until(lambda: not desk.dispatcher.at_work)
-    assert desk.outcomes == {}
-
-
-async def test_cut_off_it_never_reads_again() -> None:
-    desk = Desk([route(RECEIVE, echo)])
-    await desk.dispatcher.cut_off()
-    before = list(desk.layer.reads)
-    desk.dispatcher.start()
-    assert desk.layer.reads == before
 
 
 async def test_away_and_back_are_remembered() -> None:
