@@ -30,8 +30,9 @@ TRIP = ChannelName("trunkline.trip")
 """A worker answers it without a route; ``trunkline up`` sends one through the whole cluster before it says ready."""
 
 SOCKET_CHANNELS = (CONNECT, RECEIVE, DISCONNECT)
+"""The channels of a connection's events, and so those the reaper's barrier looks at."""
 INTERFACE_CHANNELS = (*SOCKET_CHANNELS, REQUEST, TRIP)
-"""The channels an interface server publishes on, and so those the reaper's barrier looks at."""
+"""The channels an interface server publishes on."""
 
 MAX_CHANNEL_LENGTH = 100
 MAX_GROUP_BYTES = 200

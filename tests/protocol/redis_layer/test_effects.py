@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty, NotingInterface
+from tests.support.waiting import until
 from trunkline.protocol.messages import (
     ChannelSend,
     DeadLetter,
@@ -108,3 +112,73 @@ async def test_an_entry_that_stands_twice_in_a_commit_has_its_effects_once(fault
 
     await worker.apply(interface.post("c", "after"))
     assert await interface.receive(2) == ["once", "after"]
+
+
+MIB = 1024 * 1024
+
+
+async def test_a_large_commit_is_sent_in_parts_and_counts_as_one(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, *(body(str(number)) for number in range(6)))
+    deliveries = await worker.take(6)
+    link = worker.redis_layer._calls.link
+    sizes: list[int] = []
+    send = link.send
+
+    def noted(packed: bytes, callback: Callable[[object], None]) -> bool:
+        sizes.append(len(packed))
+        return send(packed, callback)
+
+    monkeypatch.setattr(link, "send", noted)
+    texts = [str(number) * (3 * MIB // 2) for number in range(6)]
+
+    counted = await worker.commit(
+        *(Outcome(one, [interface.post("c", text)]) for one, text in zip(deliveries, texts, strict=True))
+    )
+
+    assert counted == 6
+    assert await interface.receive(6) == texts
+    assert len(sizes) == 3
+    assert max(sizes) < 4 * MIB
+
+
+async def test_one_outcome_is_never_split_but_its_mailbox_entry_is(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"))
+    delivery = await worker.take_one()
+    texts = [str(number) * (3 * MIB // 2) for number in range(6)]
+    effects: list[Effect] = [interface.post("c", text) for text in texts]
+
+    counted = await worker.finish(
+        delivery, effects[0], interface.add("room", "c"), *effects[1:], interface.add("hall", "c")
+    )
+
+    assert counted == 1
+    assert await interface.receive(6) == texts
+    assert [len(operations) for operations, _ in interface.mail] == [3, 2, 3]
+    tokens = [token for _, token in interface.mail]
+    for group, token in (("room", tokens[0]), ("hall", tokens[2])):
+        assert faulty.client.hget(faulty.keys.group(group), interface.id) == token.encode()
+
+
+async def test_a_large_commit_from_another_thread_is_sent_in_parts_too(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"), body("1"))
+    first, second = await worker.take(2)
+    texts = ["a" * 3 * MIB, "b" * 3 * MIB]
+    counted: list[int] = []
+
+    await asyncio.to_thread(
+        worker.layer.commit_now,
+        [Outcome(first, [interface.post("c", texts[0])]), Outcome(second, [interface.post("c", texts[1])])],
+        counted.append,
+    )
+
+    assert await interface.receive(2) == texts
+    await until(lambda: counted == [2])
+    assert len(interface.mail) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from tests.protocol.redis_layer.conftest import Faulty
 from tests.support.waiting import until
-from trunkline.protocol.errors import LayerUnavailable
+from trunkline.protocol.errors import LayerClosed, LayerUnavailable
 from trunkline.protocol.redis_layer import link as module
 from trunkline.protocol.redis_layer.link import Link
 
@@ -76,6 +76,154 @@ async def test_an_owner_that_fails_when_it_is_told_does_not_end_the_link(
     assert link.up
     assert "a fault of the owner" in caplog.text
     await link.close()
+
+
+async def test_without_a_connection_nothing_is_sent(faulty: Faulty) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    answers: list[object] = []
+
+    assert not link.call(["PING"], answers.append)
+    assert not link.send(b"*1\r\n$4\r\nPING\r\n", answers.append)
+    with pytest.raises(LayerUnavailable, match="no connection"):
+        await link.ask(["PING"])
+    link.reset("nothing to reset")
+
+    assert (link.up, link.waiting) == (False, 0)
+    await link.open()
+    assert link.call(["PING"], answers.append)
+    assert link.send(b"*1\r\n$4\r\nPING\r\n", answers.append)
+    assert link.waiting == 2
+    await until(lambda: answers == [b"PONG", b"PONG"])
+    await link.close()
+
+
+async def test_a_question_that_redis_refuses_says_why(faulty: Faulty) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    await link.open()
+
+    with pytest.raises(LayerUnavailable, match="Redis answers: ERR unknown command"):
+        await link.ask(["NOSUCH"])
+
+    assert await link.ask(["PING"]) == b"PONG"
+    await link.close()
+
+
+async def test_a_question_whose_connection_is_lost_is_not_waited_for(faulty: Faulty) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    await link.open()
+    asking = asyncio.create_task(link.ask(["BLPOP", faulty.keys.base + "nothing", 0]))
+    await until(lambda: link.waiting)
+
+    link.reset("the test says so")
+
+    with pytest.raises(LayerUnavailable, match="lost the connection"):
+        await asking
+    await until(lambda: told.ups == 2)
+    assert told.downs == 1
+    assert await link.ask(["PING"]) == b"PONG"
+    await link.close()
+
+
+async def test_a_question_that_is_cancelled_leaves_the_link_as_it_is(faulty: Faulty) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    await link.open()
+    asking = asyncio.create_task(link.ask(["BLPOP", faulty.keys.base + "list", 0]))
+    await until(lambda: link.waiting)
+
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    faulty.client.rpush(faulty.keys.base + "list", "x")
+
+    assert await link.ask(["PING"]) == b"PONG"
+    assert told.downs == 0
+    await link.close()
+
+
+async def test_a_redis_that_accepts_and_never_gets_ready_is_given_up(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READY_TIMEOUT_S", 0.05)
+    told = Told()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    link = Link(faulty.settings.redis_url, NAME, never, told.down)
+    with pytest.raises(LayerUnavailable, match="accepts connections but does not answer"):
+        await link.open()
+
+    assert not link.up
+    assert told.downs == 1
+    await until(lambda: NAME not in [client["name"] for client in faulty.client.client_list()])
+
+
+async def test_a_connection_lost_while_it_comes_up_is_an_attempt_that_failed(faulty: Faulty) -> None:
+    told = Told()
+    ready: list[Link] = []
+
+    async def cut_off() -> None:
+        ready[0].reset("cut off")
+        await ready[0].ask(["PING"])
+
+    link = Link(faulty.settings.redis_url, NAME, cut_off, told.down)
+    ready.append(link)
+
+    with pytest.raises(LayerUnavailable, match="lost the connection"):
+        await link.open()
+    assert told.downs == 1
+
+
+async def test_a_closed_link_is_not_opened_again(faulty: Faulty) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    await link.open()
+    await link.close()
+    await link.close()
+
+    with pytest.raises(LayerClosed):
+        await link.open()
+    assert (told.ups, told.downs) == (1, 1)
+
+
+async def test_a_link_that_is_closed_by_who_is_told_of_the_loss_ends(faulty: Faulty) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, lambda: setattr(link, "_closed", True))
+    await link.open()
+    keeper = link._keeper
+    assert keeper is not None
+
+    faulty.cut([NAME])
+
+    await asyncio.wait_for(keeper, 5)
+    assert not link.up
+    await link.close()
+
+
+async def test_a_link_that_is_closed_while_it_connects_leaves_nothing_open(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    await link.open()
+    coming = asyncio.Event()
+
+    async def hang() -> None:
+        coming.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(link, "_on_up", hang)
+    faulty.cut([NAME])
+    await asyncio.wait_for(coming.wait(), 5)
+
+    await link.close()
+
+    assert (link.up, told.downs) == (False, 2)
+    await until(lambda: NAME not in [client["name"] for client in faulty.client.client_list()])
 
 
 async def test_a_link_whose_opening_is_cancelled_leaves_nothing_open(faulty: Faulty) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.protocol.layer_harness import body
-from tests.protocol.redis_layer.conftest import Faulty
+from tests.protocol.redis_layer.conftest import Faulty, faulty_on
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
+from trunkline.protocol.errors import CodecError
 from trunkline.protocol.messages import ChannelSend, Register
-from trunkline.protocol.names import DISCONNECT, RECEIVE, ConnectionId
+from trunkline.protocol.names import DISCONNECT, RECEIVE, ChannelName, ConnectionId
+from trunkline.protocol.redis_layer import RedisOperatorLayer, lease_thread
 
 HOUR_MS = 3600 * 1000
 
@@ -58,10 +63,66 @@ async def test_a_clock_that_went_back_does_not_keep_the_dead_alive(faulty: Fault
 async def test_a_delayed_message_that_cannot_be_published_holds_back_no_other(faulty: Faulty) -> None:
     worker = await faulty.worker(RECEIVE)
     faulty.client.set(faulty.keys.stream("bad"), "of another type")
-    faulty.client.zadd(faulty.keys.delayed, {b"w0.1/1 bad body": 1})
+    faulty.client.zadd(faulty.keys.delayed, {b"w0.1/1 bad " + body("kept"): 1})
 
     await worker.apply(ChannelSend(RECEIVE, body("later"), 50))
 
     await until(lambda: faulty.bodies(RECEIVE) == [body("later")])
     assert faulty.client.zcard(faulty.keys.delayed) == 0
-    assert faulty.client.xlen(faulty.keys.dead()) == 1
+    operator = RedisOperatorLayer(faulty.settings)
+    (letter,) = await operator.dead_letters()
+    assert (letter.reason, letter.channel, letter.body) == ("effect_failed", "bad", body("kept"))
+    assert "WRONGTYPE" in letter.error
+    faulty.client.delete(faulty.keys.stream("bad"))
+    assert await operator.redrive(letter.id)
+    assert faulty.bodies(ChannelName("bad")) == [body("kept")]
+    await operator.close()
+
+
+async def test_a_delayed_message_that_no_worker_wrote_becomes_a_dead_letter(faulty: Faulty) -> None:
+    await faulty.worker(RECEIVE)
+    faulty.client.zadd(faulty.keys.delayed, {"garbage": 1})
+
+    operator = RedisOperatorLayer(faulty.settings)
+    await until(lambda: faulty.client.xlen(faulty.keys.dead()))
+    (letter,) = await operator.dead_letters()
+
+    assert (letter.reason, letter.channel, letter.body) == ("effect_failed", "", b"garbage")
+    with pytest.raises(CodecError, match="channel"):
+        await operator.redrive(letter.id)
+    assert await operator.dead_letter(letter.id) == letter
+    await operator.close()
+
+
+async def test_a_delayed_message_for_a_full_channel_becomes_a_dead_letter(own_redis: RedisServer) -> None:
+    async with faulty_on(own_redis, capacity=1) as faulty:
+        jobs = ChannelName("jobs")
+        worker = await faulty.worker(RECEIVE)
+        await worker.apply(ChannelSend(jobs, body("0")), ChannelSend(jobs, body("1"), 1))
+
+        operator = RedisOperatorLayer(faulty.settings)
+        await until(lambda: faulty.client.xlen(faulty.keys.dead()))
+        (letter,) = await operator.dead_letters()
+        await operator.close()
+
+        assert (letter.reason, letter.channel, letter.body) == ("channel_full", jobs, body("1"))
+
+
+async def test_thousands_of_delayed_messages_fall_due_at_once(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_thread, "STEP_LOOKS", 90)
+    count = 1000
+    due = {b"w0.1/%d %s %s" % (n, RECEIVE.encode(), body(str(n))): n + 1 for n in range(count)}
+    faulty.client.zadd(faulty.keys.delayed, due)
+    ticks: set[object] = set()
+
+    def all_published() -> bool:
+        ticks.add(faulty.client.get(faulty.keys.base + "watched"))
+        return len(faulty.bodies(RECEIVE)) >= count
+
+    await faulty.worker()
+    await until(all_published)
+
+    assert faulty.bodies(RECEIVE) == [body(str(n)) for n in range(count)]
+    assert len(ticks - {None}) <= 4  # not one step a heartbeat

@@ -108,12 +108,7 @@ class Link:
             raise LayerUnavailable(f"{self._name}: no connection to Redis")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         lost = asyncio.ensure_future(self._lost.wait())
-
-        def answered(value: Answer) -> None:
-            if not answer.done():
-                answer.set_result(value)
-
-        self._wire.call(command, answered)
+        self._wire.call(command, answer.set_result)
         try:
             await asyncio.wait((answer, lost), return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -1,0 +1,146 @@
+"""The lease of a worker, kept by a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.protocol.layer_harness import body, lease_info
+from tests.protocol.redis_layer.conftest import Faulty
+from tests.support.waiting import until
+from trunkline.protocol.errors import LayerUnavailable
+from trunkline.protocol.messages import Delivery
+from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redis_layer.lease_thread import Heartbeat, LeaseThread
+from trunkline.protocol.settings import LayerSettings
+
+DELIVERY = Delivery(RECEIVE, "1-1", b"", 1, 0.0)
+
+
+@contextmanager
+def lease_on(settings: LayerSettings) -> Iterator[tuple[LeaseThread, list[Heartbeat]]]:
+    beats: list[Heartbeat] = []
+    lease = LeaseThread(settings, lease_info("w0", "worker"), beats.append)
+    try:
+        yield lease, beats
+    finally:
+        lease.stop()
+
+
+@asynccontextmanager
+async def scripted(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A lease whose heartbeats are counted and may be made to fail."""
+
+    class Case:
+        fault: Exception | None = None
+        ticks = 0
+
+    case = Case()
+    with lease_on(faulty.settings) as (lease, beats):
+        tick = lease._tick
+
+        def counted() -> Heartbeat:
+            case.ticks += 1
+            if case.fault is not None:
+                raise case.fault
+            return tick()
+
+        monkeypatch.setattr(lease, "_tick", counted)
+        case.beats = beats  # type: ignore[attr-defined]
+        lease.start()
+        yield case
+
+
+async def test_a_lease_is_renewed_until_it_is_stopped(faulty: Faulty) -> None:
+    with lease_on(faulty.settings) as (lease, beats):
+        first = lease.first()
+        lease.start()
+        await until(lambda: len(beats) >= 2)
+        operator = RedisOperatorLayer(faulty.settings)
+        assert [one.id for one in (await operator.stats()).workers] == ["w0"]
+        await operator.close()
+
+    assert first.redis_ms < beats[0].redis_ms < beats[1].redis_ms
+    assert not first.claimable
+    lease.stop()  # a second time changes nothing
+
+
+async def test_a_fault_that_nobody_expected_does_not_end_the_renewing(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scripted(faulty, monkeypatch) as case:
+        await until(lambda: case.beats)
+        case.fault = ZeroDivisionError("unexpected")
+        ticks = case.ticks
+        await until(lambda: case.ticks >= ticks + 2)
+        case.fault = None
+        beats = len(case.beats)
+
+        await until(lambda: len(case.beats) > beats)
+
+    assert "w0 failed to renew its lease" in caplog.text
+    assert "ZeroDivisionError: unexpected" in caplog.text
+
+
+async def test_a_redis_that_does_not_answer_is_told_of_once(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scripted(faulty, monkeypatch) as case:
+        case.fault = OSError("gone")
+        await until(lambda: case.ticks >= 3)
+        case.fault = None
+        await until(lambda: case.beats)
+
+    assert caplog.text.count("cannot renew its lease: gone") == 1
+
+
+async def test_scripts_that_redis_forgot_are_sent_whole(faulty: Faulty) -> None:
+    with lease_on(faulty.settings) as (lease, _):
+        lease.first()
+        faulty.client.script_flush()
+
+        assert lease.first().redis_ms > 0
+
+
+async def test_without_a_redis_each_call_says_what_it_could_not_do() -> None:
+    settings = LayerSettings.model_validate({"redis_url": "unix:///nonexistent/redis.sock"})
+    with lease_on(settings) as (lease, _):
+        with pytest.raises(LayerUnavailable, match="cannot reach Redis"):
+            lease.first()
+        with pytest.raises(LayerUnavailable, match="cannot commit"):
+            lease.commit([], [])
+        with pytest.raises(LayerUnavailable, match="cannot hand entries back"):
+            lease.give_back([DELIVERY])
+
+
+async def test_a_heartbeat_after_the_event_loop_is_gone_disturbs_nobody(faulty: Faulty) -> None:
+    worker = await faulty.worker(RECEIVE)
+    layer = worker.redis_layer
+    clock_ms = layer._deliveries.clock_ms
+    other = asyncio.new_event_loop()
+    other.close()
+    loop, layer._loop = layer._loop, other
+
+    layer._heartbeat_from_thread(Heartbeat(0, 0.0, True))
+
+    layer._loop = loop
+    assert layer._deliveries.clock_ms == pytest.approx(clock_ms, abs=1000)
+
+
+async def test_entries_handed_back_are_anybodys_and_were_not_begun(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"))
+    delivery = await worker.take_one()
+    worker.space = 0
+
+    await worker.give_back(delivery, DELIVERY)  # the second is not its own
+    other = await faulty.worker(RECEIVE)
+
+    taken = await other.take_one(10)
+    assert (taken.body, taken.attempt) == (body("0"), 1)
