@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +70,7 @@ async def test_a_line_that_names_its_message_does_not_name_it_twice(lines: io.St
     told = [line for line in lines.getvalue().splitlines() if "connection=" in line]
     assert len(told) == 4  # tried again, handled, failed, handled
     assert all(line.count("connection=c9") == 1 for line in told)
+    assert all(re.search(r" ms=\d+\.\d{3}( |$)", line) for line in told), told
 
 
 async def test_a_line_whose_format_does_not_fit_fails_no_handler(

@@ -100,7 +100,7 @@ class Runner:
                 self._unrouted(job, index, self._note)
                 continue
             began_s = perf_counter()
-            outcome = await self._try(job, index, match)
+            outcome = await self._try(job, index, match, began_s)
             self._note(job, index, outcome, perf_counter() - began_s)
             if outcome == "retry":
                 return False
@@ -123,7 +123,7 @@ class Runner:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # also what is no Exception, as sys.exit(): only the message fails
-                outcome = self._failed(job, error)
+                outcome = self._failed(job, error, "error", began_s)
             else:
                 outcome = "ok"
             note(job, index, outcome, perf_counter() - began_s)
@@ -131,7 +131,7 @@ class Runner:
                 return False
         return True
 
-    async def _try(self, job: Job, index: int, match: Match) -> str:
+    async def _try(self, job: Job, index: int, match: Match, began_s: float) -> str:
         message = job.begin(index)
         limit: asyncio.Timeout | None = None
         try:
@@ -151,7 +151,7 @@ class Runner:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
             late = limit is not None and limit.expired() and isinstance(error, TimeoutError)
-            return self._failed(job, error, "timeout" if late else "error")
+            return self._failed(job, error, "timeout" if late else "error", began_s)
         return "ok"
 
     def _call_timed(self, match: Match, message: Message) -> None:
@@ -180,7 +180,7 @@ class Runner:
             rate_limited.warning("unrouted", "no route takes a message, it is a dead letter now %s", job)
         note(job, index, "unrouted", 0.0)
 
-    def _failed(self, job: Job, error: BaseException, reason: str = "error") -> str:
+    def _failed(self, job: Job, error: BaseException, reason: str, began_s: float) -> str:
         """Decides what a raised exception means; the outcome's name."""
         try:
             said = job.end_by(error)
@@ -188,10 +188,18 @@ class Runner:
             said, error = None, worse
         if said is not None:
             return said
+        took_ms = (perf_counter() - began_s) * 1000
         if job.retry():
-            log.warning("handler failed, tried again %s try=%d error=%r", job, job.tries, error, extra=TOLD)
+            log.warning(
+                "handler failed, tried again %s try=%d ms=%.3f error=%r",
+                job,
+                job.tries,
+                took_ms,
+                error,
+                extra=TOLD,
+            )
             return "retry"
-        log.error("handler failed %s reason=%s", job, reason, exc_info=error, extra=TOLD)
+        log.error("handler failed %s reason=%s ms=%.3f", job, reason, took_ms, exc_info=error, extra=TOLD)
         job.fail(error, self._worker, reason)
         return reason
 
