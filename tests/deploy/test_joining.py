@@ -50,6 +50,13 @@ def test_without_a_cluster_redis_url_of_the_environment_counts(tmp_path: Path) -
     assert environ["TRUNKLINE_REDIS_URL"] == "redis://host"
 
 
+def test_without_a_cluster_and_a_module_it_says_what_to_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert joined([], {}, tmp_path / ".run") == []
+    assert "'make up'" in capsys.readouterr().err
+
+
 def test_without_a_cluster_and_a_redis_nothing_is_changed(tmp_path: Path) -> None:
     environ: dict[str, str] = {}
     assert joined(["chat.routing"], environ, tmp_path / ".run") == ["chat.routing"]

@@ -25,6 +25,12 @@ def joined(argv: Sequence[str], environ: MutableMapping[str, str], run_dir: Path
         return arguments
     state = RunDir(run_dir).load() if run_dir.is_dir() else None
     if state is None:
+        if not arguments:
+            print(
+                f"no cluster is running in {run_dir} that a worker could join: start one with 'trunkline up' or "
+                "'make up', or name a routing module",
+                file=sys.stderr,
+            )
         url = configured_url("", environ)
         if url:
             environ["TRUNKLINE_REDIS_URL"] = url
