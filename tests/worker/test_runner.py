@@ -20,6 +20,7 @@ from tests.support.fake_worker_layer import (
     request,
     written,
 )
+from tests.support.gate import echo
 from tests.support.waiting import until
 from trunkline.protocol.codec import encode_session
 from trunkline.protocol.errors import ConsumerFinished, DenyConnection
@@ -29,10 +30,6 @@ from trunkline.worker.routing import retry
 RECEIVE, CONNECT, REQUEST = "websocket.receive", "websocket.connect", "http.request"
 KINDS: list[dict[str, Any]] = [{}, {"threads": 2}]
 """Without threads and with."""
-
-
-def echo(message: Message) -> None:
-    message.reply_channel.send({"text": message["text"]})
 
 
 async def echo_async(message: Message) -> None:

@@ -1,9 +1,8 @@
 """The channel layer: the seam between the tiers and what carries their messages.
 
 A layer has three sides, one for each kind of user. Two layers keep this contract, `memory` (one process) and
-`redis_layer`; both pass ``tests/protocol/test_layer_contract.py``. What a side reports back it reports by calling
-its receiver, on the event loop that opened it, never from another thread: a callback a batch costs less than a task a
-message.
+`redis_layer`; both pass ``tests/protocol/layer_contract``. What a side reports back it reports by calling its receiver,
+on the event loop that opened it, never from another thread: a callback a batch costs less than a task a message.
 """
 
 from __future__ import annotations
