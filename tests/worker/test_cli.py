@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import RECEIVE, TRIP, ChannelName, ConnectionId, reply_name
 from trunkline.protocol.redis_layer import RedisInterfaceLayer
 from trunkline.protocol.settings import LayerSettings
-from trunkline.worker.cli import load_routing, main
+from trunkline.worker.cli import main
 
 APP = """
 import logging, time
@@ -199,19 +198,3 @@ def test_a_wrong_flag_is_refused_by_its_name(flags: list[str], capsys: pytest.Ca
         main(["cli_app", *flags])
     assert end.value.code == ExitCode.USAGE
     assert flags[0] in capsys.readouterr().err
-
-
-def test_the_folder_one_stands_in_is_searched(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(app)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    try:
-        assert "sleep" in load_routing("cli_app").channels
-        before = list(sys.path)
-        load_routing("cli_app")
-        assert sys.path == before
-    finally:
-        sys.modules.pop("cli_app", None)
-
-
-def test_a_routing_of_the_examples_is_loaded() -> None:
-    assert "websocket.receive" in load_routing("examples.echo.routing").channels

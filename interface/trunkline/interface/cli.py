@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -25,17 +24,16 @@ DESCRIPTION = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """The command.
 
     Args:
-        argv: arguments behind ``trunkline interface``; those of the process if None.
+        argv: arguments behind ``trunkline interface``.
 
     Returns:
         An `ExitCode`.
     """
-    arguments = sys.argv[1:] if argv is None else argv
-    settings = parse_or_exit(InterfaceSettings, arguments, "trunkline interface", DESCRIPTION)
+    settings = parse_or_exit(InterfaceSettings, argv, "trunkline interface", DESCRIPTION)
 
     # Imported late: `trunkline dev` runs this tier without Redis.
     from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer

@@ -1,4 +1,4 @@
-"""``trunkline worker``."""
+"""``trunkline worker``: one worker in the foreground."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.exit_codes import ExitCode
@@ -24,27 +23,25 @@ from .routing import Routing
 from .settings import WorkerSettings
 from .watchdog import end_process
 
-DESCRIPTION = "Runs a worker: takes messages from Redis and runs the handlers that MODULE routes them to."
-
-
-def load_routing(module: str) -> Routing:
-    """Loads a routing module; the current directory is searched as well as ``PYTHONPATH``.
-
-    Raises:
-        RoutingError: it has mistakes.
-    """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    return Routing.load(module)
+DESCRIPTION = (
+    "Takes messages from Redis and runs the handlers that MODULE routes them to. "
+    "Stops on SIGTERM or SIGINT after its drain, with exit code 0."
+)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command; returns its exit code."""
+    """The command.
+
+    Args:
+        argv: arguments behind ``trunkline worker``.
+
+    Returns:
+        An `ExitCode`.
+    """
     settings = parse_or_exit(WorkerSettings, argv, "trunkline worker", DESCRIPTION)
     logs.setup(settings.log_level, "worker")
     try:
-        routing = load_routing(settings.module)
+        routing = Routing.load(settings.module)
     except RoutingError as error:
         print(f"trunkline worker: {settings.module} has mistakes:\n{error}", file=sys.stderr)
         return ExitCode.ROUTING
