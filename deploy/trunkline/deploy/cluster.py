@@ -98,6 +98,22 @@ async def stats_of(settings: LayerSettings) -> ClusterStats:
         await layer.close()
 
 
+def mixing(workers: Iterable[LeaseInfo], module: str) -> str | None:
+    """Warns of workers that would take the messages of a cluster that is to run another application, or None.
+
+    Args:
+        workers: that live on the same Redis under the same prefix.
+        module: routing module of the cluster.
+    """
+    others = sorted({worker.detail for worker in workers if worker.detail not in ("", module)})
+    if not others:
+        return None
+    return (
+        f"workers of {', '.join(others)} serve the same Redis and prefix: any worker takes any message, so theirs "
+        f"and those of {module} would mix. If that is not meant, give one of them another --prefix"
+    )
+
+
 async def server_info(settings: LayerSettings) -> dict[str, str]:
     """What Redis says about itself.
 

@@ -20,7 +20,7 @@ from trunkline.protocol.settings import LayerSettings, ProcessSettings
 
 from . import app_routing, ports, redis_server, supervisor, variables
 from .circus_config import circus_config, stop_limit_s
-from .cluster import NotReady, Wanted, server_info, trips, wait_for_leases
+from .cluster import NotReady, Wanted, mixing, server_info, stats_of, trips, wait_for_leases
 from .failures import StartFailed, explain, refuse
 from .rundir import ClusterState, Exit, RunDir
 from .running import alone
@@ -93,7 +93,7 @@ def _start(run_dir: RunDir, settings: UpSettings) -> int:
     url = asked["redis_url"] or redis_server.unix_url(run_dir)
     layer = LayerSettings(**{**_values(settings, LayerSettings), "redis_url": url})
     if binary is None:
-        _check_redis(layer)
+        _check_redis(layer, settings.module)
     with closing(ports.reserve(settings.host, settings.port)) as holder:
         state = ClusterState(
             cluster=secrets.token_hex(8),
@@ -116,11 +116,13 @@ def _values(settings: ProcessSettings, of: type[LayerSettings]) -> dict[str, Any
     return {name: getattr(settings, name) for name in of.model_fields}
 
 
-def _check_redis(layer: LayerSettings) -> None:
+def _check_redis(layer: LayerSettings, module: str) -> None:
     info = asyncio.run(server_info(layer))
-    warning = redis_server.check_server(info, redis_server.without_password(layer.redis_url))
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
+    workers = asyncio.run(stats_of(layer)).workers
+    url = redis_server.without_password(layer.redis_url)
+    for warning in (redis_server.check_server(info, url), mixing(workers, module)):
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
 
 
 def _write_config(
