@@ -118,15 +118,12 @@ class RedisInterfaceLayer:
         )
 
     def _answer_odd(self, answer: Answer) -> None:
-        """An answer that is not about the call but about us: fenced, data lost, or an error of Redis."""
-        if isinstance(answer, list) and answer[0] == b"fenced":
+        """An answer that is not about the call but about us: fenced, or data lost (``epoch`` or ``gap``)."""
+        if answer[0] == b"fenced":
             self._fenced()
-        elif isinstance(answer, list) and answer[0] in (b"epoch", b"gap"):
-            reason = answer[0].decode()
-            log.warning("%s Redis lost data (%s), registering again", self._silence.who, reason)
-            self._start_recovery()
-        else:
-            self._calls.reset(answer)
+            return
+        log.warning("%s Redis lost data (%s), registering again", self._silence.who, answer[0].decode())
+        self._start_recovery()
 
     # ---- lease ----
 
@@ -157,7 +154,7 @@ class RedisInterfaceLayer:
         self._silence.answered()
         if not self._publishing.waiting:
             self._silence.come_back()
-        if not isinstance(answer, list) or answer[0] != b"ok":
+        if answer[0] != b"ok":
             self._answer_odd(answer)
         elif answer[1] < self._publishing.answered:
             self._answer_odd([b"gap"])
