@@ -85,11 +85,11 @@ class Intake:
         metrics.batch_entries.observe(len(deliveries))
         jobs: list[Job] = []
         asking: list[Job] = []
-        channel, waited = None, metrics.queue_wait_seconds.get
+        channel = observe = None
         for delivery in deliveries:
-            if delivery.channel != channel:  # they come channel by channel
+            if observe is None or delivery.channel != channel:  # they come channel by channel
                 channel = delivery.channel
-                observe = waited(channel).observe
+                observe = metrics.queue_wait_seconds.get(channel).observe
             observe(delivery.queued_ms / 1000)
             job = self._job(delivery)
             if job is not None:
