@@ -6,10 +6,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support import redis_server as servers
 from tests.support.redis_server import RedisServer
 from trunkline.protocol.settings import LayerSettings
+
+# A busy machine makes any example slow; what may take how long is not for a property to say.
+settings.register_profile("trunkline", deadline=None)
+settings.load_profile("trunkline")
 
 # Short, so that take-overs do not make the suite slow; long enough for a machine that does something else as well.
 INTERFACE_LEASE_S = 1.0

@@ -9,7 +9,7 @@ import pytest
 from circus.config import get_config
 
 from tests.deploy.states import a_state
-from trunkline.deploy.circus_config import KILL_AFTER_S, circus_config
+from trunkline.deploy.circus_config import KILL_AFTER_S, circus_config, stop_limit_s
 from trunkline.deploy.circus_hooks import redis_answers
 from trunkline.deploy.rundir import RunDir
 
@@ -50,6 +50,7 @@ def test_a_process_has_its_drain_before_it_is_killed(tmp_path: Path) -> None:
     graceful_s = {name: watcher["graceful_timeout"] for name, watcher in watchers.items()}
     assert graceful_s["interface"] == 7.0 + KILL_AFTER_S
     assert graceful_s["interface"] < graceful_s["worker"] < graceful_s["redis"]
+    assert graceful_s["redis"] < stop_limit_s(a_state().drain_s)
 
 
 def test_redis_starts_first_and_the_others_wait_for_its_answer(tmp_path: Path) -> None:

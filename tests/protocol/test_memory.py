@@ -165,7 +165,7 @@ class StreamMachine(RuleBasedStateMachine):
 
 
 TestStreamMachine = StreamMachine.TestCase
-TestStreamMachine.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestStreamMachine.settings = settings(max_examples=30, stateful_step_count=30)
 
 
 # ---- sessions ----

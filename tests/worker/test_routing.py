@@ -196,7 +196,7 @@ def reference(declarations: list[Declaration], channel: str, content: dict[str, 
     return None
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(_tree, st.lists(st.tuples(_channels, _contents), max_size=8))
 def test_the_table_finds_what_looking_at_each_route_in_turn_finds(
     tree: list[Any], messages: list[tuple[str, dict[str, Any]]]
