@@ -19,6 +19,7 @@ from tests.support.fake_layer import ACCEPT, FakeLayer, disconnects, echo, silen
 from tests.support.waiting import until
 from trunkline.interface import server as server_module
 from trunkline.interface.frames import TEXT
+from trunkline.interface.listener import Listener
 from trunkline.interface.server import InterfaceServer
 from trunkline.protocol.codec import RELEASE
 from trunkline.protocol.errors import ConfigError, LayerUnavailable
@@ -153,6 +154,21 @@ async def test_a_layer_that_does_not_answer_at_the_start_is_an_error() -> None:
         await server.start()
     assert server.ready() is not None
     assert layers[0].closed
+    await server.close()
+
+
+async def test_it_is_ready_only_once_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = InterfaceServer(settings(), FakeLayer)
+    seen: list[str | None] = []
+    serve = Listener.serve
+
+    async def noting(self: Listener) -> None:
+        seen.append(server.ready())
+        await serve(self)
+
+    monkeypatch.setattr(Listener, "serve", noting)
+    await server.start()
+    assert (seen, server.ready()) == (["starting"], None)
     await server.close()
 
 

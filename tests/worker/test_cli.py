@@ -14,6 +14,7 @@ import pytest
 from tests.protocol.layer_harness import Interface, body, lease_info
 from tests.support.commands import TRUNKLINE
 from tests.support.process import Process
+from tests.support.waiting import until
 from trunkline.protocol import codec
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import Entry
@@ -120,6 +121,7 @@ async def test_it_serves_until_sigterm_and_ends_with_0(command: Command, interfa
 
     worker.terminate()
     assert await worker.ends() == ExitCode.OK
+    await until(lambda: interface.operations, what="the release")
     assert [each[3] for each in interface.operations if each[0] == codec.RELEASE] == [["hello"]]
 
 
@@ -129,6 +131,7 @@ async def test_it_answers_the_trip_with_its_id(command: Command, interface: Inte
     reply = reply_name(interface.id, ConnectionId("c1"))
     interface.publish(TRIP, codec.encode_entry(Entry(TRIP, reply, "/", 0, [{}])))
     name = (await worker.says(r"INFO (w\w+) worker is ready"))[1]
+    await until(lambda: interface.operations, what="the answer of the trip")
     worker.send(signal.SIGINT)
     assert await worker.ends() == ExitCode.OK
     (answer,) = (each[3][0] for each in interface.operations)

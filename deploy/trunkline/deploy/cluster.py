@@ -128,10 +128,12 @@ async def server_info(settings: LayerSettings) -> dict[str, str]:
 
 
 async def trips(interfaces: Iterable[LeaseInfo]) -> None:
-    """Sends a real message through each interface server to a worker and back.
+    """Sends a real message through each interface server to a worker and back, once that server says it is ready.
+
+    A process holds its lease a moment before it lets clients in, so a first "not ready" is no failure.
 
     Raises:
-        NotReady: one of them did not come back; the text says whose, and the pid.
+        NotReady: one of them did not come back within ``TRIP_TIMEOUT_S``; the text says whose, and the pid.
     """
     timeout = aiohttp.ClientTimeout(total=TRIP_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -139,13 +141,22 @@ async def trips(interfaces: Iterable[LeaseInfo]) -> None:
 
 
 async def _trip(session: aiohttp.ClientSession, lease: LeaseInfo) -> None:
+    deadline = time.monotonic() + TRIP_TIMEOUT_S
     who = f"interface server {lease.id} [{lease.pid}]"
     try:
-        async with session.get(f"http://{lease.admin}/trip") as answer:
-            if answer.status != 200:
-                raise NotReady(f"no message makes the trip through {who}: {(await answer.text()).strip()}")
+        while (unready := await _refusal(session, f"http://{lease.admin}/ready")) is not None:
+            if time.monotonic() > deadline:
+                raise NotReady(f"{who} is not ready after {TRIP_TIMEOUT_S:g} s: {unready}")
+            await asyncio.sleep(_POLL_S)
+        if (refusal := await _refusal(session, f"http://{lease.admin}/trip")) is not None:
+            raise NotReady(f"no message makes the trip through {who}: {refusal}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise NotReady(f"no message makes the trip through {who}: {error!r}") from error
+
+
+async def _refusal(session: aiohttp.ClientSession, url: str) -> str | None:
+    async with session.get(url) as answer:
+        return None if answer.status == 200 else (await answer.text()).strip()
 
 
 async def scrape(admins: Iterable[str]) -> dict[str, dict[str, float]]:

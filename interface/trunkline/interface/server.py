@@ -72,6 +72,7 @@ class InterfaceServer:
         self._addresses: list[str] = []
         self._admin = ""
         self._reason: str | None = "starting"
+        self._serving = False
         self._levels = (-1.0, Levels(0))
 
     # ---- life ----
@@ -112,6 +113,7 @@ class InterfaceServer:
         self._addresses = self._listener.addresses
         await self._open()
         await self._listener.serve()
+        self._serving = True
         self._background = [
             supervise("heartbeat", lambda: beat(shared.wheel, shared.rhythm.tick_s, self._sleep), self._died),
             supervise(_START_OVER, self._start_over, self._died),
@@ -236,16 +238,19 @@ class InterfaceServer:
         """Why it cannot take connections now, None if it can; for ``/ready``."""
         if self._reason is not None:
             return self._reason
+        if not self._serving:
+            # The lease is held already, so that others may ask; a client would not be let in yet.
+            return "starting"
         if self._tenure is None or not self._tenure.up:
             return "the channel layer does not answer"
         return None
 
     async def trip(self, request: web.Request) -> web.Response:
         """Admin route ``/trip``: one message through the cluster and back."""
-        tenure = self.accepting()
-        if tenure is None:
-            return web.Response(status=503, text=f"{self.ready()}\n")
-        status, text = await make_trip(tenure)
+        reason = self.ready()
+        if reason is not None or self._tenure is None:
+            return web.Response(status=503, text=f"{reason}\n")
+        status, text = await make_trip(self._tenure)
         return web.Response(status=status, text=text + "\n")
 
     def levels(self) -> Levels:
