@@ -1,0 +1,130 @@
+"""A proxy in front of a Redis, one for each process under test, at which exact commands can be stopped.
+
+It lives in the test's event loop, forwards every byte as it came, and understands as much RESP as it takes to pair each
+reply with its request. Layers, the lowest first: `resp` cuts frames, `command_names` names them, `points` says which of
+them are stopped, `delay_line` makes chunks late, `relay` is one connection, and this module all of a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from tests.faults.points import WITHIN_S, Arming, Held, Point, Points
+from tests.faults.relay import Relay
+
+__all__ = ["Held", "Point", "Proxy"]
+
+_REDIS_PORT = 6379
+
+
+class Proxy:
+    """Made by `start`.
+
+    Attributes:
+        url: for the process under test.
+        delay_s: latency added to each chunk, in each direction.
+        counts: commands seen, by the names that `Point` has.
+        points: those that are armed.
+        partitioned: see `partition`.
+        relays: the connections.
+    """
+
+    def __init__(self, upstream: SplitResult) -> None:
+        self._upstream = upstream
+        self.url = ""
+        self.delay_s = 0.0
+        self.counts: Counter[str] = Counter()
+        self.points = Points(self.counts)
+        self.partitioned = False
+        self.relays: set[Relay] = set()
+        self._server: asyncio.Server
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def start(cls, upstream_url: str) -> Proxy:
+        """Listens on a port of the kernel's choice.
+
+        Args:
+            upstream_url: ``redis://host:port/db`` or ``unix://path?db=0``, either with a password in it.
+
+        Raises:
+            ValueError: the URL has another scheme; TLS cannot be looked into.
+        """
+        upstream = urlsplit(upstream_url)
+        if upstream.scheme not in ("redis", "unix"):
+            raise ValueError(f"{upstream_url!r} is neither redis:// nor unix://")
+        proxy = cls(upstream)
+        loop = asyncio.get_running_loop()
+        proxy._server = await loop.create_server(lambda: Relay(proxy).client, "127.0.0.1", 0)
+        userinfo, at, _ = upstream.netloc.rpartition("@")
+        port = proxy._server.sockets[0].getsockname()[1]
+        proxy.url = f"redis://{userinfo}{at}127.0.0.1:{port}/{_database(upstream)}"
+        return proxy
+
+    async def close(self) -> None:
+        """Stops listening and resets every connection."""
+        self._server.close()
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        relays = tuple(self.relays)
+        self.cut_all()
+        for relay in relays:
+            await relay.client.gone.wait()
+            await relay.redis.gone.wait()
+
+    # ---- points ----
+
+    def armed(self, point: Point, nth: int = 1) -> Arming:
+        """Arms a point at once, before the load starts: ``with proxy.armed(p) as arming: …; held = await arming``."""
+        return self.points.arm(point, nth)
+
+    async def reach(self, point: Point, nth: int = 1, within_s: float = WITHIN_S) -> Held:
+        """Waits until the nth such command from now, and holds its connection there.
+
+        Raises:
+            AssertionError: it did not come in time.
+        """
+        return await self.armed(point, nth).within(within_s)
+
+    # ---- other faults ----
+
+    def cut_all(self) -> None:
+        """Resets every connection."""
+        for relay in tuple(self.relays):
+            relay.cut()
+
+    def partition(self) -> None:
+        """Black hole both ways: bytes are accepted and not forwarded, new connections accepted and mute."""
+        self.partitioned = True
+        for relay in self.relays:
+            relay.mute()
+
+    def heal(self) -> None:
+        """Ends the partition; its connections are reset, as what they had under way is gone."""
+        self.partitioned = False
+        self.cut_all()
+
+    # ---- for the connections ----
+
+    async def connect(self, side: asyncio.Protocol) -> object:
+        """Connects one to Redis."""
+        loop = asyncio.get_running_loop()
+        if self._upstream.scheme == "unix":
+            return await loop.create_unix_connection(lambda: side, self._upstream.path)
+        host, port = self._upstream.hostname or "127.0.0.1", self._upstream.port or _REDIS_PORT
+        return await loop.create_connection(lambda: side, host, port)
+
+    def accepted(self, relay: Relay) -> None:
+        """Connects a connection's other side."""
+        task = asyncio.get_running_loop().create_task(relay.connect())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+
+def _database(upstream: SplitResult) -> str:
+    if upstream.scheme == "unix":
+        return parse_qs(upstream.query).get("db", ["0"])[0]
+    return upstream.path.strip("/") or "0"
