@@ -497,12 +497,19 @@ def test_a_session_that_is_no_map_or_has_other_keys_is_refused() -> None:
             codec.decode_session(packed(value))
 
 
-@pytest.mark.parametrize("value", [{}, list(LEASE)[1:], [*LEASE, 1], [1, *LEASE[1:]], [*LEASE[:6], "x", ""]])
+@pytest.mark.parametrize("value", [{}, list(LEASE)[1:], list(LEASE)[:6], [1, *LEASE[1:]], [*LEASE[:6], "x", ""]])
 def test_what_is_no_lease_or_dead_letter_is_refused_with_the_expected_types(value: Any) -> None:
-    with pytest.raises(CodecError, match=r"a lease: \[str, str, str, int, str, str, float, str\]"):
+    with pytest.raises(CodecError, match=r"a lease: \[str, str, str, int, str, str, float, str, str\]"):
         codec.decode_lease(packed(value))
     with pytest.raises(CodecError, match=r"a dead letter: \[str, str, bytes, str, "):
         codec.decode_dead_letter("1-0", packed(value))
+
+
+def test_a_record_of_an_older_or_newer_version_is_read_as_far_as_both_know_it() -> None:
+    older = LEASE._replace(detail="", code="")
+    assert codec.decode_lease(packed(list(LEASE)[:7])) == older
+    assert codec.decode_lease(packed([*LEASE, "what comes later"])) == LEASE
+    assert codec.decode_dead_letter("1-0", packed(list(LETTER)[1:11])) == LETTER
 
 
 def test_bytes_beyond_the_bound_are_refused_before_they_are_unpacked() -> None:

@@ -143,6 +143,7 @@ class LeaseInfo(NamedTuple):
         version: of Trunkline.
         started_s: Unix time of its start.
         detail: what else a person wants to see (address, routing module).
+        code: version of the application's code that it runs; empty if it runs none or does not know.
     """
 
     id: str
@@ -153,6 +154,7 @@ class LeaseInfo(NamedTuple):
     version: str
     started_s: float
     detail: str = ""
+    code: str = ""
 
 
 class ChannelStats(NamedTuple):
@@ -194,10 +196,12 @@ class DeadLetterRecord(NamedTuple):
         route: the route that was tried, empty if none.
         error: ``Type: text`` of the exception.
         traceback: as text.
-        attempt: how often it was tried.
+        attempt: how often its entry was delivered: once, and once more for every worker that died with it.
         worker: who tried last.
-        session: the channel session before the handler ran, encoded, or empty.
+        session: the channel session before the handler ran, encoded; empty if there was none or nobody read it.
         time_s: Unix time.
+        tries: how often the handler ran in the last delivery (see `retry`); 0 if it did not, or died unseen.
+        code: version of the application's code in that worker, empty if unknown.
     """
 
     id: str
@@ -211,3 +215,5 @@ class DeadLetterRecord(NamedTuple):
     worker: str
     session: bytes
     time_s: float
+    tries: int = 0
+    code: str = ""

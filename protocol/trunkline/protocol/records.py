@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import CodecError, MessageError
 from .messages import DeadLetterRecord, LeaseInfo
@@ -82,18 +82,36 @@ def decode_dead_letter(letter_id: str, raw: bytes) -> DeadLetterRecord:
     return DeadLetterRecord(letter_id, *_record(value, _DEAD_LETTER, "a dead letter", raw))
 
 
-def _kinds(annotations: dict[str, Any]) -> list[type]:
-    # Annotations are strings here ("from __future__ import annotations"); every NewType among them is a str.
-    kinds: dict[str, type] = {"int": int, "float": float, "bytes": bytes}
-    return [kinds.get(getattr(note, "__forward_arg__", note), str) for note in annotations.values()]
+class _Fields(NamedTuple):
+    """The fields of a record.
+
+    Attributes:
+        kinds: type of each.
+        tail: what the last ones are where they are missing.
+    """
+
+    kinds: list[type]
+    tail: list[Any]
+
+    @classmethod
+    def of(cls, annotations: dict[str, Any], defaults: dict[str, Any], skip: int = 0) -> _Fields:
+        # Annotations are strings here ("from __future__ import annotations"); every NewType among them is a str.
+        kinds: dict[str, type] = {"int": int, "float": float, "bytes": bytes}
+        found = [kinds.get(getattr(note, "__forward_arg__", note), str) for note in annotations.values()]
+        return cls(found[skip:], list(defaults.values()))
 
 
-_LEASE = _kinds(LeaseInfo.__annotations__)
-_DEAD_LETTER = _kinds(DeadLetterRecord.__annotations__)[1:]
+_LEASE = _Fields.of(LeaseInfo.__annotations__, LeaseInfo._field_defaults)
+_DEAD_LETTER = _Fields.of(DeadLetterRecord.__annotations__, DeadLetterRecord._field_defaults, skip=1)
 
 
-def _record(value: Any, kinds: list[type], what: str, raw: bytes) -> list[Any]:
-    if type(value) is list and len(value) == len(kinds):
+def _record(value: Any, fields: _Fields, what: str, raw: bytes) -> list[Any]:
+    kinds, tail = fields
+    required = len(kinds) - len(tail)
+    if type(value) is list and len(value) >= required:
+        # Records grow at their end, and two versions may share a Redis: what an older one did not write is empty, and
+        # what a newer one wrote besides is left out.
+        value = (value + tail[len(value) - required :])[: len(kinds)]
         # Other languages pack the float 1.0 as the integer 1.
         value = [
             float(item) if kind is float and type(item) is int else item

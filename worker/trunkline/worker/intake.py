@@ -119,7 +119,7 @@ class Intake:
                 "garbage", "garbage on channel=%s id=%s: %s", delivery.channel, delivery.id, error
             )
             self._metrics.dead_letters.get("garbage").value += 1
-            self._committer.add(garbage(delivery, error, self._worker))
+            self._committer.add(garbage(delivery, error, self._worker, self._routing.code_version))
             return None
         if delivery.channel == TRIP and entry.reply is not None:
             self._committer.add(self._trip(delivery, entry.reply, entry.seq))

@@ -222,7 +222,7 @@ class Job:
         if the route says so, is closed."""
         session = self.held.raw if self.held is not None else b""
         self.undo()
-        self._bury(self.step, Failure(reason, error, worker, session))
+        self._bury(self.step, Failure(reason, error, worker, session, self.tries + 1))
         match = self.steps[self.step].match
         if match is not None and match.route.on_error.kind == "close" and self.entry.channel == RECEIVE:
             self.outbox.send_reply(self.entry.reply or "", {"close": INTERNAL_ERROR})
@@ -266,7 +266,8 @@ class Job:
 
     def _bury(self, index: int, failure: Failure) -> None:
         found = self.steps[index].match
-        self.outbox.dead_letter(letter(self.delivery, self.entry, index, found, failure))
+        made = letter(self.delivery, self.entry, index, found, failure, self._routing.code_version)
+        self.outbox.dead_letter(made)
 
 
 def _text(status: int, text: str) -> Content:

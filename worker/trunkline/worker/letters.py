@@ -29,17 +29,32 @@ class Failure(NamedTuple):
         error: what was raised.
         worker: who tried.
         session: the channel session before the handler, encoded, or empty.
+        tries: how often the handler ran in this delivery; 0 if it did not, or died unseen.
     """
 
     reason: str
     error: BaseException
     worker: str
     session: bytes = b""
+    tries: int = 0
 
 
-def letter(delivery: Delivery, entry: Entry, index: int, match: Match | None, failure: Failure) -> bytes:
-    """The encoded dead letter of one event of an entry."""
-    single = entry._replace(seq=entry.seq + index, events=[entry.events[index]])
+def letter(
+    delivery: Delivery, entry: Entry, index: int, match: Match | None, failure: Failure, code: str = ""
+) -> bytes:
+    """The encoded dead letter of one event of an entry.
+
+    Args:
+        delivery: of the entry.
+        entry: decoded.
+        index: of the event.
+        match: the route that was tried, or None.
+        failure: what happened.
+        code: version of the application's code, or empty.
+    """
+    # One that was redriven counts that in its seq, and its number stands in its id: see `redriving`.
+    seq = entry.seq + index if entry.seq >= 0 else entry.seq
+    single = entry._replace(seq=seq, events=[entry.events[index]])
     return encode_dead_letter(
         DeadLetterRecord(
             id="",
@@ -53,11 +68,13 @@ def letter(delivery: Delivery, entry: Entry, index: int, match: Match | None, fa
             worker=failure.worker,
             session=failure.session,
             time_s=time.time(),
+            tries=failure.tries,
+            code=code,
         )
     )
 
 
-def garbage(delivery: Delivery, error: Exception, worker: str) -> Outcome:
+def garbage(delivery: Delivery, error: Exception, worker: str, code: str = "") -> Outcome:
     """The outcome of an entry that cannot be decoded: its bytes as they were, in the dead-letter store."""
     record = DeadLetterRecord(
         id="",
@@ -71,6 +88,7 @@ def garbage(delivery: Delivery, error: Exception, worker: str) -> Outcome:
         worker=worker,
         session=b"",
         time_s=time.time(),
+        code=code,
     )
     return Outcome(delivery, [DeadLetter(encode_dead_letter(record))])
 

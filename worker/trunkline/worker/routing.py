@@ -42,12 +42,14 @@ class Routing:
 
     Args:
         routes: resolved, in their order.
+        code_version: of the application they belong to, for dead letters; empty if nobody knows.
     """
 
-    __slots__ = ("_caches", "_tables", "channels", "routes")
+    __slots__ = ("_caches", "_tables", "channels", "code_version", "routes")
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], code_version: str = "") -> None:
         self.routes = tuple(routes)
+        self.code_version = code_version
         tables: dict[str, list[Route]] = {}
         for entry in self.routes:
             tables.setdefault(entry.channel, []).append(entry)
@@ -63,16 +65,17 @@ class Routing:
         """The channels to read: those with a route, and all of a WebSocket's if one of these has a route."""
 
     @classmethod
-    def load(cls, source: str | Routes) -> Routing:
+    def load(cls, source: str | Routes, code_version: str = "") -> Routing:
         """Resolves a routing: imports handlers, compiles expressions, checks everything.
 
         Args:
             source: a module with a ``channel_routing`` list, the dotted path of such a list, or the list itself.
+            code_version: see the class.
 
         Raises:
             RoutingError: with every mistake, one a line, each with file, line and hint.
         """
-        return cls(load_routes(source))
+        return cls(load_routes(source), code_version)
 
     def match(self, channel: str, content: Mapping[str, Any]) -> Match | None:
         """Finds the first route that matches a message.
