@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,13 @@ settings.load_profile("trunkline")
 # Short, so that take-overs do not make the suite slow; long enough for a machine that does something else as well.
 INTERFACE_LEASE_S = 1.0
 WORKER_LEASE_S = 0.6
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and processes inherit that: those that tests
+    start would not hear Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
