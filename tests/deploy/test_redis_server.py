@@ -15,7 +15,6 @@ from trunkline.deploy.redis_server import (
     find_binary,
     redis_conf,
     unix_url,
-    without_password,
 )
 from trunkline.deploy.rundir import RunDir
 from trunkline.protocol.errors import ConfigError
@@ -129,8 +128,3 @@ def test_a_redis_that_evicts_is_warned_about() -> None:
 def test_a_redis_that_is_too_old_is_refused_with_both_versions() -> None:
     with pytest.raises(ConfigError, match=r"version 6\.0\.16; 6\.2 or newer"):
         check_server({"redis_version": "6.0.16"}, "redis://x")
-
-
-def test_a_printed_url_has_no_password() -> None:
-    assert without_password("redis://user:secret@host:6379/0") == "redis://***@host:6379/0"
-    assert without_password("redis://host:6379/0") == "redis://host:6379/0"

@@ -143,8 +143,3 @@ def check_server(info: Mapping[str, str], url: str) -> str | None:
             f"accepted. Set maxmemory-policy {SAFE_POLICY} there"
         )
     return None
-
-
-def without_password(url: str) -> str:
-    """A Redis URL that may be printed."""
-    return re.sub(r"//([^@/]*)@", "//***@", url)

@@ -58,7 +58,7 @@ class ClusterState:
     """
 
     cluster: str
-    asked: dict[str, Any]
+    asked: dict[str, Any] = field(repr=False)  # the URL of a Redis is among it
     host: str
     port: int
     routing: str

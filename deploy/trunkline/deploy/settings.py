@@ -91,7 +91,9 @@ class UpSettings(ServingSettings, ProcessSettings):
     """What ``trunkline up`` can be told."""
 
     redis_url: GivenRedisUrl = Field(
-        "", description="a Redis that runs already, else REDIS_URL, else the cluster starts one of its own"
+        "",
+        description="a Redis that runs already, else REDIS_URL, else the cluster starts one of its own",
+        repr=False,
     )
     interfaces: Processes = Field(2, description="interface servers")
     workers: Processes = Field(2, description="workers")
@@ -112,7 +114,7 @@ class DevSettings(ServingSettings):
     """What ``trunkline dev`` can be told."""
 
     redis_url: GivenRedisUrl = Field(
-        "", description="carry the messages over this Redis instead of in memory"
+        "", description="carry the messages over this Redis instead of in memory", repr=False
     )
     reload: bool = Field(
         True, description="start again when a Python file below the current directory changes"
@@ -164,7 +166,7 @@ class DeadSettings(LayerSettings, JsonCommand):
     """What every ``trunkline dead`` command has."""
 
     redis_url: GivenRedisUrl = Field(
-        "", description="where Redis is; else the running cluster's, else REDIS_URL"
+        "", description="where Redis is; else the running cluster's, else REDIS_URL", repr=False
     )
 
 

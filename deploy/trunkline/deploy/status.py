@@ -11,11 +11,11 @@ from typing import Any
 from trunkline.protocol.errors import ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import ClusterStats, LeaseInfo
+from trunkline.protocol.redis_url import without_secrets
 
 from . import supervisor
 from .cluster import leases_here, scrape, server_info, stats_of
 from .failures import refuse
-from .redis_server import without_password
 from .rundir import ClusterState, RunDir
 from .running import NotRunning, running
 from .settings import StatusSettings
@@ -47,7 +47,7 @@ def run(settings: StatusSettings) -> int:
 async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dict[str, Any]:
     """Asks Redis and every process."""
     members = supervisor.members(state.cluster)
-    redis: dict[str, Any] = {"url": without_password(state.layer["redis_url"]), "own": state.own_redis}
+    redis: dict[str, Any] = {"url": without_secrets(state.layer["redis_url"]), "own": state.own_redis}
     stats = ClusterStats([], [], [], 0, {})
     try:
         stats = await stats_of(state.layer_settings())

@@ -16,6 +16,7 @@ from typing import Any
 from trunkline.protocol.errors import ConfigError, LayerUnavailable, RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import LeaseInfo
+from trunkline.protocol.redis_url import without_secrets
 from trunkline.protocol.settings import LayerSettings, ProcessSettings
 
 from . import app_routing, ports, redis_server, supervisor, variables
@@ -72,7 +73,8 @@ def _already(state: ClusterState, settings: UpSettings) -> int:
         return ExitCode.OK
     differences = []
     for name in differing:
-        now, then = (redis_server.without_password(str(of.get(name))) for of in (state.asked, asked))
+        shown = without_secrets if name == "redis_url" else str
+        now, then = (shown(str(of.get(name))) for of in (state.asked, asked))
         differences.append(f"{name.replace('_', '-')} is {now!r}, you asked for {then!r}")
     verb = "scale" if set(differing) <= {"interfaces", "workers"} else "down"
     reason = "\n".join([*differences, f"nothing was changed; 'trunkline {verb}' first"])
@@ -119,7 +121,7 @@ def _values(settings: ProcessSettings, of: type[LayerSettings]) -> dict[str, Any
 def _check_redis(layer: LayerSettings, module: str) -> None:
     info = asyncio.run(server_info(layer))
     workers = asyncio.run(stats_of(layer)).workers
-    url = redis_server.without_password(layer.redis_url)
+    url = without_secrets(layer.redis_url)
     for warning in (redis_server.check_server(info, url), mixing(workers, module)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
@@ -153,11 +155,7 @@ def _environ(state: ClusterState, settings: UpSettings) -> Mapping[str, str]:
 def _launch(
     run_dir: RunDir, state: ClusterState, settings: UpSettings, binary: redis_server.Binary | None
 ) -> int:
-    source = (
-        f"Redis {binary.version} of its own"
-        if binary
-        else redis_server.without_password(state.layer["redis_url"])
-    )
+    source = f"Redis {binary.version} of its own" if binary else without_secrets(state.layer["redis_url"])
     print(
         f"starting {state.interfaces} interface servers and {state.workers} workers for {state.routing}, {source} …",
         flush=True,

@@ -18,10 +18,10 @@ from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDic
 from .errors import ConfigError, InvalidName
 from .exit_codes import ExitCode
 from .names import Keys
+from .redis_url import check_redis_url as check_redis_url
+from .redis_url import without_secrets
 
 S = TypeVar("S", bound="Settings")
-
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
 class Settings(BaseSettings):
@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         cli_hide_none_type=True,
         env_ignore_empty=True,
         enable_decoding=False,  # or a list in the environment would have to be JSON
+        hide_input_in_errors=True,  # a URL holds a password, and a traceback shows pydantic's own text too
     )
 
     @field_validator("*", mode="before")
@@ -56,14 +57,6 @@ def _check_prefix(value: str) -> str:
     return value
 
 
-def check_redis_url(value: str) -> str:
-    """Checks the URL of a Redis: ``redis://``, ``rediss://`` or ``unix://`` and something behind it."""
-    scheme, separator, rest = value.partition("://")
-    if not separator or scheme not in REDIS_SCHEMES or not rest:
-        raise ValueError(f"expected a URL of {', '.join(s + '://…' for s in REDIS_SCHEMES)}")
-    return value
-
-
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -73,7 +66,9 @@ class LayerSettings(Settings):
     """Where the channel layer is and how much it may hold. Every command that talks to a cluster has it."""
 
     redis_url: RedisUrl = Field(
-        "redis://127.0.0.1:6379/0", description="where Redis is: redis://, rediss:// (TLS) or unix://"
+        "redis://127.0.0.1:6379/0",
+        description="where Redis is: redis://, rediss:// (TLS) or unix://",
+        repr=False,  # it may hold a password
     )
     prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
         "trunkline", description="first part of every Redis key; names this deployment"
@@ -203,7 +198,8 @@ def _sentence(settings: type[Settings], typed: dict[str, str], item: Any) -> str
     name = str(item["loc"][0])
     if item["type"] == "missing":
         return f"{typed[name]} is missing: {settings.model_fields[name].description}"
-    return f"{typed[name]}: {item['input']!r} is not right: {_expected(item)}"
+    given = without_secrets(str(item["input"])) if name == "redis_url" else item["input"]
+    return f"{typed[name]}: {given!r} is not right: {_expected(item)}"
 
 
 def _expected(item: Any) -> str:

@@ -12,6 +12,7 @@ from ..codec import decode_dead_letter, decode_entry, decode_lease, encode_entry
 from ..errors import CodecError, LayerError, LayerUnavailable
 from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
 from ..names import INTERFACE_CHANNELS, ChannelName, InterfaceId, Keys
+from ..redis_url import without_secrets
 from ..settings import LayerSettings
 from .scripts import SCRIPTS
 
@@ -77,7 +78,8 @@ class RedisOperatorLayer:
             for info in interfaces
         }
         dead = int(await self._ask(self._redis.xlen(self._keys.dead())))
-        return ClusterStats(channels, interfaces, workers, dead, mailboxes)
+        delayed = int(await self._ask(self._redis.zcard(self._keys.delayed)))
+        return ClusterStats(channels, interfaces, workers, dead, mailboxes, delayed)
 
     async def _channel(self, channel: ChannelName, now_ms: int) -> ChannelStats:
         stream = self._keys.stream(channel)
@@ -144,7 +146,7 @@ class RedisOperatorLayer:
         try:
             return await answer
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"Redis at {_without_password(self._url)}: {error}") from error
+            raise LayerUnavailable(f"Redis at {without_secrets(self._url)}: {error}") from error
 
 
 def _lease(name: bytes, role: str, raw: bytes) -> LeaseInfo:
@@ -179,8 +181,3 @@ def _bare_record(
 ) -> DeadLetterRecord:
     time_s = int(letter_id.partition("-")[0]) / 1000
     return DeadLetterRecord(letter_id, reason, channel, body, "", error, "", 1, "", b"", time_s)
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

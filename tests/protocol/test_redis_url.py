@@ -1,0 +1,98 @@
+"""A Redis URL: what is one, and that no text about it tells its password."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.protocol.redis_url import check_redis_url, user_of, without_secrets
+
+SECRET = "s3cr/e?t#@p[w%"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:6379/0",
+        "redis://127.0.0.1:6379/0",
+        "rediss://user:pass@[::1]:6380/1?ssl_ca_certs=/etc/ca.pem",
+        f"redis://user:{quote(SECRET, safe='')}@host:6379",
+        "redis://host?password=p%40ss",
+        "unix:///run/redis.sock?db=1",
+        "unix://:pass@/run/a@b.sock",
+    ],
+)
+def test_a_url_of_redis_is_taken_as_it_is(url: str) -> None:
+    assert check_redis_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "http://:s3cret@localhost",
+        "redis://",
+        "redis://:s3cr/et@host:6379/0",
+        "redis://:12/et@host:6379",
+        "redis://:s3cr?et@host",
+        "redis://:12?et@host",
+        "redis://:s3cr#et@host",
+        "redis://:12#et@host",
+        "redis://user:[@host",
+        "redis://host:99999",
+        "redis://host:0",
+    ],
+)
+def test_what_is_no_url_or_hides_its_host_in_the_password_is_refused_without_being_quoted(url: str) -> None:
+    with pytest.raises(ValueError, match="expected") as refused:
+        check_redis_url(url)
+
+    assert "et@host" not in str(refused.value)
+    assert "s3cr" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:secret@host:6379/0", "redis://***@host:6379/0"),
+        ("redis://:p@ss@host:6379/0", "redis://***@host:6379/0"),
+        ("redis://:pa/ss@host/0", "redis://***@host/0"),
+        ("redis://:pa?ss@host/0", "redis://***"),
+        ("redis://:se://cret@host", "redis://***@host"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://host/0?password=secret&db=2", "redis://host/0?password=***&db=2"),
+        ("redis://host/0?password=s@cret", "redis://***"),
+        (
+            "rediss://host?ssl_ca_certs=/ca.pem&pasword=x&secret",
+            "rediss://host?ssl_ca_certs=/ca.pem&pasword=***&***",
+        ),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("user:secret@host", "***@host"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_a_secret(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
+
+
+@given(
+    password=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20),
+    escaped=st.booleans(),
+)
+def test_no_part_of_a_password_is_ever_shown(password: str, escaped: bool) -> None:
+    written = quote(password, safe="") if escaped else password
+    marked = f"<{written}>"
+
+    for url in (f"redis://u:{marked}@host:6379/0", f"redis://host/0?password={marked}&db=1"):
+        shown = without_secrets(url)
+        assert marked[0] not in shown and marked[-1] not in shown
+
+
+def test_the_user_of_a_url_is_told() -> None:
+    assert user_of("redis://trunk%20line:secret@host") == "trunk line"
+    assert user_of("redis://:secret@host") == "default"
+    assert user_of("redis://user:[@host") == "default"
