@@ -24,6 +24,7 @@ from ..messages import Delivery, LeaseInfo
 from ..names import DISCONNECT, SOCKET_CHANNELS, Keys
 from ..settings import LayerSettings
 from .faults import tell_fault
+from .refusals import explained
 from .scripts import SCRIPTS
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class LeaseThread:
         try:
             return self._tick()
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"cannot reach Redis: {error}") from error
+            raise LayerUnavailable(f"cannot reach Redis: {explained(error, self._settings.redis_url)}") from error
 
     def start(self) -> None:
         """Begins to renew."""
@@ -139,7 +140,8 @@ class LeaseThread:
                 self._failing = False
             except (RedisError, OSError) as error:
                 if not self._failing:
-                    log.warning("worker=%s cannot renew its lease: %s", self._info.id, error)
+                    reason = explained(error, self._settings.redis_url)
+                    log.warning("worker=%s cannot renew its lease: %s", self._info.id, reason)
                 self._failing = True
             except Exception:
                 # Without this thread a worker that is well would be declared dead.

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..errors import LayerClosed, LayerUnavailable
+from .refusals import explained
 from .scripts import SCRIPTS
 from .wire import Answer, Callback, Wire
 
@@ -54,6 +55,7 @@ class Link:
             socket_timeout=CONNECT_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
+        self._url = url
         self._name = name
         self._on_up = on_up
         self._on_down = on_down
@@ -116,12 +118,12 @@ class Link:
         if not answer.done():
             raise LayerUnavailable(f"{self._name}: lost the connection to Redis")
         if isinstance(answer.result(), hiredis.ReplyError):
-            raise LayerUnavailable(f"{self._name}: Redis answers: {answer.result()}")
+            raise LayerUnavailable(f"{self._name}: Redis answers: {explained(answer.result(), self._url)}")
         return answer.result()
 
     def reset(self, reason: object) -> None:
         """Drops the connection and makes a new one, with back-off: its answers cannot be worked with."""
-        log.warning("redis link=%s starts over: %s", self._name, reason)
+        log.warning("redis link=%s starts over: %s", self._name, explained(reason, self._url))
         if self._wire is not None:
             self._wire.close()
 
@@ -143,7 +145,7 @@ class Link:
         try:
             await made.connect()
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"cannot reach Redis: {error}") from error
+            raise LayerUnavailable(f"cannot reach Redis: {explained(error, self._url)}") from error
         except asyncio.CancelledError:
             made._close()  # half made; nobody else knows of it
             raise

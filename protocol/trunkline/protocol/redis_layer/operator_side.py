@@ -14,6 +14,7 @@ from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
 from ..names import INTERFACE_CHANNELS, ChannelName, InterfaceId, Keys
 from ..redis_url import without_secrets
 from ..settings import LayerSettings
+from .refusals import explained
 from .scripts import SCRIPTS
 
 TIMEOUT_S = 5.0
@@ -146,7 +147,9 @@ class RedisOperatorLayer:
         try:
             return await answer
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"Redis at {without_secrets(self._url)}: {error}") from error
+            raise LayerUnavailable(
+                f"Redis at {without_secrets(self._url)}: {explained(error, self._url)}"
+            ) from error
 
 
 def _lease(name: bytes, role: str, raw: bytes) -> LeaseInfo:

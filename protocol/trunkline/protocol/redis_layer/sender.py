@@ -13,6 +13,7 @@ from ..messages import Effect
 from ..names import Keys
 from ..settings import LayerSettings
 from .commit_call import SESSION_TTL_MS, flatten
+from .refusals import explained
 from .scripts import SCRIPTS
 
 TIMEOUT_S = 5.0
@@ -51,7 +52,7 @@ class RedisSender:
         try:
             self._redis.eval(SCRIPTS["apply"].text, 1, self._keys.epoch, *args)
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"cannot send: {error}") from error
+            raise LayerUnavailable(f"cannot send: {explained(error, self._settings.redis_url)}") from error
 
     def close(self) -> None:
         """Closes the connection. Idempotent."""
