@@ -121,6 +121,24 @@ def test_an_entry_of_frames_may_have_an_id_too() -> None:
     assert codec.decode_entry(RECEIVE, codec.encode_entry(entry)) == entry
 
 
+def test_an_entry_that_was_tried_keeps_its_count() -> None:
+    entry = Entry(RECEIVE, REPLY, "/", -1, ["a"], "id-1", 2)
+    assert codec.decode_entry(RECEIVE, codec.encode_entry(entry)) == entry
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(RECEIVE, REPLY, "/", -1, ["a"], None, 1),
+        Entry(RECEIVE, REPLY, "/", -1, ["a", "b"], "id", 1),
+        Entry(RECEIVE, REPLY, "/", -1, ["a"], "id", -1),
+    ],
+)
+def test_an_entry_that_was_tried_has_one_event_and_an_id(entry: Entry) -> None:
+    with pytest.raises(MessageError, match="one event and an id"):
+        codec.encode_entry(entry)
+
+
 @given(st.lists(st.lists(PAYLOADS, max_size=3), max_size=8), SEQS)
 def test_the_operations_of_a_mailbox_entry_come_back_in_order(releases: list[list[Any]], seq: int) -> None:
     chunks = [codec.encode_release(CONNECTION, seq, payloads) for payloads in releases]
@@ -419,6 +437,10 @@ NO_ENTRIES: list[tuple[ChannelName, Any]] = [
     (RECEIVE, {}),
     (RECEIVE, [REPLY, "/", 1]),
     (RECEIVE, [REPLY, "/", 1, ["a"], "id", "more"]),
+    (RECEIVE, [REPLY, "/", 1, ["a"], "id", 0]),
+    (RECEIVE, [REPLY, "/", 1, ["a"], None, 1]),
+    (RECEIVE, [REPLY, "/", 1, ["a", "b"], "id", 1]),
+    (RECEIVE, [REPLY, "/", 1, ["a"], "id", 1, "more"]),
     (RECEIVE, [REPLY, "/", 1, ["a"], None]),
     (RECEIVE, [1, "/", 1, ["a"]]),
     (RECEIVE, [REPLY, 1, 1, ["a"]]),
@@ -497,7 +519,9 @@ def test_a_session_that_is_no_map_or_has_other_keys_is_refused() -> None:
             codec.decode_session(packed(value))
 
 
-@pytest.mark.parametrize("value", [{}, list(LEASE)[1:], list(LEASE)[:6], [1, *LEASE[1:]], [*LEASE[:6], "x", ""]])
+@pytest.mark.parametrize(
+    "value", [{}, list(LEASE)[1:], list(LEASE)[:6], [1, *LEASE[1:]], [*LEASE[:6], "x", ""]]
+)
 def test_what_is_no_lease_or_dead_letter_is_refused_with_the_expected_types(value: Any) -> None:
     with pytest.raises(CodecError, match=r"a lease: \[str, str, str, int, str, str, float, str, str\]"):
         codec.decode_lease(packed(value))

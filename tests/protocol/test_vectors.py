@@ -43,6 +43,8 @@ def decode(vector: dict[str, Any]) -> Any:
         case "entry":
             entry = codec.decode_entry(vector["channel"], raw)._asdict()
             assert entry.pop("channel") == vector["channel"]
+            if entry["tries"] == 0:  # as most, where the bytes do not say it either
+                del entry["tries"]
             return entry
         case "mailbox":
             return codec.decode_mailbox(raw)

@@ -53,14 +53,21 @@ from .values import explain as explain
 
 
 def encode_entry(entry: Entry) -> bytes:
-    """Encodes an entry: ``[reply, path, seq, events]``, with ``id`` behind where there is one.
+    """Encodes an entry: ``[reply, path, seq, events]``, with ``id`` behind where there is one, and ``tries`` behind
+    that where it has failed before.
 
     Raises:
         MessageError: an event is none of this channel, or holds what msgpack cannot; the text names the
             place.
     """
-    channel, reply, path, seq, events, message_id = entry
-    if channel != RECEIVE or message_id is not None or len(events) != 1 or type(events[0]) is not str:
+    channel, reply, path, seq, events, message_id, tries = entry
+    if (
+        channel != RECEIVE
+        or message_id is not None
+        or tries
+        or len(events) != 1
+        or type(events[0]) is not str
+    ):
         return _encode_other_entry(entry)
     try:
         body: bytes = pack_frames((reply, path, seq, events))
@@ -72,7 +79,9 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def _encode_other_entry(entry: Entry) -> bytes:
-    channel, reply, path, seq, events, message_id = entry
+    channel, reply, path, seq, events, message_id, tries = entry
+    if tries and (message_id is None or tries < 0 or len(events) != 1):
+        raise MessageError(f"an entry that failed {tries} times: expected 1 or more, one event and an id")
     if not 1 <= len(events) <= MAX_EVENTS_PER_ENTRY:
         raise MessageError(f"an entry of {len(events)} events; expected 1 to {MAX_EVENTS_PER_ENTRY}")
     if channel == RECEIVE:
@@ -84,7 +93,9 @@ def _encode_other_entry(entry: Entry) -> bytes:
             found = content_fault(event)
             if found is not None:
                 raise MessageError("message" + found)
-    parts = (reply, path, seq, events) if message_id is None else (reply, path, seq, events, message_id)
+    parts: tuple[Any, ...] = (reply, path, seq, events)
+    if message_id is not None:
+        parts += (message_id, tries) if tries else (message_id,)
     return versioned(pack(parts, {"message": events, "path": path}), "message")
 
 
@@ -107,17 +118,16 @@ def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
             and channel == RECEIVE
         ):
             # What Entry(...) does, without its constructor in Python.
-            return tuple.__new__(Entry, (channel, reply, path, seq, events, None))
+            return tuple.__new__(Entry, (channel, reply, path, seq, events, None, 0))
     return _decode_other_entry(channel, value, raw)
 
 
 def _decode_other_entry(channel: ChannelName, value: Any, raw: bytes) -> Entry:
-    if type(value) is not list or not 4 <= len(value) <= 5:
-        raise CodecError(
-            "an entry: an array [reply, path, seq, events] or [reply, path, seq, events, id]", raw
-        )
+    if type(value) is not list or not 4 <= len(value) <= 6:
+        raise CodecError("an entry: an array [reply, path, seq, events], then id or id and tries", raw)
     reply, path, seq, events = value[:4]
-    message_id = value[4] if len(value) == 5 else None
+    message_id = value[4] if len(value) > 4 else None
+    tries = value[5] if len(value) > 5 else 0
     if not (
         (reply is None or type(reply) is str)
         and (path is None or type(path) is str)
@@ -125,9 +135,11 @@ def _decode_other_entry(channel: ChannelName, value: Any, raw: bytes) -> Entry:
         and type(events) is list
         and 1 <= len(events) <= MAX_EVENTS_PER_ENTRY
         and (len(value) == 4 or type(message_id) is str)
+        and (len(value) < 6 or (type(tries) is int and tries > 0 and len(events) == 1))
     ):
         raise CodecError(
-            f"an entry: [str|nil, str|nil, int, array of 1 to {MAX_EVENTS_PER_ENTRY}, (str)]", raw
+            f"an entry: [str|nil, str|nil, int, array of 1 to {MAX_EVENTS_PER_ENTRY}, (str, (1 or more: one event))]",
+            raw,
         )
     for event in events:
         if channel != RECEIVE:
@@ -138,4 +150,4 @@ def _decode_other_entry(channel: ChannelName, value: Any, raw: bytes) -> Entry:
                 )
         elif type(event) is not str and type(event) is not bytes:
             raise CodecError(f"an entry of {RECEIVE}: each event a str or bin", raw)
-    return Entry._make((channel, reply, path, seq, events, message_id))
+    return Entry._make((channel, reply, path, seq, events, message_id, tries))

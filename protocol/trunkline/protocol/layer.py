@@ -155,8 +155,13 @@ class WorkerLayer(Protocol):
             within: apply them only while this delivery is still this worker's.
         """
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Hands entries that were not begun to whoever is idle. May be called from any thread, and blocks it.
+    def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
+        """Hands entries that left no trace to whoever is idle. May be called from any thread, and blocks it.
+
+        Args:
+            deliveries: the entries; what this worker does not hold (any more) is left alone.
+            after_ms: nobody gets them before so much time has passed by the layer's clock. For a connection's entry
+                that means that its later ones wait as well.
 
         Raises:
             LayerUnavailable: Redis does not answer; the entries stay this worker's.

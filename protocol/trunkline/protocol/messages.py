@@ -31,6 +31,7 @@ class Entry(NamedTuple):
         seq: number of the first event within its connection: connect is 0, then each frame, the disconnect is last.
         events: text and binary frames as `str` and `bytes` on `websocket.receive`, a `Content` elsewhere.
         id: idempotency key of a background message; None where reply and seq say as much.
+        tries: how often it has failed before it was set aside (see `SetAside`); such an entry has one event and an id.
     """
 
     channel: ChannelName
@@ -39,6 +40,7 @@ class Entry(NamedTuple):
     seq: int
     events: list[Any]
     id: str | None = None
+    tries: int = 0
 
 
 class Delivery(NamedTuple):
@@ -100,6 +102,16 @@ class ChannelSend(NamedTuple):
     delay_ms: int = 0
 
 
+class SetAside(NamedTuple):
+    """Publish a message that failed again ``delay_ms`` later. Where it would wait has no room: keep ``letter``, the
+    encoded dead letter that tells why it failed."""
+
+    channel: ChannelName
+    body: bytes
+    delay_ms: int
+    letter: bytes
+
+
 class Register(NamedTuple):
     """The connection is accepted: ``disconnect`` is the encoded entry to publish should its interface die."""
 
@@ -121,7 +133,9 @@ class DeadLetter(NamedTuple):
     body: bytes
 
 
-Effect = Post | GroupAdd | GroupSend | SessionWrite | ChannelSend | Register | Unregister | DeadLetter
+Effect = (
+    Post | GroupAdd | GroupSend | SessionWrite | ChannelSend | SetAside | Register | Unregister | DeadLetter
+)
 
 
 class Outcome(NamedTuple):
@@ -174,13 +188,23 @@ class ChannelStats(NamedTuple):
 
 
 class ClusterStats(NamedTuple):
-    """The cluster as the layer sees it at one moment."""
+    """The cluster as the layer sees it at one moment.
+
+    Attributes:
+        channels: of every channel how much waits.
+        interfaces: the interface servers with a lease.
+        workers: the workers with a lease.
+        dead_letters: how many are kept.
+        mailbox_lengths: entries in each interface server's mailbox.
+        delayed: messages that wait for their time: sent with a delay, or set aside to be tried again.
+    """
 
     channels: list[ChannelStats]
     interfaces: list[LeaseInfo]
     workers: list[LeaseInfo]
     dead_letters: int
     mailbox_lengths: dict[InterfaceId, int]
+    delayed: int = 0
 
 
 class DeadLetterRecord(NamedTuple):
@@ -188,8 +212,10 @@ class DeadLetterRecord(NamedTuple):
 
     Attributes:
         id: its id in the store.
-        reason: ``error``, ``timeout``, ``poison``, ``garbage``, ``unrouted``; ``channel_full``: the channel had no room
-            for the message; ``effect_failed``: Redis could not apply an effect or publish a delayed message, ``error``
+        reason: ``error``, ``timeout``, ``poison``, ``garbage``, ``unrouted``; ``retries``: its handler has asked to be
+            called again (``raise Retry``) more often than it may; ``delayed_full``: it failed and there was no room to
+            set it aside; ``channel_full``: the channel, or the store of delayed messages, had no room for the message;
+            ``effect_failed``: Redis could not apply an effect or publish a delayed message, ``error``
             says why and ``body`` is what it carried.
         channel: the channel of the message; empty if an effect that failed was no message.
         body: the encoded entry, byte for byte as it was read.

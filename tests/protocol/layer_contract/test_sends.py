@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tests.protocol.layer_contract.effects import (
     JOBS,
 )
@@ -21,20 +19,6 @@ async def test_what_a_handler_sends_to_a_channel_is_delivered(cluster: Cluster) 
     delivery = await worker.take_one()
     assert (delivery.channel, delivery.body, delivery.attempt) == (JOBS, body("job"), 1)
     assert await worker.finish(delivery) == 1
-
-
-async def test_a_delayed_send_becomes_due(cluster: Cluster) -> None:
-    worker = await cluster.worker(JOBS)
-    loop = asyncio.get_running_loop()
-    start_s = loop.time()
-    binary = b"\x01 a b\n\x00c "
-
-    await worker.apply(
-        ChannelSend(JOBS, binary, 400), ChannelSend(JOBS, body("sooner"), 100), ChannelSend(JOBS, body("now"))
-    )
-
-    assert [delivery.body for delivery in await worker.take(3)] == [body("now"), body("sooner"), binary]
-    assert loop.time() - start_s >= 0.39
 
 
 async def test_a_send_to_a_full_channel_becomes_a_dead_letter(cluster_of_two: Cluster) -> None:

@@ -18,6 +18,7 @@ from trunkline.protocol.messages import (
     Outcome,
     Post,
     Register,
+    SetAside,
     Unregister,
 )
 from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, GroupName, InterfaceId
@@ -36,6 +37,7 @@ def effect_on(kind: str, interface: NotingInterface) -> Effect:
         "connections:gone": Unregister(InterfaceId("gone"), C),
         "stream:jobs": ChannelSend(JOBS, b"x"),
         "delayed": ChannelSend(JOBS, b"x", 1000),
+        "delayed ": SetAside(JOBS, b"x", 1000, b"letter"),
         "mailbox:other": Post(InterfaceId("other"), b""),
         "dead": DeadLetter(b"x"),
     }
@@ -51,6 +53,7 @@ def effect_on(kind: str, interface: NotingInterface) -> Effect:
         "connections:gone",
         "stream:jobs",
         "delayed",
+        "delayed ",
         "mailbox:other",
         "dead",
     ],
@@ -63,7 +66,7 @@ async def test_an_effect_that_cannot_be_applied_costs_no_other(
     interface.publish(RECEIVE, body("0"), body("1"))
     first, second = await worker.take(2)
     kind = kind + interface.id if kind == "connections:" else kind
-    faulty.client.set(faulty.keys.base + kind, "of another type")
+    faulty.client.set(faulty.keys.base + kind.strip(), "of another type")
 
     counted = await worker.commit(
         Outcome(first, [effect_on(kind, interface), interface.post("c", "A")]),

@@ -32,8 +32,8 @@ from .sessions import Sessions
 from .streams import Stream
 from .worker import MemoryWorkerLayer
 
-# A timer may fire a little early by our clock; then it waits again, but never as a hot loop.
-_LEAST_WAIT_S = 0.001
+RESTING = WorkerId("resting")
+"""Holds what was handed back to rest, as the consumer of this name does in Redis."""
 
 
 class MemoryBus:
@@ -67,8 +67,7 @@ class MemoryBus:
         self.sessions = Sessions()
         self.workers: dict[WorkerId, LeaseInfo] = {}
         self._streams: dict[ChannelName, Stream] = {}
-        self._delayed = DelayedSends(capacity)
-        self._timer: asyncio.TimerHandle | None = None
+        self._delayed = DelayedSends(capacity, clock, self.send)
         # Workers with a read that waits, who has waited longest first, each with what makes it look again.
         self._readers: dict[WorkerId, Callable[[], None]] = {}
         self._last_id = 0
@@ -115,7 +114,7 @@ class MemoryBus:
         self.stream(channel).add(self.new_id(), body, self.clock(), origin)
         self.wake()
 
-    def send(self, channel: ChannelName, body: bytes, worker: str) -> None:
+    def send(self, channel: ChannelName, body: bytes, worker: str = "") -> None:
         """Appends what a handler sent; a dead letter if the stream is full."""
         if self.stream(channel).full:
             self._refuse(channel, body, f"channel {channel!r} holds its {self.capacity} entries", worker)
@@ -126,23 +125,18 @@ class MemoryBus:
         """Sends when ``delay_ms`` have passed; a dead letter if too much is delayed already."""
         if self._delayed.full:
             self._refuse(channel, body, f"{self.capacity} sends are delayed already", worker)
-            return
-        self._delayed.add(self.clock() + delay_ms / 1000, channel, body)
-        self._set_timer()
+        else:
+            self._delayed.add(delay_ms, channel, body)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due_s = self._delayed.next_due_s
-        if due_s is not None:
-            wait_s = max(due_s - self.clock(), _LEAST_WAIT_S)
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._send_due)
-
-    def _send_due(self) -> None:
-        for _, _, channel, body in self._delayed.pop_due(self.clock()):
-            self.send(channel, body, "")
-        self._set_timer()
+    def set_aside(self, channel: ChannelName, body: bytes, delay_ms: int) -> bool:
+        """Sends a message that failed again when ``delay_ms`` have passed; False if there is no room for it."""
+        if self.stream(channel).full if delay_ms == 0 else self._delayed.full:
+            return False
+        if delay_ms == 0:
+            self.put(channel, body)
+        else:
+            self._delayed.add(delay_ms, channel, body)
+        return True
 
     def _refuse(self, channel: ChannelName, body: bytes, why: str, worker: str) -> None:
         self.dead_letters.keep(record("channel_full", channel, body, f"channel full: {why}", worker))
@@ -211,9 +205,16 @@ class MemoryBus:
         application.apply(effects)
         application.finish()
 
-    def hand_on(self, worker: WorkerId, deliveries: Iterable[Delivery]) -> None:
-        """Lets entries that a worker has not begun wait for another, counting no attempt."""
-        for delivery in reversed(list(deliveries)):
+    def hand_on(self, worker: WorkerId, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
+        """Lets entries that a worker holds wait for another, counting no attempt; nobody gets them before ``after_ms``
+        have passed."""
+        if after_ms > 0:
+            resting = [
+                each for each in deliveries if self.stream(each.channel).hold(each.id, worker, RESTING)
+            ]
+            asyncio.get_running_loop().call_later(after_ms / 1000, self.hand_on, RESTING, resting)
+            return
+        for delivery in reversed(deliveries):
             self.stream(delivery.channel).hand_on([delivery.id], worker, failed=False)
         self.wake()
 
@@ -253,4 +254,5 @@ class MemoryBus:
             workers=list(self.workers.values()),
             dead_letters=len(self.dead_letters),
             mailbox_lengths={interface: len(found.mailbox) for interface, found in living.items()},
+            delayed=len(self._delayed),
         )

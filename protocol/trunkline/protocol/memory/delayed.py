@@ -1,11 +1,16 @@
-"""Sends that wait for their time."""
+"""Messages that wait for their time: sent with a delay, or set aside to be tried again."""
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..names import ChannelName
+
+# A timer may fire a little early by our clock; then it waits again, but never as a hot loop.
+_LEAST_WAIT_S = 0.001
 
 
 class Delayed(NamedTuple):
@@ -25,37 +30,51 @@ class Delayed(NamedTuple):
 
 
 class DelayedSends:
-    """Delayed sends, soonest first.
+    """Delayed messages, soonest first.
 
     Args:
         capacity: how many it holds before it counts as full.
+        clock: seconds that only rise.
+        send: is given what is due.
     """
 
-    __slots__ = ("_heap", "_number", "capacity")
+    __slots__ = ("_clock", "_heap", "_number", "_send", "_timer", "capacity")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(
+        self, capacity: int, clock: Callable[[], float], send: Callable[[ChannelName, bytes], None]
+    ) -> None:
         self.capacity = capacity
+        self._clock = clock
+        self._send = send
         self._heap: list[Delayed] = []
         self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._heap)
 
     @property
     def full(self) -> bool:
         """Whether it holds its capacity."""
         return len(self._heap) >= self.capacity
 
-    @property
-    def next_due_s(self) -> float | None:
-        """When the soonest is due, None if there is none."""
-        return self._heap[0].due_s if self._heap else None
-
-    def add(self, due_s: float, channel: ChannelName, body: bytes) -> None:
-        """Keeps a send until it is due; the caller has looked at `full`."""
+    def add(self, delay_ms: int, channel: ChannelName, body: bytes) -> None:
+        """Keeps a message until it is due; the caller has looked at `full`."""
         self._number += 1
-        heapq.heappush(self._heap, Delayed(due_s, self._number, channel, body))
+        heapq.heappush(self._heap, Delayed(self._clock() + delay_ms / 1000, self._number, channel, body))
+        self._set_timer()
 
-    def pop_due(self, now_s: float) -> list[Delayed]:
-        """Takes out what is due, soonest first."""
-        due: list[Delayed] = []
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            wait_s = max(self._heap[0].due_s - self._clock(), _LEAST_WAIT_S)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._send_due)
+
+    def _send_due(self) -> None:
+        now_s = self._clock()
         while self._heap and self._heap[0].due_s <= now_s:
-            due.append(heapq.heappop(self._heap))
-        return due
+            due = heapq.heappop(self._heap)
+            self._send(due.channel, due.body)
+        self._set_timer()

@@ -14,6 +14,7 @@ from ..messages import (
     Post,
     Register,
     SessionWrite,
+    SetAside,
     Unregister,
 )
 from ..names import InterfaceId, WorkerId
@@ -93,6 +94,10 @@ class Application:
         else:
             self._bus.send(effect.channel, effect.body, self._worker)
 
+    def _set_aside(self, effect: SetAside) -> None:
+        if not self._bus.set_aside(effect.channel, effect.body, effect.delay_ms):
+            self._bus.dead_letters.add(effect.letter)
+
     def _register(self, effect: Register) -> None:
         found = self._bus.registry.get(effect.interface)
         if found is None:
@@ -117,6 +122,7 @@ _ACTIONS: dict[type[Any], Callable[[Application, Any], None]] = {
     GroupSend: Application._group_send,
     SessionWrite: Application._session_write,
     ChannelSend: Application._channel_send,
+    SetAside: Application._set_aside,
     Register: Application._register,
     Unregister: Application._unregister,
     DeadLetter: Application._dead_letter,

@@ -84,6 +84,13 @@ class Stream:
         item = self._items.get(entry_id)
         return item is not None and item.worker == worker
 
+    def hold(self, entry_id: str, worker: WorkerId, by: WorkerId) -> bool:
+        """Moves an entry that ``worker`` holds to another holder; False if it does not hold it."""
+        if not self.held_by(entry_id, worker):
+            return False
+        self._items[entry_id].worker = by
+        return True
+
     def held(self, worker: WorkerId) -> list[str]:
         """Ids of what this worker holds, oldest first."""
         return [entry_id for entry_id, item in self._items.items() if item.worker == worker]

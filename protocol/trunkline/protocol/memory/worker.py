@@ -100,13 +100,13 @@ class MemoryWorkerLayer(WorkerLayer):
         """Commits as soon as the event loop runs: interface servers share it, so nobody could hear of it earlier."""
         self._loop.call_soon_threadsafe(self.commit, tuple(outcomes), done)
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Lets entries that were not begun wait for another read. From any thread."""
-        self._loop.call_soon_threadsafe(self._give_back, tuple(deliveries))
+    def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
+        """Lets entries wait for another read, of any worker, after so much time. From any thread."""
+        self._loop.call_soon_threadsafe(self._give_back, tuple(deliveries), after_ms)
 
-    def _give_back(self, deliveries: tuple[Delivery, ...]) -> None:
+    def _give_back(self, deliveries: tuple[Delivery, ...], after_ms: int) -> None:
         if self._id is not None:  # One that is closed has handed on all it held.
-            self._bus.hand_on(self._id, deliveries)
+            self._bus.hand_on(self._id, deliveries, after_ms)
 
     async def close(self) -> None:
         """Ends the worker in the bus; what it has not committed waits for another, with one attempt more."""

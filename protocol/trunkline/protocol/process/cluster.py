@@ -44,6 +44,9 @@ class ClusterMetrics:
             "mailbox_length", "Entries in an interface server's mailbox.", ("interface",), self._mailboxes
         )
         metrics.gauge("dead_letters_kept", "Dead letters in the store.", self._dead)
+        metrics.gauge(
+            "delayed_length", "Messages that wait for their time, or to be tried again.", self._delayed
+        )
 
     async def refresh(self) -> None:
         """Asks the layer, unless it was asked a moment ago. While it does not answer, no cluster metric is shown:
@@ -81,6 +84,9 @@ class ClusterMetrics:
             if self._stats
             else {}
         )
+
+    def _delayed(self) -> float:
+        return float(self._stats.delayed) if self._stats else float("nan")
 
     def _dead(self) -> float:
         return float(self._stats.dead_letters) if self._stats else float("nan")

@@ -14,6 +14,7 @@ from ..messages import (
     Post,
     Register,
     SessionWrite,
+    SetAside,
     Unregister,
 )
 from ..names import ChannelName
@@ -30,6 +31,7 @@ _LETTERS: dict[type, str] = {
     GroupSend: "G",
     SessionWrite: "S",
     ChannelSend: "C",
+    SetAside: "T",
     Register: "R",
     Unregister: "U",
     DeadLetter: "L",

@@ -118,8 +118,9 @@ class LeaseThread:
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot commit: {error}") from error
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Hands entries that were not begun to others; from any thread. What cannot be told stays this worker's."""
+    def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
+        """Hands entries to others, who get them ``after_ms`` from now; from any thread. What cannot be told stays this
+        worker's."""
         by_channel: dict[str, list[str]] = {}
         for delivery in deliveries:
             by_channel.setdefault(delivery.channel, []).append(delivery.id)
@@ -128,7 +129,7 @@ class LeaseThread:
                 self._call(
                     "give_back",
                     [self._keys.stream(channel)],
-                    [self._keys.base, self._keys.consumer_group, channel, self._info.id, 0, *ids],
+                    [self._keys.base, self._keys.consumer_group, channel, self._info.id, 0, after_ms, *ids],
                 )
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot hand entries back: {error}") from error

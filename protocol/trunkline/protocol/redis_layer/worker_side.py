@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..errors import LayerUnavailable
 from ..layer import WorkerReceiver
@@ -114,13 +115,13 @@ class RedisWorkerLayer:
     def _read_ended(self) -> None:
         self._takeover.read_ended()
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+    def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
         """See `layer.WorkerLayer.give_back`."""
-        self._deliveries.give_back(deliveries, self._lease.give_back)
+        self._deliveries.give_back(deliveries, partial(self._lease.give_back, after_ms=after_ms))
 
     def _return_begun(self, delivery: Delivery, done: Callable[[], None]) -> None:
         args: list[Arg] = [
-            self._keys.base, self._keys.consumer_group, delivery.channel, self._info.id, 1, delivery.id,
+            self._keys.base, self._keys.consumer_group, delivery.channel, self._info.id, 1, 0, delivery.id,
         ]  # fmt: skip
         command = SCRIPTS["give_back"].call([self._keys.stream(delivery.channel)], args)
         self._calls.keep(command, lambda answer: done())

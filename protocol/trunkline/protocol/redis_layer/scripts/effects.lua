@@ -12,6 +12,7 @@
 --   G group chunk                append to the mailbox of every interface of a group
 --   S interface connection value write a session; an empty value deletes it
 --   C channel body delay_ms      publish on a channel, now or later
+--   T channel body delay_ms letter  the same for a message to be tried again; without room the dead letter is kept
 --   R interface connection body  register an accepted connection with the entry of its disconnect
 --   U interface connection       forget a connection and its session
 --   L body                       keep a dead letter
@@ -79,16 +80,30 @@ local function write_session(interface, connection, value)
   end
 end
 
-local function send_channel(channel, body, delay_ms, unique)
+local function keep_letter(body)
+  redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'b', body)
+  redis.call('INCR', base .. 'dead-count')
+end
+
+-- Members of one score stand in the order of their bytes, so numbers need one length to stand in the order of sending.
+local function in_order(unique)
+  return (string.gsub(unique, '%d+', function(digits) return string.rep('0', 16 - #digits) .. digits end))
+end
+
+local function send_channel(channel, body, delay_ms, unique, letter)
   local stream, delayed = base .. 'stream:' .. channel, base .. 'delayed'
   local now = delay_ms == '0'
-  if redis.call(now and 'XLEN' or 'ZCARD', now and stream or delayed) >= capacity then
+  if redis.call(now and 'XLEN' or 'ZCARD', now and stream or delayed) < capacity then
+    if now then
+      redis.call('XADD', stream, '*', 'b', body)
+    else
+      redis.call('ZADD', delayed, clock_ms() + delay_ms, in_order(unique) .. ' ' .. channel .. ' ' .. body)
+    end
+  elseif letter then
+    keep_letter(letter)
+  else
     redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
     redis.call('INCR', base .. 'dead-count')
-  elseif now then
-    redis.call('XADD', stream, '*', 'b', body)
-  else
-    redis.call('ZADD', delayed, clock_ms() + delay_ms, unique .. ' ' .. channel .. ' ' .. body)
   end
 end
 
@@ -105,17 +120,12 @@ end
 
 local function try(letter, content, effect, ...)
   local done, error = pcall(effect, ...)
-  if not done then keep_failed(letter, error, content, letter == 'C' and ...) end
+  if not done then keep_failed(letter, error, content, (letter == 'C' or letter == 'T') and ...) end
 end
 
 local function unregister(interface, connection)
   redis.call('DEL', base .. 'session:' .. connection)
   redis.call('HDEL', base .. 'connections:' .. interface, connection)
-end
-
-local function keep_letter(body)
-  redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'b', body)
-  redis.call('INCR', base .. 'dead-count')
 end
 
 -- Applies `count` effects that begin at ARGV[at]; returns where the next begin. `unique` names their origin.
@@ -137,6 +147,9 @@ local function apply(at, count, unique)
     elseif letter == 'C' then
       try('C', ARGV[at + 2], send_channel, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], unique .. '/' .. n)
       at = at + 4
+    elseif letter == 'T' then
+      try('T', ARGV[at + 2], send_channel, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], unique .. '/' .. n, ARGV[at + 4])
+      at = at + 5
     elseif letter == 'R' then
       try('R', ARGV[at + 3], register, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       at = at + 4
@@ -154,7 +167,7 @@ local function apply(at, count, unique)
 end
 
 -- Skips `count` effects that begin at ARGV[at].
-local LENGTHS = {P = 3, G = 3, S = 4, A = 4, C = 4, R = 4, U = 3, L = 2}
+local LENGTHS = {P = 3, G = 3, S = 4, A = 4, C = 4, T = 5, R = 4, U = 3, L = 2}
 local function skip(at, count)
   for _ = 1, count do at = at + LENGTHS[ARGV[at]] end
   return at

@@ -12,12 +12,14 @@
 -- then the channels on which a connection's events are published
 -- Answer: {Redis' clock in milliseconds, number of workers with entries to take over, number of interfaces to reap,
 --          number of channels with entries handed back, 1 if delayed messages are due else 0}
+-- Entries that were handed back to rest (give_back.lua) are everybody's from their time on.
 --
 -- A lease that ran out makes its owner only a suspect. It is declared dead when the watcher has seen it away for
 -- several heartbeats of its own in a row: a Redis that was stopped, or a watcher that was, sees no heartbeats in that
 -- time and begins to count again.
 
 local ORPHANS_MS = 5000 -- between two searches
+local RESTED = 1000 -- handed on at one heartbeat
 local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -79,9 +81,23 @@ local function bury_orphans()
         if fields[f] == 'name' then name = fields[f + 1] end
         if fields[f] == 'pending' then pending = fields[f + 1] end
       end
-      if pending > 0 and name ~= 'returned' and not redis.call('ZSCORE', base .. 'leases:worker', name) then
+      local kept = name == 'returned' or (name == 'resting' and redis.call('EXISTS', base .. 'resting') == 1)
+      if pending > 0 and not kept and not redis.call('ZSCORE', base .. 'leases:worker', name) then
         redis.call('ZADD', base .. 'dead-workers', 'NX', now, name)
       end
+    end
+  end
+end
+
+local function hand_on_rested()
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', base .. 'resting', '-inf', now, 'LIMIT', 0, RESTED)) do
+    redis.call('ZREM', base .. 'resting', member)
+    local channel, id = string.match(member, '^(%S+) (%S+)$')
+    local stream = base .. 'stream:' .. (channel or '')
+    local held = channel and redis.pcall('XPENDING', stream, ARGV[9], id, id, 1, 'resting')
+    if held and not held.err and held[1] then
+      redis.call('XCLAIM', stream, ARGV[9], 'returned', 0, id, 'RETRYCOUNT', held[1][4], 'JUSTID')
+      redis.call('SADD', base .. 'returned', channel)
     end
   end
 end
@@ -109,6 +125,7 @@ if not holder or holder == me then
   watch('interface', tonumber(ARGV[8]), bury_interface)
   -- Seldom, for it asks every stream; and not after a gap, when the living have yet to renew their leases.
   if now - seen <= tick_ms * 3 and math.floor(now / ORPHANS_MS) ~= math.floor(seen / ORPHANS_MS) then bury_orphans() end
+  hand_on_rested()
   due = #redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 1)
 end
 
