@@ -83,7 +83,7 @@ class Connection(WebSocket):
 
     def _publish(self, channel: ChannelName, events: list[Any]) -> None:
         # What Entry(...) and Publication(...) do, without their constructors in Python.
-        entry = _tuple(Entry, (channel, self.reply, self.path, self.flow.in_flight, events, None))
+        entry = _tuple(Entry, (channel, self.reply, self.path, self.flow.in_flight, events, None, 0))
         publication = _tuple(Publication, (channel, encode_entry(entry), self, channel is DISCONNECT))
         self._tenure.publisher.add(publication)
 
