@@ -27,13 +27,15 @@ down: install ## stop the cluster, gracefully
 worker: install ## one more worker of the running cluster, in this terminal
 	@$(BIN)/trunkline worker $(ROUTING)
 test: install ## the tests that need nothing but Python (ARGS="-k name")
-	@$(BIN)/pytest -n 2 -m 'not browser and not crash' --cov $(ARGS)
+	@$(BIN)/pytest -n 2 -m 'not browser and not crash and not faults' --cov $(ARGS)
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
 	@$(BIN)/pytest -m browser $(ARGS)
 crash: install ## kill and stop real processes under load
 	@$(BIN)/pytest -m crash $(ARGS)
+faults: install ## every fault at every step of a message's life (ARGS="--fault-seed 123" replays a pair)
+	@$(BIN)/pytest -n 2 -m faults tests/faults $(ARGS)
 bench: install ## measure the speed figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
@@ -44,4 +46,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash bench lock clean
+.PHONY: help install up scale status logs down worker test lint browser crash faults bench lock clean

@@ -25,6 +25,7 @@ VERBS = [
     "lint",
     "browser",
     "crash",
+    "faults",
     "bench",
     "clean",
     "lock",

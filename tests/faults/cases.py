@@ -1,0 +1,225 @@
+"""The table of cases: every fault at every step of a message's life, and what holds nevertheless."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from tests.faults import process_faults, redis_faults
+from tests.faults.cluster import Role
+from tests.faults.process_faults import ENDS_SOCKETS, PROCESS_FAULTS, ProcessFault
+from tests.faults.promises import Form, Promises
+from tests.faults.proxy import Point
+from tests.faults.scene import Scene
+from tests.support.waiting import until
+
+Strike = Callable[[Scene], Awaitable[None]]
+
+WORKER_WITHIN_S = 3.0
+INTERFACE_WITHIN_S = 6.0
+REDIS_WITHIN_S = 3.0
+SLOW_WITHIN_S = 8.0
+"""Handlers of up to 2 s, a second time if their worker was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fault at a step.
+
+    Attributes:
+        name: fault and step; the id of the test.
+        strike: does it, under load.
+        promises: what holds.
+        within_s: bound of the recovery: the longest wait for a reply behind the fault, and for the disconnects of those
+            connections that it ended.
+        ends_sockets: the connections of the first interface server end.
+        path: which handlers the load has, see `app`.
+        keeps_cluster: the next case may go on with the same processes and Redis.
+    """
+
+    name: str
+    strike: Strike
+    promises: Promises = Promises()
+    within_s: float = WORKER_WITHIN_S
+    ends_sockets: bool = False
+    path: str = "talk"
+    keeps_cluster: bool = True
+
+
+# ---- a process, at a step of its own ----
+
+NTH = 5
+"""Which of the commands: the load flows by then."""
+
+
+async def _at(scene: Scene, role: Role, fault: ProcessFault, point: Point) -> None:
+    victim = scene.victim(role)
+    rare = point.command in ("renew", "tick", "register")
+    with victim.proxy.armed(point, 1 if rare else NTH) as arming:
+        if point.command == "register":
+            victim.proxy.cut_all()
+        await fault(scene, victim, await arming)
+
+
+WORKER_STEPS = (
+    ("read", Point("XREADGROUP", "after"), "talk"),
+    ("session", Point("MGET", "after"), "talk"),
+    ("commit", Point("commit", "before"), "talk"),
+    ("commit", Point("commit", "after"), "talk"),
+    ("early flush", Point("apply", "before"), "early"),
+    ("early flush", Point("apply", "after"), "early"),
+)
+"""A message's life in a worker: it is read, its session, its handler may send early, its outcome is committed."""
+INTERFACE_STEPS = (
+    ("publish", Point("publish", "before")),
+    ("publish", Point("publish", "after")),
+    ("mailbox", Point("XREAD", "after")),
+    ("renewal", Point("renew", "before")),
+    ("registration", Point("register", "after")),
+)
+"""A frame's and a reply's life in an interface server, and what keeps its lease."""
+FLUSHED_AGAIN = Promises(early=Form.AT_LEAST)
+
+
+def _workers() -> list[Case]:
+    cases = []
+    for fault, act in PROCESS_FAULTS.items():
+        for step, point, path in WORKER_STEPS:
+            # What was flushed is sent again when the message is handled again: by whom its worker is survived.
+            again = path == "early" and fault in ("SIGKILL", "SIGSTOP", "partition")
+            promises = FLUSHED_AGAIN if again else Promises()
+            name = f"worker {fault} {point.when} {step}"
+            cases.append(Case(name, partial(_at, role="worker", fault=act, point=point), promises, path=path))
+    point = Point("commit", "after")
+    act = process_faults.reset_all
+    cases.append(Case("worker reset of all after commit", partial(_at, role="worker", fault=act, point=point)))
+    return cases
+
+
+def _interfaces() -> list[Case]:
+    cases = []
+    for fault, act in PROCESS_FAULTS.items():
+        for step, point in INTERFACE_STEPS:
+            cases.append(
+                Case(
+                    f"interface {fault} {point.when} {step}",
+                    partial(_at, role="interface", fault=act, point=point),
+                    within_s=INTERFACE_WITHIN_S,
+                    ends_sockets=fault in ENDS_SOCKETS,
+                )
+            )
+    point = Point("publish", "after")
+    act = process_faults.reset_all
+    name = "interface reset of all after publish"
+    cases.append(Case(name, partial(_at, role="interface", fault=act, point=point)))
+    return cases
+
+
+# ---- whoever cleans up ----
+
+
+async def _reaping(scene: Scene, point: Point, role: Role) -> None:
+    """One process dies, and a worker at the moment when it takes over what that one held."""
+    doomed = scene.cluster.workers[0] if role == "worker" else scene.cluster.interfaces[0]
+    helpers = scene.cluster.workers[1:] if role == "worker" else scene.cluster.workers
+    armings = [helper.proxy.armed(point) for helper in helpers]
+    # Paused first, so that it surely holds something when it dies.
+    doomed.process.pause()
+    await until(lambda: any(talker.waits for talker in scene.load.talkers), 5, "somebody waits")
+    doomed.process.kill()
+    scene.struck()
+    await until(lambda: any(arming.reached for arming in armings), 12, f"somebody is at {point}")
+    for helper, arming in zip(helpers, armings, strict=True):
+        if arming.reached:
+            held = await arming
+            helper.process.kill()
+            held.cut()
+        arming.disarm()
+    await scene.cluster.start()
+
+
+async def _at_any_worker(scene: Scene, point: Point) -> None:
+    armings = [worker.proxy.armed(point) for worker in scene.cluster.workers]
+    await until(lambda: any(arming.reached for arming in armings), 12, f"a worker is at {point}")
+    for worker, arming in zip(scene.cluster.workers, armings, strict=True):
+        if arming.reached:
+            await process_faults.sigkill(scene, worker, await arming)
+        arming.disarm()
+
+
+def _reapers() -> list[Case]:
+    cases = []
+    for when in ("before", "after"):
+        strike = partial(_reaping, point=Point("claim", when), role="worker")
+        cases.append(Case(f"reaper SIGKILL {when} claim", strike, within_s=2 * WORKER_WITHIN_S))
+    for when in ("before", "after"):
+        strike = partial(_reaping, point=Point("reap", when), role="interface")
+        within_s = WORKER_WITHIN_S + INTERFACE_WITHIN_S
+        cases.append(Case(f"reaper SIGKILL {when} reap", strike, within_s=within_s, ends_sockets=True))
+    for command in ("tick", "due"):
+        strike = partial(_at_any_worker, point=Point(command, "after"))
+        cases.append(Case(f"reaper SIGKILL after {command}", strike))
+    return cases
+
+
+# ---- Redis, clocks, slowness ----
+
+FORGOTTEN = Promises(
+    events=Form.AT_LEAST, groups=Form.AROUND, early=Form.AROUND, sessions=Form.AROUND, background=Form.AROUND
+)
+"""Where Redis itself lost what it had acknowledged. Frames and replies are held by the interface servers."""
+
+
+def _redis() -> list[Case]:
+    make = partial(Case, within_s=REDIS_WITHIN_S)
+    return [
+        make("redis SIGKILL and restart", redis_faults.killed),
+        make("redis SIGKILL and restart 3 s later", redis_faults.killed_and_away),
+        make("redis SIGSTOP for 3 s", redis_faults.stopped),
+        make("redis FLUSHALL thrice", redis_faults.forgot_everything, FORGOTTEN),
+        make("redis loses the end of its file", redis_faults.lost_power, FORGOTTEN, keeps_cluster=False),
+        make(
+            "redis replaced by a lagging replica",
+            redis_faults.replaced_by_a_lagging_replica,
+            FORGOTTEN,
+            keeps_cluster=False,
+        ),
+        make("redis reaches maxmemory", redis_faults.out_of_memory),
+        make("redis has a full disk", redis_faults.disk_full),
+        make("redis XGROUP DESTROY", redis_faults.without_group),
+        make("redis DEL of a stream", redis_faults.without_stream, FORGOTTEN),
+        make("redis SCRIPT FLUSH", redis_faults.without_scripts),
+    ]
+
+
+async def _clock(scene: Scene, role: Role) -> None:
+    victim = scene.victim(role)
+    scene.struck()
+    victim.process.send(signal.SIGUSR1)
+    await scene.load.goes_on(600)
+    victim.process.send(signal.SIGUSR2)
+    await scene.load.goes_on(600)
+
+
+async def _nothing(scene: Scene) -> None:
+    scene.struck()
+
+
+def _others() -> list[Case]:
+    kill = partial(
+        _at, role="worker", fault=process_faults.sigkill, point=Point("commit", "before")
+    )
+    return [
+        Case("worker clock jumps an hour and back", partial(_clock, role="worker")),
+        Case("interface clock jumps an hour and back", partial(_clock, role="interface")),
+        Case("async handlers of a lease's length", _nothing, within_s=SLOW_WITHIN_S, path="slow"),
+        Case("blocking handlers of a lease's length", _nothing, within_s=SLOW_WITHIN_S, path="stuck"),
+        Case("async handlers of a lease's length, worker SIGKILL", kill, within_s=SLOW_WITHIN_S, path="slow"),
+        Case("blocking handlers of a lease's length, worker SIGKILL", kill, within_s=SLOW_WITHIN_S, path="stuck"),
+    ]  # fmt: skip
+
+
+CASES: tuple[Case, ...] = (*_workers(), *_interfaces(), *_reapers(), *_redis(), *_others())
+"""All of them."""

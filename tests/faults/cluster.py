@@ -1,0 +1,159 @@
+"""A cluster of real processes, each behind a proxy of its own, that replaces what a case has killed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.faults.proxy import Proxy
+from tests.faults.leaks import leaks
+from tests.faults.own_redis import OwnRedis
+from tests.support.commands import TRUNKLINE
+from tests.support.processes import Interface, Processes, Worker, new_prefix
+from tests.support.waiting import until
+from trunkline.protocol.codec import decode_session
+
+APP = "tests.faults.app"
+Role = Literal["interface", "worker"]
+_CLOCK = Path(__file__).parent / "clock"
+"""Holds the sitecustomize by which signals move a process's wall clock."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A process and the proxy between it and Redis.
+
+    Attributes:
+        role: of the process.
+        process: the present one.
+        proxy: of this process alone.
+    """
+
+    role: Role
+    process: Interface | Worker
+    proxy: Proxy
+
+    @property
+    def id(self) -> str:
+        """Its interface or worker id at its start; of an interface that started over see `Cluster.ready_again`."""
+        return self.process.id
+
+
+class Cluster:
+    """Two interface servers and two workers over a Redis of their own.
+
+    Cases strike the first of each role; the second interface server has the witness.
+
+    Args:
+        redis: of the cluster; it may be replaced by its replica.
+        folder: for logs.
+
+    Attributes:
+        processes: all that were ever started.
+        interfaces: the present interface servers.
+        workers: the present workers.
+    """
+
+    def __init__(self, redis: OwnRedis, folder: Path) -> None:
+        self.redis = redis
+        self.prefix = new_prefix()
+        self.processes = Processes(redis.url, self.prefix, folder)
+        self.keys = self.processes.keys
+        self.interfaces: list[Node] = []
+        self.workers: list[Node] = []
+        self._folder = folder
+
+    # ---- starting, replacing, ending ----
+
+    async def start(self, worker_flags: tuple[str, ...] = ()) -> None:
+        """Starts what is missing; returns when all are ready."""
+        for nodes, make in ((self.interfaces, self._interface), (self.workers, self._worker)):
+            while len(nodes) < 2:
+                nodes.append(await make(worker_flags))
+            for place, node in enumerate(nodes):
+                if node.process.exit_code is not None:
+                    await node.proxy.close()
+                    nodes[place] = await make(worker_flags)
+        await self.processes.ready()
+
+    async def _interface(self, flags: tuple[str, ...]) -> Node:
+        proxy = await Proxy.start(self.redis.url)
+        processes = self.processes
+        name = f"interface-{len(processes.interfaces) + 1}"
+        command = [*self._command("interface", proxy), "--port", "0"]
+        processes.interfaces.append(Interface(name, command, self._folder / f"{name}.log"))
+        return Node("interface", processes.interfaces[-1], proxy)
+
+    async def _worker(self, flags: tuple[str, ...]) -> Node:
+        proxy = await Proxy.start(self.redis.url)
+        processes = self.processes
+        name = f"worker-{len(processes.workers) + 1}"
+        command = [*self._command("worker", proxy), APP, *flags]
+        processes.workers.append(Worker(name, command, self._folder / f"{name}.log"))
+        return Node("worker", processes.workers[-1], proxy)
+
+    def _command(self, role: Role, proxy: Proxy) -> list[str]:
+        # `env` becomes the process itself: its pid is the process's.
+        paths = os.pathsep.join([str(_CLOCK), *filter(None, [os.environ.get("PYTHONPATH")])])
+        common = ["--redis-url", proxy.url, "--prefix", self.prefix, "--admin-port", "0"]
+        return ["env", f"PYTHONPATH={paths}", *TRUNKLINE, role, *common]
+
+    async def close(self) -> None:
+        """Ends everything but the Redis."""
+        self.processes.end()
+        for node in self.nodes:
+            await node.proxy.close()
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every present process."""
+        return [*self.interfaces, *self.workers]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of the interface servers."""
+        return [node.process.address for node in self.interfaces if isinstance(node.process, Interface)]
+
+    # ---- what stands in Redis ----
+
+    async def is_leased(self, node: Node) -> bool:
+        """Whether its id, as last known, has a lease."""
+        async with self.processes.data() as data:
+            return await data.zscore(self.keys.leases(node.role), node.id) is not None
+
+    async def until_buried(self, node: Node, within_s: float = 12.0) -> None:
+        """Waits until it was declared dead, and what it left is with others."""
+        held_in = self.keys.dead_workers if node.role == "worker" else self.keys.reaping
+
+        async def buried() -> bool:
+            async with self.processes.data() as data:
+                return (
+                    await data.zscore(self.keys.leases(node.role), node.id) is None
+                    and await data.zscore(held_in, node.id) is None
+                )
+
+        await until(buried, within_s, f"{node.process.name} is buried")
+
+    async def until_ready(self, node: Node, within_s: float = 10.0) -> None:
+        """Waits until a process that was fenced or declared dead has a lease again, under whatever id."""
+        lease = await until(lambda: self.processes.lease(node.process), within_s, "it has a lease again")
+        assert lease is not None
+        node.process.id = lease.id
+
+    async def sessions(self) -> dict[str, int]:
+        """The counter in each session, by connection name."""
+        found: dict[str, int] = {}
+        async with self.processes.data() as data:
+            async for key in data.scan_iter(match=f"{self.keys.base}session:*", count=1000):
+                raw = await data.get(key)
+                if raw:
+                    session = decode_session(raw)
+                    found[str(session.get("name", key))] = int(session.get("counted", 0))
+        return found
+
+    async def leaks(self) -> list[str]:
+        """What stands in Redis that should not when no connection is open."""
+        async with self.processes.data() as data:
+            return await leaks(data, self.keys, {node.id for node in self.nodes})

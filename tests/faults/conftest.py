@@ -1,0 +1,78 @@
+"""The clusters of the fault suite: one for each test process, handed from case to case while it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.cluster import Cluster
+from tests.faults.own_redis import OwnRedis
+from tests.support.redis_server import MISSING, find_binary, folder
+
+SHOWN_LINES = 40
+
+
+class Clusters:
+    """Hands out a cluster, the same as long as nobody spoils it.
+
+    Args:
+        logs: folder of their logs.
+
+    Attributes:
+        last: that was handed out.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._present: Cluster | None = None
+        self.last: Cluster | None = None
+        self._count = 0
+        self._places = ExitStack()
+
+    async def get(self) -> Cluster:
+        """A cluster that is whole."""
+        if self._present is None:
+            binary = find_binary()
+            if binary is None:
+                pytest.skip(MISSING)
+            self._count += 1
+            logs = self._logs / str(self._count)
+            logs.mkdir()
+            redis = OwnRedis(self._places.enter_context(folder()), binary)
+            redis.wait_until_it_answers()
+            self._present = self.last = Cluster(redis, logs)
+        return self._present
+
+    async def spoil(self) -> None:
+        """Ends the present one; the next case gets another."""
+        cluster, self._present = self._present, None
+        if cluster is not None:
+            await cluster.close()
+            cluster.redis.stop()
+        self._places.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def clusters(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusters]:
+    """Clusters for this test process."""
+    made = Clusters(tmp_path_factory.mktemp("faults"))
+    yield made
+    await made.spoil()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a failed case what its processes logged."""
+    report = yield
+    clusters = getattr(item, "funcargs", {}).get("clusters")
+    if report.failed and isinstance(clusters, Clusters) and clusters.last is not None:
+        for process in clusters.last.processes.all():
+            lines = process.text().splitlines()[-SHOWN_LINES:]
+            report.sections.append((f"log of {process.name} (pid {process.pid})", "\n".join(lines)))
+    return report

@@ -1,0 +1,121 @@
+"""The Redis of a cluster under test: it writes everything down, survives a full disk, and may have a replica."""
+
+from __future__ import annotations
+
+import asyncio
+
+import resource
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import redis
+
+from tests.support.process import Process
+from tests.support.redis_server import Redis
+from tests.support.waiting import until
+
+# Python's children get SIGXFSZ as it was at the start of everything; ignored, a write over the limit fails with EFBIG.
+_IGNORING_XFSZ = ["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"]
+
+
+class OwnRedis(Redis):
+    """See `Redis`; besides, a disk that can be full.
+
+    Args:
+        folder: for its socket and files.
+        binary: the server program.
+    """
+
+    def __init__(self, folder: Path, binary: str) -> None:
+        self._binary = binary
+        super().__init__(folder, binary, appendonly=True)
+
+    def _start(self) -> Process:
+        return Process("redis", [*_IGNORING_XFSZ, *self._command], self.folder / "redis.log")
+
+    def fill_disk(self) -> None:
+        """From now on nothing more can be written down."""
+        size = self.appendonly_file.stat().st_size
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    def free_disk(self) -> None:
+        """It can again."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.process.resume()
+        self.process.kill()
+
+
+class Replica:
+    """A replica of a Redis, on a line that can be held up, so that it lacks the last writes.
+
+    Args:
+        master: copied, later replaced.
+        folder: for its socket and files, beside the master's.
+    """
+
+    def __init__(self, master: OwnRedis, folder: Path, binary: str) -> None:
+        self._master = master
+        self._copy = Redis(folder, binary, appendonly=False)
+        self._copy.wait_until_it_answers()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._carriers: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server
+
+    async def follow(self) -> None:
+        """Begins to copy; returns when it has what the master has."""
+        # A replica asks for host and port, the master listens on a Unix socket only.
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        with closing(redis.Redis.from_url(self._master.url)) as client:
+            client.config_set("repl-diskless-sync", "yes")
+            client.config_set("repl-diskless-sync-delay", "0")
+        with closing(redis.Redis.from_url(self._copy.url)) as client:
+            client.replicaof("127.0.0.1", port)  # type: ignore[no-untyped-call]
+            await until(_is_linked(client), 20, "the replica has everything")
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_master, to_master = await asyncio.open_unix_connection(str(self._master.folder / "s"))
+        for source, sink in ((reader, to_master), (from_master, writer)):
+            task = asyncio.create_task(self._pass(source, sink))
+            self._carriers.add(task)
+            task.add_done_callback(self._carriers.discard)
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65_536):
+                await self._flowing.wait()
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    def hold_up(self) -> None:
+        """What the master writes from now on does not arrive."""
+        self._flowing.clear()
+
+    async def promote(self) -> None:
+        """The master dies, and the replica takes its place under its address."""
+        self._master.process.kill()
+        self._server.close()
+        carriers = list(self._carriers)
+        for task in carriers:
+            task.cancel()
+        await asyncio.gather(*carriers, return_exceptions=True)
+        with closing(redis.Redis.from_url(self._copy.url)) as client:
+            client.replicaof("NO", "ONE")  # type: ignore[no-untyped-call]
+        (self._copy.folder / "s").rename(self._master.folder / "s")
+        self._master.process = self._copy.process
+
+
+def _is_linked(client: redis.Redis) -> Callable[[], bool]:
+    def linked() -> bool:
+        info = client.info("replication")
+        return isinstance(info, dict) and info.get("master_link_status") == "up"
+
+    return linked

@@ -1,0 +1,153 @@
+"""What is done to Redis itself, and to the data in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import redis.asyncio
+
+from tests.faults.own_redis import Replica
+from tests.faults.scene import Scene
+from tests.support.redis_server import find_binary, folder
+from tests.support.waiting import until
+from trunkline.protocol.names import RECEIVE
+
+RedisFault = Callable[[Scene], Awaitable[None]]
+
+STOPPED_S = 3.0
+WENT_ON = 300
+"""Replies between two losses."""
+
+
+async def killed(scene: Scene) -> None:
+    """SIGKILL, and a new start on what was written down."""
+    server = scene.cluster.redis
+    scene.struck()
+    server.process.kill()
+    await asyncio.to_thread(server.restart)
+    scene.mended()
+
+
+async def killed_and_away(scene: Scene) -> None:
+    """The same, but it takes as long as a lease until somebody starts it again."""
+    server = scene.cluster.redis
+    scene.struck()
+    server.process.kill()
+    await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long there is no Redis.
+    await asyncio.to_thread(server.restart)
+    scene.mended()
+
+
+async def stopped(scene: Scene) -> None:
+    """SIGSTOP, and SIGCONT after as long as a lease."""
+    server = scene.cluster.redis.process
+    scene.struck()
+    server.pause()
+    await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long Redis hangs.
+    server.resume()
+    scene.mended()
+
+
+async def lost_power(scene: Scene) -> None:
+    """SIGKILL, and of what was written down the end has not reached the disk."""
+    server = scene.cluster.redis
+    scene.struck()
+    server.process.kill()
+    with server.appendonly_file.open("r+b") as written:
+        written.truncate(server.appendonly_file.stat().st_size - 200_000)
+    await asyncio.to_thread(server.restart)
+    scene.mended()
+
+
+async def replaced_by_a_lagging_replica(scene: Scene) -> None:
+    """The master dies, and its replica takes over without the last writes."""
+    binary = find_binary()
+    assert binary is not None
+    with folder() as place:
+        replica = Replica(scene.cluster.redis, place, binary)
+        await replica.follow()
+        replica.hold_up()
+        await scene.load.goes_on(WENT_ON)
+        scene.struck()
+        await replica.promote()
+        scene.mended()
+        # Its socket and files are used until the cluster ends; the folder's may go as nothing is written there.
+
+
+async def forgot_everything(scene: Scene) -> None:
+    """FLUSHALL, thrice."""
+    async with scene.cluster.processes.data() as data:
+        for _ in range(3):
+            await data.flushall()
+            scene.struck()
+            scene.mended()
+            await scene.load.goes_on(WENT_ON)
+
+
+async def out_of_memory(scene: Scene) -> None:
+    """``maxmemory`` is reached, then raised."""
+    async with scene.cluster.processes.data() as data:
+        await data.config_set("maxmemory", "1")
+        scene.struck()
+        await _until_stuck(scene)
+        await data.config_set("maxmemory", "0")
+        scene.mended()
+
+
+async def disk_full(scene: Scene) -> None:
+    """Nothing can be written down, so Redis refuses every write; then there is room again."""
+    server = scene.cluster.redis
+    async with scene.cluster.processes.data() as data:
+
+        async def refuses() -> bool:
+            return (await data.info("persistence"))["aof_last_write_status"] == "err"
+
+        scene.struck()
+        server.fill_disk()
+        await until(refuses, 10, "Redis refuses writes")
+        await _until_stuck(scene)
+        server.free_disk()
+        scene.mended()
+
+
+async def _until_stuck(scene: Scene) -> None:
+    """Waits until every frame that may be sent was, and none is replied to."""
+    load = scene.load
+    seen = (-1, -1)
+
+    def stuck() -> bool:
+        nonlocal seen
+        before, seen = seen, (load.sent, load.replies)
+        return before == seen
+
+    # Polls of 50 ms would do, but for a process that was scheduled out: half a second of nothing is enough for sure.
+    for _ in range(20):
+        await asyncio.sleep(0.5)
+        if stuck():
+            return
+    raise AssertionError(f"it goes on though Redis refuses every write: {seen}")
+
+
+async def without_group(scene: Scene) -> None:
+    """XGROUP DESTROY of the channel that frames come on."""
+    await _with_stream(scene, lambda data, stream, group: data.xgroup_destroy(stream, group))
+
+
+async def without_stream(scene: Scene) -> None:
+    """DEL of the stream that frames come on."""
+    await _with_stream(scene, lambda data, stream, group: data.delete(stream))
+
+
+async def without_scripts(scene: Scene) -> None:
+    """SCRIPT FLUSH."""
+    await _with_stream(scene, lambda data, stream, group: data.script_flush())
+
+
+async def _with_stream(
+    scene: Scene, act: Callable[[redis.asyncio.Redis, str, str], Awaitable[object]]
+) -> None:
+    keys = scene.cluster.keys
+    async with scene.cluster.processes.data() as data:
+        scene.struck()
+        await act(data, keys.stream(RECEIVE), keys.consumer_group)
