@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.support.fake_worker_layer import WORKER, delivery, frames, letters
 from trunkline.protocol.codec import decode_dead_letter, decode_entry
 from trunkline.protocol.errors import CodecError
-from trunkline.protocol.messages import Delivery
-from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.messages import Delivery, Entry
+from trunkline.protocol.names import RECEIVE, ReplyName
 from trunkline.worker import Message, route
 from trunkline.worker.letters import Failure, garbage, letter
 from trunkline.worker.routing import Routing
@@ -44,6 +44,14 @@ def test_a_letter_without_a_route_names_none() -> None:
     entry = decode_entry(RECEIVE, given.body)
     found = decode_dead_letter("", letter(given, entry, 0, None, Failure("poison", ValueError(), WORKER)))
     assert (found.route, found.session) == ("", b"")
+
+
+def test_a_letter_of_a_redriven_event_still_says_which_event_it_was_and_how_often_it_was_put_back() -> None:
+    entry = Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -3, ["text"], "c1:5")
+    failure = Failure("error", ValueError(), WORKER, tries=2)
+    found = decode_dead_letter("", letter(delivery(entry), entry, 0, None, failure, "v7"))
+    assert decode_entry(RECEIVE, found.body) == entry
+    assert (found.tries, found.code) == (2, "v7")
 
 
 def test_garbage_is_kept_byte_for_byte() -> None:

@@ -328,6 +328,16 @@ def test_a_redriven_event_releases_nothing(channel: ChannelName, refusal: int | 
     assert [decode_entry(WORK, e.body).id for e in effects if isinstance(e, ChannelSend)] == ["7-1/0"]
 
 
+def test_a_redriven_event_names_what_it_sends_as_it_did_at_first() -> None:
+    outbox = Outbox.of(Entry(RECEIVE, OWN, "/", -3, ["a"], "c1:5"), "7-1")
+    outbox.mark(-3)
+    outbox.send_reply(OWN, {"text": "late"})
+    outbox.channel_send(WORK, {})
+    effects = outbox.release()
+    assert operations(effects) == [[2, "c1", -1, "late"]]
+    assert [decode_entry(WORK, e.body).id for e in effects if isinstance(e, ChannelSend)] == ["c1:5/0"]
+
+
 def test_a_garbage_reply_channel_is_refused_before_any_handler_runs() -> None:
     with pytest.raises(InvalidName, match="'garbage'"):
         Outbox(ReplyName("garbage"), 5)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .messages import ClusterStats, DeadLetterRecord, Delivery, Effect, LeaseInfo, Outcome
 from .names import ChannelName, ConnectionId, GroupName
+from .redriving import Redriven
 
 
 class Publication(NamedTuple):
@@ -190,12 +191,18 @@ class OperatorLayer(Protocol):
         """One dead letter, or None."""
         ...
 
-    async def redrive(self, letter_id: str) -> bool:
-        """Puts the message of a dead letter back into its channel and removes the letter, atomically; False if it is
-        not there. A connection's event goes back with seq -1: nothing of the connection waits for it any more.
+    async def redrive(self, letter_id: str) -> Redriven:
+        """Puts the message of a dead letter back into its channel and removes the letter, atomically.
+
+        Of a connection's letters only one is under way at a time: while one that was put back is not handled, the
+        others are refused as ``busy``. So whoever redrives them in the order of their seq keeps that order. If the
+        connection does not live any more, and has no session, it gets the letter's.
+
+        Cancellation: the letter is there still, or its message was put back.
 
         Raises:
-            CodecError: the letter holds garbage, which no handler could take.
+            LayerUnavailable: Redis does not answer; as after a cancellation.
+            CodecError: the letter holds no message that a handler could take. It stays.
         """
         ...
 

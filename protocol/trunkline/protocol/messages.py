@@ -197,6 +197,7 @@ class ClusterStats(NamedTuple):
         dead_letters: how many are kept.
         mailbox_lengths: entries in each interface server's mailbox.
         delayed: messages that wait for their time: sent with a delay, or set aside to be tried again.
+        dead_trimmed: dead letters that made room for newer ones, ever.
     """
 
     channels: list[ChannelStats]
@@ -205,6 +206,7 @@ class ClusterStats(NamedTuple):
     dead_letters: int
     mailbox_lengths: dict[InterfaceId, int]
     delayed: int = 0
+    dead_trimmed: int = 0
 
 
 class DeadLetterRecord(NamedTuple):
@@ -216,14 +218,15 @@ class DeadLetterRecord(NamedTuple):
             called again (``raise Retry``) more often than it may; ``delayed_full``: it failed and there was no room to
             set it aside; ``channel_full``: the channel, or the store of delayed messages, had no room for the message;
             ``effect_failed``: Redis could not apply an effect or publish a delayed message, ``error``
-            says why and ``body`` is what it carried.
+            says why and ``body`` is what it carried; ``unreadable``: the letter itself cannot be read, and ``body`` is
+            all of it.
         channel: the channel of the message; empty if an effect that failed was no message.
         body: the encoded entry, byte for byte as it was read.
         route: the route that was tried, empty if none.
         error: ``Type: text`` of the exception.
         traceback: as text.
         attempt: how often its entry was delivered: once, and once more for every worker that died with it.
-        worker: who tried last.
+        worker: who tried last; of ``poison`` and ``garbage``, who put it away.
         session: the channel session before the handler ran, encoded; empty if there was none or nobody read it.
         time_s: Unix time.
         tries: how often the handler ran in the last delivery (see `retry`); 0 if it did not, or died unseen.

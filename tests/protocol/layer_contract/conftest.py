@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import pytest
 
@@ -30,16 +31,24 @@ class RedisSides:
         return RedisOperatorLayer(self.settings)
 
 
-MakeSides = Callable[[int], Sides]
+class MakeSides(Protocol):
+    """Makes the sides of the layer under test, with streams and a store of dead letters of these capacities."""
+
+    def __call__(self, capacity: int, dead_capacity: int = 10_000) -> Sides: ...
 
 
 @pytest.fixture(params=["memory", "redis"])
 def make_sides(request: pytest.FixtureRequest) -> MakeSides:
-    """Makes the sides of the layer under test, with streams of this capacity."""
+    """What makes the sides of the layer under test."""
     if request.param == "memory":
         return MemoryBus
     settings: LayerSettings = request.getfixturevalue("layer_settings")
-    return lambda capacity: RedisSides(settings.model_copy(update={"capacity": capacity}))
+
+    def redis_sides(capacity: int, dead_capacity: int = 10_000) -> Sides:
+        update = {"capacity": capacity, "dead_capacity": dead_capacity}
+        return RedisSides(settings.model_copy(update=update))
+
+    return redis_sides
 
 
 @pytest.fixture
@@ -54,5 +63,13 @@ async def cluster(make_sides: MakeSides) -> AsyncIterator[Cluster]:
 async def cluster_of_two(make_sides: MakeSides) -> AsyncIterator[Cluster]:
     """A cluster whose channels hold two entries each."""
     cluster = Cluster(make_sides(2))
+    yield cluster
+    await cluster.close()
+
+
+@pytest.fixture
+async def cluster_of_two_letters(make_sides: MakeSides) -> AsyncIterator[Cluster]:
+    """A cluster that keeps two dead letters, or about a hundred more where the layer trims in large pieces."""
+    cluster = Cluster(make_sides(100_000, 2))
     yield cluster
     await cluster.close()

@@ -10,8 +10,10 @@ from tests.protocol.layer_contract.effects import (
     JOBS,
     dead,
     nothing_more,
+    register,
+    session_write,
 )
-from tests.protocol.layer_harness import Cluster, body
+from tests.protocol.layer_harness import Cluster, Worker, body
 from trunkline.protocol import codec
 from trunkline.protocol.errors import CodecError
 from trunkline.protocol.messages import (
@@ -20,11 +22,14 @@ from trunkline.protocol.messages import (
     Entry,
 )
 from trunkline.protocol.names import (
+    DISCONNECT,
     RECEIVE,
     ConnectionId,
     InterfaceId,
+    ReplyName,
     reply_name,
 )
+from trunkline.protocol.redriving import Redriven
 
 # ---- dead letters ----
 
@@ -74,12 +79,14 @@ async def test_a_redriven_dead_letter_is_handled_again(cluster: Cluster) -> None
     await worker.apply(dead(JOBS, body("a")))
     (letter,) = await operator.dead_letters()
 
-    assert await operator.redrive(letter.id) is True
+    assert await operator.redrive(letter.id) == Redriven("put_back")
 
     delivery = await worker.take_one()
-    assert (delivery.channel, delivery.body, delivery.attempt) == (JOBS, body("a"), 1)
+    assert (delivery.channel, delivery.attempt) == (JOBS, 1)
+    entry = codec.decode_entry(JOBS, body("a"))
+    assert codec.decode_entry(JOBS, delivery.body) == entry._replace(seq=-2)
     assert await operator.dead_letters() == []
-    assert await operator.redrive(letter.id) is False
+    assert await operator.redrive(letter.id) == Redriven("missing")
 
 
 async def test_of_two_people_who_redrive_a_dead_letter_one_succeeds(cluster: Cluster) -> None:
@@ -89,20 +96,94 @@ async def test_of_two_people_who_redrive_a_dead_letter_one_succeeds(cluster: Clu
 
     results = await asyncio.gather(*(operator.redrive(letter.id) for _ in range(5)))
 
-    assert sorted(results) == [False] * 4 + [True]
+    assert sorted(result.outcome for result in results) == ["missing"] * 4 + ["put_back"]
     await worker.finish(await worker.take_one())
     await nothing_more(cluster, JOBS)
 
 
-async def test_a_redriven_event_of_a_connection_is_not_its_entry_in_flight(cluster: Cluster) -> None:
+def event_of(connection: str, seq: int, text: str = "text", interface: str = "i1") -> Entry:
+    reply = reply_name(InterfaceId(interface), ConnectionId(connection))
+    return Entry(RECEIVE, reply, "/chat", seq, [text])
+
+
+async def letters_of(cluster: Cluster, worker: Worker, *entries: Entry) -> list[str]:
+    """Ids of a dead letter for each of these entries."""
+    await worker.apply(*(dead(entry.channel, codec.encode_entry(entry)) for entry in entries))
+    return [letter.id for letter in await cluster.operator.dead_letters()][-len(entries) :]
+
+
+async def test_a_redriven_event_of_a_connection_keeps_its_name_and_is_not_its_entry_in_flight(
+    cluster: Cluster,
+) -> None:
     worker, operator = await cluster.worker(RECEIVE), cluster.operator
-    entry = Entry(RECEIVE, reply_name(InterfaceId("i1"), ConnectionId("c")), "/chat", 7, ["text", b"bytes"])
-    await worker.apply(dead(RECEIVE, codec.encode_entry(entry)))
-    (letter,) = await operator.dead_letters()
+    entry = event_of("c", 7)
+    (letter,) = await letters_of(cluster, worker, entry)
 
-    await operator.redrive(letter.id)
+    await operator.redrive(letter)
 
-    assert codec.decode_entry(RECEIVE, (await worker.take_one()).body) == entry._replace(seq=-1)
+    delivery = await worker.take_one()
+    once = entry._replace(seq=-2, id="c:7")
+    assert codec.decode_entry(RECEIVE, delivery.body) == once
+    # It fails again and is put back once more.
+    await worker.finish(delivery, dead(RECEIVE, codec.encode_entry(once)))
+    (letter,) = [letter.id for letter in await operator.dead_letters()]
+    await operator.redrive(letter)
+    again = codec.decode_entry(RECEIVE, (await worker.take_one()).body)
+    assert again == entry._replace(seq=-3, id="c:7")
+
+
+async def test_letters_of_one_connection_go_back_only_one_after_another(cluster: Cluster) -> None:
+    worker, operator = await cluster.worker(RECEIVE, DISCONNECT), cluster.operator
+    gone = Entry(DISCONNECT, event_of("c", 0).reply, "/chat", 9, [{"code": 1000, "reason": ""}])
+    first, second, third, other = await letters_of(
+        cluster, worker, event_of("c", 3), event_of("c", 5), gone, event_of("d", 1)
+    )
+
+    assert (await operator.redrive(first)).outcome == "put_back"
+    assert (await operator.redrive(second)).outcome == "busy"
+    delivery = await worker.take_one()
+    assert (await operator.redrive(second)).outcome == "busy", "it is taken, and not handled"
+    assert (await operator.redrive(third)).outcome == "busy", "another channel is the same connection"
+    assert (await operator.redrive(other)).outcome == "put_back"
+    await worker.finish(delivery)
+    assert (await operator.redrive(second)).outcome == "put_back"
+
+    assert [letter.id for letter in await operator.dead_letters()] == [third]
+
+
+async def test_a_letter_whose_channel_is_full_stays(cluster_of_two: Cluster) -> None:
+    worker, operator = await cluster_of_two.worker(JOBS), cluster_of_two.operator
+    await worker.apply(*(dead(JOBS, body(text)) for text in "abc"))
+    a, b, c = [letter.id for letter in await operator.dead_letters()]
+    await operator.redrive(a)
+    await operator.redrive(b)
+
+    assert await operator.redrive(c) == Redriven("full")
+
+    assert [letter.id for letter in await operator.dead_letters()] == [c]
+    await worker.finish(await worker.take_one())
+    assert await operator.redrive(c) == Redriven("put_back")
+
+
+async def test_a_redriven_event_whose_connection_is_gone_finds_the_session_it_had(cluster: Cluster) -> None:
+    interface, worker, operator = await cluster.interface(), await cluster.worker(RECEIVE), cluster.operator
+    await worker.apply(register(interface.id, "lives"))
+    lives, left, later = await letters_of(
+        cluster,
+        worker,
+        event_of("lives", 1, interface=interface.id),
+        event_of("left", 1, interface=interface.id),
+        event_of("left", 2, interface=interface.id),
+    )
+
+    assert await operator.redrive(lives) == Redriven("put_back", gone=False)
+    assert await operator.redrive(left) == Redriven("put_back", gone=True)
+    assert await worker.sessions("lives", "left") == [b"", b"session"]
+
+    for delivery in await worker.take(2):
+        await worker.finish(delivery, session_write(interface.id, "left", b"newer"))
+    await operator.redrive(later)
+    assert await worker.sessions("left") == [b"newer"], "what the letter before it left is not undone"
 
 
 async def test_a_dead_letter_of_garbage_is_kept_and_not_redriven(cluster: Cluster) -> None:
@@ -110,13 +191,16 @@ async def test_a_dead_letter_of_garbage_is_kept_and_not_redriven(cluster: Cluste
     await worker.apply(dead(JOBS, b"\xc1", "garbage"), DeadLetter(b"\xc1 no letter at all"))
     garbage, broken = await operator.dead_letters()
     assert (garbage.reason, garbage.body) == ("garbage", b"\xc1")
-    assert (broken.reason, broken.body) == ("garbage", b"\xc1 no letter at all")
+    assert (broken.reason, broken.body) == ("unreadable", b"\xc1 no letter at all")
+    nobody = Entry(RECEIVE, ReplyName("no reply channel"), "/", 1, ["text"])
+    await letters_of(cluster, worker, nobody)
 
-    for letter in (garbage, broken):
+    letters = await operator.dead_letters()
+    for letter in letters:
         with pytest.raises(CodecError):
             await operator.redrive(letter.id)
 
-    assert await operator.dead_letters() == [garbage, broken]
+    assert await operator.dead_letters() == letters
 
 
 @pytest.mark.parametrize("letter_id", ["9999999-0", "no id", "", "-", "+"])
@@ -125,9 +209,26 @@ async def test_a_dead_letter_that_is_not_there_is_told_so(cluster: Cluster, lett
     await worker.apply(dead(JOBS, body("a")))
 
     assert await cluster.operator.dead_letter(letter_id) is None
-    assert await cluster.operator.redrive(letter_id) is False
+    assert await cluster.operator.redrive(letter_id) == Redriven("missing")
     assert await cluster.operator.drop(letter_id) is False
     assert len(await cluster.operator.dead_letters()) == 1
+
+
+async def test_letters_that_made_room_for_newer_ones_are_counted_and_those_taken_out_are_not(
+    cluster_of_two_letters: Cluster,
+) -> None:
+    worker, operator = await cluster_of_two_letters.worker(JOBS), cluster_of_two_letters.operator
+    await worker.apply(*(dead(JOBS, body(str(number))) for number in range(300)))
+    kept = (await operator.stats()).dead_letters
+    assert 2 <= kept < 300, "Redis trims by whole nodes of about a hundred"
+    assert (await operator.stats()).dead_trimmed == 300 - kept
+
+    dropped, redriven, *_ = await operator.dead_letters()
+    await operator.drop(dropped.id)
+    await operator.redrive(redriven.id)
+
+    stats = await operator.stats()
+    assert (stats.dead_letters, stats.dead_trimmed) == (kept - 2, 300 - kept)
 
 
 # ---- statistics ----

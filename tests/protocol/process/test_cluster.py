@@ -10,6 +10,7 @@ from trunkline.protocol.names import RECEIVE, InterfaceId
 from trunkline.protocol.process import cluster
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.redriving import Redriven
 
 
 def _lease(identity: str, role: str) -> LeaseInfo:
@@ -44,8 +45,8 @@ class Operator:
     async def dead_letter(self, letter_id: str) -> DeadLetterRecord | None:
         return None
 
-    async def redrive(self, letter_id: str) -> bool:
-        return False
+    async def redrive(self, letter_id: str) -> Redriven:
+        return Redriven("missing")
 
     async def drop(self, letter_id: str) -> bool:
         return False

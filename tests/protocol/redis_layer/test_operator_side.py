@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+import redis
 
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty
-from trunkline.protocol.errors import CodecError, LayerError
-from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.codec import encode_dead_letter, encode_entry
+from trunkline.protocol.errors import CodecError, LayerError, LayerUnavailable
+from trunkline.protocol.messages import DeadLetterRecord, Entry
+from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, InterfaceId, reply_name
 from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redriving import Redriven
 
 
 @pytest.fixture
@@ -72,14 +77,59 @@ async def test_dead_letters_that_are_garbage_are_shown_with_their_bytes_and_go_n
 
     garbage, stranger, failed = await operator.dead_letters()
 
-    assert (garbage.reason, garbage.body) == ("garbage", b"\x01\xc1")
+    assert (garbage.reason, garbage.body) == ("unreadable", b"\x01\xc1")
     assert abs(garbage.time_s - time.time()) < 60
-    assert (stranger.reason, stranger.channel, stranger.body) == ("channel_full", "", b"")
+    assert (stranger.reason, stranger.channel, stranger.body) == ("unreadable", "", b"")
+    assert "the fields x" in stranger.error
     assert (failed.reason, failed.error, failed.body) == ("effect_failed", "\\xff", body("0"))
     for letter in (garbage, stranger, failed):
         with pytest.raises(CodecError):
             await operator.redrive(letter.id)
     assert await operator.dead_letters() == [garbage, stranger, failed]
+    await operator.close()
+
+
+@pytest.mark.parametrize("verb", ["redrive", "drop"])
+async def test_a_change_whose_answer_is_lost_is_made_once_and_told_as_done(
+    faulty: Faulty, operator: RedisOperatorLayer, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    entry = Entry(RECEIVE, reply_name(InterfaceId("i1"), ConnectionId("c")), "/", 1, ["text"])
+    record = DeadLetterRecord("", "error", RECEIVE, encode_entry(entry), "", "", "", 1, "", b"", 1.0)
+    faulty.client.xadd(faulty.keys.dead(), {"b": encode_dead_letter(record)})
+    (letter,) = await operator.dead_letters()
+    answer = operator._redis.eval
+    lost = iter([True])
+
+    async def unheard(*args: Any) -> Any:
+        said = await answer(*args)
+        if next(lost, False):
+            raise redis.exceptions.ConnectionError("the answer was lost")
+        return said
+
+    monkeypatch.setattr(operator._redis, "eval", unheard)
+
+    if verb == "redrive":
+        assert await operator.redrive(letter.id) == Redriven("put_back", gone=True)
+        assert len(faulty.bodies(RECEIVE)) == 1
+    else:
+        assert await operator.drop(letter.id) is True
+    assert await operator.dead_letters() == []
+    await operator.close()
+
+
+async def test_a_letter_that_cannot_be_put_back_now_stays(
+    faulty: Faulty, operator: RedisOperatorLayer
+) -> None:
+    jobs = ChannelName("jobs")
+    record = DeadLetterRecord("", "error", jobs, body("0"), "", "", "", 1, "", b"", 1.0)
+    faulty.client.xadd(faulty.keys.dead(), {"b": encode_dead_letter(record)})
+    faulty.client.set(faulty.keys.stream("jobs"), "of another type")
+    (letter,) = await operator.dead_letters()
+
+    with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+        await operator.redrive(letter.id)
+
+    assert await operator.dead_letters() == [letter]
     await operator.close()
 
 
@@ -90,6 +140,6 @@ async def test_an_id_that_is_none_is_refused_or_found_nowhere(
         await operator.dead_letters(after="the last")
 
     assert await operator.dead_letter("the last") is None
-    assert await operator.redrive("1-1") is False
+    assert await operator.redrive("1-1") == Redriven("missing")
     assert await operator.drop("the last") is False
     await operator.close()

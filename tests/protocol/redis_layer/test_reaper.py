@@ -14,6 +14,7 @@ from trunkline.protocol.errors import CodecError
 from trunkline.protocol.messages import ChannelSend, Register
 from trunkline.protocol.names import DISCONNECT, RECEIVE, ChannelName, ConnectionId
 from trunkline.protocol.redis_layer import RedisOperatorLayer, lease_thread
+from trunkline.protocol.redriving import Redriven, again
 
 HOUR_MS = 3600 * 1000
 
@@ -74,8 +75,8 @@ async def test_a_delayed_message_that_cannot_be_published_holds_back_no_other(fa
     assert (letter.reason, letter.channel, letter.body) == ("effect_failed", "bad", body("kept"))
     assert "WRONGTYPE" in letter.error
     faulty.client.delete(faulty.keys.stream("bad"))
-    assert await operator.redrive(letter.id)
-    assert faulty.bodies(ChannelName("bad")) == [body("kept")]
+    assert await operator.redrive(letter.id) == Redriven("put_back")
+    assert faulty.bodies(ChannelName("bad")) == [again(letter).body]
     await operator.close()
 
 

@@ -109,10 +109,12 @@ class MemoryBus:
                 self.registry.count_unfinished(interface, 1)
         return refused
 
-    def put(self, channel: ChannelName, body: bytes, origin: InterfaceId | None = None) -> None:
-        """Appends an entry, full or not, and lets waiting workers look."""
-        self.stream(channel).add(self.new_id(), body, self.clock(), origin)
+    def put(self, channel: ChannelName, body: bytes, origin: InterfaceId | None = None) -> str:
+        """Appends an entry, full or not, and lets waiting workers look; its id."""
+        entry_id = self.new_id()
+        self.stream(channel).add(entry_id, body, self.clock(), origin)
         self.wake()
+        return entry_id
 
     def send(self, channel: ChannelName, body: bytes, worker: str = "") -> None:
         """Appends what a handler sent; a dead letter if the stream is full."""
@@ -255,4 +257,5 @@ class MemoryBus:
             dead_letters=len(self.dead_letters),
             mailbox_lengths={interface: len(found.mailbox) for interface, found in living.items()},
             delayed=len(self._delayed),
+            dead_trimmed=self.dead_letters.trimmed,
         )

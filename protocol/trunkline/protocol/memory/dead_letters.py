@@ -10,7 +10,7 @@ from itertools import islice
 from ..codec import decode_dead_letter
 from ..errors import CodecError, LayerError
 from ..messages import DeadLetterRecord
-from ..names import ChannelName
+from ..names import ChannelName, ConnectionId
 from ..process.logs import RateLimited
 
 _log = RateLimited(logging.getLogger(__name__))
@@ -22,25 +22,31 @@ class DeadLetters:
     Args:
         capacity: how many it keeps.
         drops: where the bus counts what it drops, by reason.
+
+    Attributes:
+        trimmed: how many made room for newer ones.
+        turns: connections of which a letter was put back, with the channel and id of the entry that it became.
     """
 
-    __slots__ = ("_drops", "_letters", "_number", "capacity")
+    __slots__ = ("_drops", "_letters", "_number", "capacity", "trimmed", "turns")
 
     def __init__(self, capacity: int, drops: Counter[str]) -> None:
         self.capacity = capacity
         self._drops = drops
         self._letters: dict[int, DeadLetterRecord] = {}
         self._number = 0
+        self.trimmed = 0
+        self.turns: dict[ConnectionId, tuple[ChannelName, str]] = {}
 
     def __len__(self) -> int:
         return len(self._letters)
 
     def add(self, body: bytes) -> None:
-        """Keeps an encoded dead letter; bytes that are none are kept too, with the reason ``garbage``."""
+        """Keeps an encoded dead letter; bytes that are none are kept too, as ``unreadable``."""
         try:
             letter = decode_dead_letter("", body)
         except CodecError as error:
-            letter = record("garbage", ChannelName(""), body, f"CodecError: {error}")
+            letter = record("unreadable", ChannelName(""), body, f"CodecError: {error}")
         self.keep(letter)
 
     def keep(self, letter: DeadLetterRecord) -> None:
@@ -49,6 +55,7 @@ class DeadLetters:
         self._letters[self._number] = letter._replace(id=f"{self._number}-0")
         if len(self._letters) > self.capacity:
             del self._letters[next(iter(self._letters))]
+            self.trimmed += 1
             self._drops["dead_letter_overflow"] += 1
             _log.warning("overflow", "oldest dead letter dropped capacity=%d", self.capacity)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..codec import decode_entry, encode_entry
 from ..layer import OperatorLayer
 from ..messages import ClusterStats, DeadLetterRecord
+from ..redriving import Redriven, again
 
 if TYPE_CHECKING:
     from .bus import MemoryBus
@@ -34,21 +34,35 @@ class MemoryOperatorLayer(OperatorLayer):
         """One dead letter, or None."""
         return self._bus.dead_letters.get(letter_id)
 
-    async def redrive(self, letter_id: str) -> bool:
-        """Puts the message of a dead letter back into its channel, full or not: a person asked for it.
+    async def redrive(self, letter_id: str) -> Redriven:
+        """See `layer.OperatorLayer.redrive`.
 
         Raises:
-            CodecError: the letter holds garbage, which no handler could take. It stays where it is.
+            CodecError: the letter holds no message that a handler could take. It stays where it is.
         """
-        letter = self._bus.dead_letters.get(letter_id)
+        bus = self._bus
+        letter = bus.dead_letters.get(letter_id)
         if letter is None:
-            return False
-        entry = decode_entry(letter.channel, letter.body)
-        # The connection has gone on meanwhile: nothing of it waits for this entry any more, which -1 says.
-        body = encode_entry(entry._replace(seq=-1)) if entry.path is not None else letter.body
-        self._bus.dead_letters.pop(letter_id)
-        self._bus.put(letter.channel, body)
-        return True
+            return Redriven("missing")
+        message = again(letter)
+        connection = message.connection
+        turns = bus.dead_letters.turns
+        turn = turns.get(connection) if connection is not None else None
+        if turn is not None and bus.stream(turn[0]).holds(turn[1]):
+            return Redriven("busy")
+        if bus.stream(message.channel).full:
+            return Redriven("full")
+        bus.dead_letters.pop(letter_id)
+        gone = False
+        if connection is not None and message.interface is not None:
+            found = bus.registry.get(message.interface)
+            gone = found is None or connection not in found.connections
+            if gone and letter.session and not bus.sessions.read(connection, bus.clock()):
+                bus.sessions.write(connection, letter.session, False, bus.clock())
+        entry_id = bus.put(message.channel, message.body)
+        if connection is not None:
+            turns[connection] = (message.channel, entry_id)
+        return Redriven("put_back", gone)
 
     async def drop(self, letter_id: str) -> bool:
         """Removes a dead letter; False if it is not there."""

@@ -79,6 +79,10 @@ class Stream:
             self._waiting.remove(entry_id)
         return item
 
+    def holds(self, entry_id: str) -> bool:
+        """Whether the entry is here, waiting or held by a worker."""
+        return entry_id in self._items
+
     def held_by(self, entry_id: str, worker: WorkerId) -> bool:
         """Whether this worker holds the entry now."""
         item = self._items.get(entry_id)

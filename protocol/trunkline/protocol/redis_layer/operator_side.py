@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Any
 
 import redis.asyncio
+import redis.exceptions
 from redis.exceptions import RedisError
 
-from ..codec import decode_dead_letter, decode_entry, decode_lease, encode_entry
+from ..codec import decode_dead_letter, decode_lease
 from ..errors import CodecError, LayerError, LayerUnavailable
 from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
 from ..names import INTERFACE_CHANNELS, ChannelName, InterfaceId, Keys
 from ..redis_url import without_secrets
+from ..redriving import Redriven, again
 from ..settings import LayerSettings
+from .commit_call import SESSION_TTL_MS
 from .refusals import explained
 from .scripts import SCRIPTS
 
@@ -31,6 +35,7 @@ class RedisOperatorLayer:
     def __init__(self, settings: LayerSettings) -> None:
         self._url = settings.redis_url
         self._keys = Keys(settings.prefix)
+        self._capacity = settings.capacity
         self._redis = redis.asyncio.Redis.from_url(
             settings.redis_url,
             protocol=2,
@@ -78,9 +83,9 @@ class RedisOperatorLayer:
             InterfaceId(info.id): int(await self._ask(self._redis.xlen(self._keys.mailbox(info.id))))
             for info in interfaces
         }
-        dead = int(await self._ask(self._redis.xlen(self._keys.dead())))
+        dead, trimmed = await self._run("dead_counts", [self._keys.base])
         delayed = int(await self._ask(self._redis.zcard(self._keys.delayed)))
-        return ClusterStats(channels, interfaces, workers, dead, mailboxes, delayed)
+        return ClusterStats(channels, interfaces, workers, int(dead), mailboxes, delayed, int(trimmed))
 
     async def _channel(self, channel: ChannelName, now_ms: int) -> ChannelStats:
         stream = self._keys.stream(channel)
@@ -117,39 +122,55 @@ class RedisOperatorLayer:
         found = await self._ask(self._redis.xrange(self._keys.dead(), min=letter_id, max=letter_id))
         return _record(letter_id, found[0][1]) if found else None
 
-    async def redrive(self, letter_id: str) -> bool:
+    async def redrive(self, letter_id: str) -> Redriven:
         """See `layer.OperatorLayer.redrive`.
 
         Raises:
-            LayerUnavailable: Redis does not answer.
-            CodecError: the letter holds garbage, which no handler could take.
+            LayerUnavailable: Redis does not answer; the letter is there still, or its message was put back.
+            CodecError: the letter holds no message that a handler could take.
         """
         letter = await self.dead_letter(letter_id)
         if letter is None:
-            return False
-        if not letter.channel:
-            raise CodecError("a message with its channel, not an effect that failed", letter.body)
-        entry = decode_entry(letter.channel, letter.body)
-        # The connection has gone on meanwhile: nothing of it waits for this entry any more, which -1 says.
-        body = encode_entry(entry._replace(seq=-1)) if entry.path is not None else letter.body
-        script = SCRIPTS["redrive"]
-        args: list[str | bytes] = [self._keys.base, letter_id, letter.channel, body]
-        return bool(await self._ask(self._redis.eval(script.text, 1, self._keys.dead(), *args)))
+            return Redriven("missing")
+        message = again(letter)
+        args: list[str | bytes | int] = [
+            self._keys.base, letter_id, _token(), self._capacity, message.channel, message.body,
+        ]  # fmt: skip
+        if message.interface is not None and message.connection is not None:
+            args += [message.interface, message.connection, letter.session, SESSION_TTL_MS]
+        answer = await self._run("redrive", args)
+        return Redriven("put_back", gone=True) if answer == b"gone" else Redriven(answer.decode())
 
     async def drop(self, letter_id: str) -> bool:
         """See `layer.OperatorLayer.drop`."""
         if not _LETTER_ID.fullmatch(letter_id):
             return False
-        return bool(await self._ask(self._redis.xdel(self._keys.dead(), letter_id)))
+        return bool(await self._run("drop", [self._keys.base, letter_id, _token()]))
+
+    async def _run(self, script: str, args: list[str | bytes | int]) -> Any:
+        """Runs a script on the dead letters, and again if the connection breaks."""
+        text = SCRIPTS[script].text
+        try:
+            return await self._redis.eval(text, 1, self._keys.dead(), *args)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError):
+            return await self._ask(self._redis.eval(text, 1, self._keys.dead(), *args))
+        except RedisError as error:
+            raise self._unavailable(error) from error
 
     async def _ask(self, answer: Any) -> Any:
         # redis-py types its commands as "awaitable or not", for its synchronous twin.
         try:
             return await answer
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(
-                f"Redis at {without_secrets(self._url)}: {explained(error, self._url)}"
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> LayerUnavailable:
+        return LayerUnavailable(f"Redis at {without_secrets(self._url)}: {explained(error, self._url)}")
+
+
+def _token() -> str:
+    """Names a call that may be sent twice: redis-py does so by itself, too, when a connection breaks."""
+    return secrets.token_hex(16)
 
 
 def _lease(name: bytes, role: str, raw: bytes) -> LeaseInfo:
@@ -165,7 +186,7 @@ def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
         try:
             return decode_dead_letter(letter_id, raw)
         except CodecError as error:
-            return _bare_record(letter_id, "garbage", ChannelName(""), raw, str(error))
+            return _bare_record(letter_id, "unreadable", ChannelName(""), raw, str(error))
     # Written by effects.lua or due.lua, as is what follows.
     failed = fields.get(b"failed")
     if failed is not None:
@@ -173,10 +194,15 @@ def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
         channel = ChannelName(fields.get(b"channel", b"").decode("utf-8", "replace"))
         return _bare_record(letter_id, "effect_failed", channel, fields.get(b"body", b""), text)
     # A channel was full when a handler sent to it.
-    channel = ChannelName(fields.get(b"full", b"").decode("utf-8", "replace"))
-    return _bare_record(
-        letter_id, "channel_full", channel, fields.get(b"body", b""), f"channel {channel} was full"
-    )
+    full = fields.get(b"full")
+    if full is not None:
+        channel = ChannelName(full.decode("utf-8", "replace"))
+        return _bare_record(
+            letter_id, "channel_full", channel, fields.get(b"body", b""), f"channel {channel} was full"
+        )
+    found = ", ".join(name.decode("utf-8", "backslashreplace") for name in fields)
+    why = f"a dead letter with the fields {found}: another version of Trunkline wrote it, or somebody by hand"
+    return _bare_record(letter_id, "unreadable", ChannelName(""), b"", why)
 
 
 def _bare_record(

@@ -16,6 +16,8 @@ _NAMES = (
     "apply",
     "claim",
     "commit",
+    "dead_counts",
+    "drop",
     "due",
     "give_back",
     "held",
