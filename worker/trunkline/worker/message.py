@@ -22,7 +22,7 @@ def contents(entry: Entry) -> list[Content]:
     the others have what the interface server wrote. A message of a background channel has what was sent, and
     ``reply_channel`` only if that was sent with it.
     """
-    channel, reply, path, seq, events, _ = entry
+    channel, reply, path, seq, events, _, _ = entry
     if channel == RECEIVE:
         if len(events) == 1:  # most entries, and half the time the comprehension takes
             key = "text" if type(events[0]) is str else "bytes"
