@@ -16,6 +16,7 @@ from trunkline.protocol.errors import CodecError, ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.messages import DeadLetterRecord
+from trunkline.protocol.process.logs import printable
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.settings import parse_or_exit
 
@@ -77,7 +78,8 @@ async def _list(layer: OperatorLayer, settings: DeadListSettings) -> int:
     print(f"{'ID':20} {'TIME':19} {'REASON':12} {'CHANNEL':24} {'ATTEMPT':>7}  ROUTE: ERROR")
     for letter in letters:
         line = f"{letter.id:20} {_when(letter)} {letter.reason:12} {letter.channel:24} {letter.attempt:>7}  "
-        print(line + f"{letter.route or '-'}: {letter.error.splitlines()[0] if letter.error else ''}")
+        # An error may quote a client, and this goes to a terminal.
+        print(printable(line + f"{letter.route or '-'}: {letter.error.splitlines()[0] if letter.error else ''}"))
     return ExitCode.OK
 
 
@@ -95,8 +97,8 @@ async def _show(layer: OperatorLayer, settings: DeadShowSettings) -> int:
         return code
     for fields in shown:
         trace = fields.pop("traceback")
-        print("\n".join(f"{name:10} {value}" for name, value in fields.items()))
-        print(trace)
+        print("\n".join(printable(f"{name:10} {value}") for name, value in fields.items()))
+        print("\n".join(map(printable, trace.splitlines())))
     return code
 
 

@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,14 +157,22 @@ class RunDir:
         for directory in (self.path, self.log, self.redis, self.retiring, self.sockets):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                owner = directory.stat().st_uid
+                # Not through a link: below the system's temporary folder anybody may have laid one.
+                found = directory.lstat()
             except OSError as error:
                 raise ConfigError(
                     f"run directory {directory}: {error.strerror}; choose another with --run-dir"
                 ) from error
-            if owner != os.getuid():
+            if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
                 raise ConfigError(
-                    f"run directory {directory} belongs to user {owner}; choose another with --run-dir"
+                    f"run directory {directory} belongs to user {found.st_uid}, or is a link; choose another with "
+                    "--run-dir"
+                )
+            if found.st_mode & 0o077:
+                # Whoever reaches the sockets in it commands the cluster, and runs code as this user.
+                raise ConfigError(
+                    f"run directory {directory} is open to others (mode {found.st_mode & 0o777:o}); "
+                    f"'chmod 700 {directory}', or choose another with --run-dir"
                 )
 
     def load(self) -> ClusterState | None:

@@ -14,6 +14,7 @@ from .answers import SERVER_HEADER, plain
 from .connection import Connection
 from .exchange import Exchange, GaveUp, cut, respond
 from .handshake import Handshake
+from .methods import ALLOW, REFUSED
 from .origins import Origins
 from .proxies import Client, TrustedProxies
 from .settings import InterfaceSettings
@@ -52,6 +53,8 @@ class Entrance:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request."""
+        if request.method in REFUSED:
+            return plain(405, f"{request.method} is not served here", {"Allow": ALLOW})
         target = request.raw_path
         if not target.startswith("/"):
             # The absolute form, "GET http://host/path": what counts is the path.

@@ -12,6 +12,7 @@ from aiohttp import web
 from .settings import StaticRoot
 
 INDEX = "index.html"
+WELL_KNOWN = ".well-known"
 
 
 def locate(root: StaticRoot, path: str) -> Path | None:
@@ -22,7 +23,7 @@ def locate(root: StaticRoot, path: str) -> Path | None:
         path: of the URL, percent-decoded.
     """
     rest = path[len(root.prefix) :]
-    if "\x00" in rest or "\\" in rest or any(part in ("..", ".") for part in rest.split("/")):
+    if "\x00" in rest or "\\" in rest or any(map(_hidden, rest.split("/"))):
         return None
     try:
         # Symbolic links are followed before the check: where the file really is decides.
@@ -33,6 +34,12 @@ def locate(root: StaticRoot, path: str) -> Path | None:
     except (OSError, RuntimeError, ValueError):
         # A name too long, a loop of links, no permission: not there.
         return None
+
+
+def _hidden(part: str) -> bool:
+    """Whether no path may go through a name: ``.`` and ``..``, and what people hide by a dot (``.git``, ``.env``).
+    ``.well-known`` is meant to be read (RFC 8615)."""
+    return part.startswith(".") and part != WELL_KNOWN
 
 
 class StaticFiles:

@@ -77,6 +77,9 @@ def read_upgrade(method: str, http_version: tuple[int, int], headers: Headers) -
         return Refusal(
             400, "a WebSocket handshake needs one Sec-WebSocket-Key of 16 bytes in base64", "malformed"
         )
+    if headers.getall("Transfer-Encoding", []) or set(headers.getall("Content-Length", [])) - {"0"}:
+        # Whoever stands between would have to agree with us on where the body ends and the frames begin.
+        return Refusal(400, "a WebSocket handshake has no body", "malformed")
     subprotocols = [
         item.strip() for value in headers.getall("Sec-WebSocket-Protocol", []) for item in value.split(",")
     ]

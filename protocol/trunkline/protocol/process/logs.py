@@ -34,7 +34,7 @@ class _LineFormatter(logging.Formatter):
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        message = _CONTROL.sub(_escaped, record.getMessage())
+        message = printable(record.getMessage())
         line = f"{self._stamp}.{int(record.msecs):03d} {record.levelname} {self._name} {message}"
         details = []
         if record.exc_info:
@@ -42,8 +42,14 @@ class _LineFormatter(logging.Formatter):
         if record.stack_info:
             details.append(self.formatStack(record.stack_info))
         # A traceback is for people: it keeps its lines, indented, so that a record still begins where a line
-        # does.
-        return "\n    ".join([line, *"\n".join(details).splitlines()])
+        # does. What an exception says may be a client's words too.
+        return "\n    ".join([line, *map(printable, "\n".join(details).splitlines())])
+
+
+def printable(text: str) -> str:
+    """Text of one line without line breaks and terminal escapes: each becomes what Python would write for it. Tabs
+    stay."""
+    return _CONTROL.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
