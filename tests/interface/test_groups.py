@@ -56,6 +56,27 @@ def test_an_add_for_somebody_who_is_gone_leaves_the_group_again_only_if_nobody_i
     assert groups.discard(CHAT, "a") == "3-0"
 
 
+def test_within_one_entry_a_group_that_somebody_joins_behind_the_last_who_left_is_not_left() -> None:
+    groups: Groups[str] = Groups()
+    groups.entry = "1-0"
+    groups.add(CHAT, "a", "1-0")
+    assert groups.drop("a") == []
+    assert not groups.vain(NEWS, "1-0")
+    groups.add(CHAT, "b", "1-0")
+
+    assert groups.settle() == [(NEWS, "1-0")]
+    assert groups.settle() == []
+    assert groups.discard(CHAT, "b") == "1-0"
+
+
+def test_within_an_entry_a_group_of_an_older_token_is_left_at_once() -> None:
+    groups: Groups[str] = Groups()
+    groups.add(CHAT, "a", "1-0")
+    groups.entry = "2-0"
+    assert groups.discard(CHAT, "a") == "1-0"
+    assert groups.settle() == []
+
+
 class GroupsMachine(RuleBasedStateMachine):
     """Against the plainest model there is."""
 

@@ -72,6 +72,19 @@ async def test_an_add_for_a_connection_that_has_gone_leaves_the_group_again(rig:
         assert len(rig.layer.left) == 1
 
 
+async def test_a_group_is_not_left_if_somebody_joins_behind_the_last_who_left_in_one_entry(rig: Rig) -> None:
+    """All adds of an entry have one token, so a leave with it would take the interface out for the later member too."""
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        member = rig.connections()[0].id
+        rig.layer.mail([GROUP_ADD, ROOM, "gone"], [GROUP_ADD, ROOM, member])
+        assert rig.layer.left == []
+
+        rig.layer.mail([GROUP_DISCARD, ROOM, member], [GROUP_SEND, ROOM, "lost"])
+        token = rig.layer.mail([GROUP_ADD, ROOM, member], [GROUP_DISCARD, ROOM, member])
+        assert rig.layer.left[1:] == [(ROOM, token)]
+
+
 async def test_a_connection_that_is_closing_joins_nothing(rig: Rig) -> None:
     async with RawClient(*rig.address) as client:
         await client.upgrade()

@@ -2,7 +2,8 @@
 
 Redis knows which interfaces have members; who they are is known here only. Every group remembers the token (mailbox
 entry) of its newest add, with which an interface that lost its last member takes itself out of the group, unless
-another add is on its way.
+another add is on its way. All adds of one mailbox entry have the same token, so within an entry a group is left last of
+all, when nobody has joined it behind.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ M = TypeVar("M")
 
 
 class Groups(Generic[M]):
-    """Which members are in which groups, both ways round."""
+    """Which members are in which groups, both ways round.
 
-    __slots__ = ("_groups_of", "_members", "_tokens")
+    Attributes:
+        entry: token of the mailbox entry at hand once it has added somebody, until `settle`; else None.
+    """
+
+    __slots__ = ("_emptied", "_groups_of", "_members", "_tokens", "entry")
 
     def __init__(self) -> None:
+        self.entry: str | None = None
+        self._emptied: list[GroupName] = []  # with the token of the entry at hand
         # A dict as an ordered set: a group's members hear in the order in which they joined.
         self._members: dict[GroupName, dict[M, None]] = {}
         self._groups_of: dict[M, set[GroupName]] = {}
@@ -38,7 +45,7 @@ class Groups(Generic[M]):
     def vain(self, group: GroupName, token: str) -> bool:
         """Notes an add for somebody who is gone. True if nobody is in the group, so that it must be left again."""
         if group not in self._members:
-            return True
+            return self._left_now(group, token)
         self._tokens[group] = token
         return False
 
@@ -67,7 +74,23 @@ class Groups(Generic[M]):
         if members:
             return None
         del self._members[group]
-        return self._tokens.pop(group)
+        token = self._tokens.pop(group)
+        return token if self._left_now(group, token) else None
+
+    def _left_now(self, group: GroupName, token: str) -> bool:
+        """Whether a group without members is to be left now, and not when the entry at hand is done."""
+        if token != self.entry:
+            return True
+        self._emptied.append(group)
+        return False
+
+    def settle(self) -> list[tuple[GroupName, str]]:
+        """The mailbox entry at hand is done; gives the groups that must be left now with their tokens."""
+        token, self.entry = self.entry, None
+        if token is None or not self._emptied:
+            return []
+        emptied, self._emptied = dict.fromkeys(self._emptied), []
+        return [(group, token) for group in emptied if group not in self._members]
 
     def members(self, group: GroupName) -> Iterable[M]:
         """The members in the order in which they joined; a copy, because sending may end connections."""

@@ -58,6 +58,9 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
         joined, tenure.joining = tenure.joining, None
         for connection in joined or ():
             connection.flush()
+        if tenure.groups.entry is not None:
+            for group, left in tenure.groups.settle():
+                tenure.layer.leave_group(group, left)
 
 
 def _group_send(tenure: Tenure, operation: list[Any]) -> None:
@@ -72,6 +75,7 @@ def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
     if not isinstance(member, Connection):
         member = None
     if number == GROUP_ADD:
+        tenure.groups.entry = token
         if member is not None and member.state is not CLOSED and member.state is not CLOSING:
             tenure.groups.add(group, member, token)
         elif tenure.groups.vain(group, token):
