@@ -1,5 +1,6 @@
 # The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
-# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), PYTHON (install), ARGS (test, logs, bench).
+# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), PYTHON (install), ARGS (test, logs, bench),
+# MINUTES (soak).
 BIN := .venv/bin
 STAMP := .venv/.installed$(subst /,-,$(PYTHON))
 flag = $(if $($(1)),--$(2) '$($(1))')
@@ -36,6 +37,8 @@ crash: install ## kill and stop real processes under load
 	@$(BIN)/pytest -m crash $(ARGS)
 faults: install ## every fault at every step of a message's life (ARGS="--fault-seed 123" replays a pair)
 	@$(BIN)/pytest -n 2 -m faults tests/faults $(ARGS)
+soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
+	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)
 bench: install ## measure the speed figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
@@ -46,4 +49,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash faults bench lock clean
+.PHONY: help install up scale status logs down worker test lint browser crash faults soak bench lock clean

@@ -26,6 +26,7 @@ VERBS = [
     "browser",
     "crash",
     "faults",
+    "soak",
     "bench",
     "clean",
     "lock",
