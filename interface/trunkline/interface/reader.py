@@ -179,12 +179,12 @@ class FrameReader:
             skip = 8
             if there < 4:
                 return None
-            length = _MEDIUM(buffer, start + 2)[0]
+            length = _at_least(126, _MEDIUM(buffer, start + 2)[0])
         elif length == 127:
             skip = 14
             if there < 10:
                 return None
-            length = _LONG(buffer, start + 2)[0]
+            length = _at_least(65_536, _LONG(buffer, start + 2)[0])
         if not first & 0x08 and length + self._collected > self._max_bytes:
             raise FrameError(TOO_BIG, f"a message holds at most {self._max_bytes} bytes")
         if there < skip + length:
@@ -250,6 +250,12 @@ class FrameReader:
         if len(plain) > self._max_bytes:
             raise FrameError(TOO_BIG, f"a message holds at most {self._max_bytes} bytes when decompressed")
         return plain
+
+
+def _at_least(least: int, length: int) -> int:
+    if length < least:
+        raise FrameError(PROTOCOL_ERROR, "a length is written in the shortest form (RFC 6455 section 5.2)")
+    return length
 
 
 def _text(data: bytes | bytearray, what: str) -> str:
