@@ -36,6 +36,7 @@ class Case:
             connections that it ended.
         ends_sockets: the connections of the first interface server end.
         path: which handlers the load has, see `app`.
+        may_keep_sockets: with ``ends_sockets``, whether they really end depends on what came first.
         keeps_cluster: the next case may go on with the same processes and Redis.
     """
 
@@ -46,6 +47,7 @@ class Case:
     ends_sockets: bool = False
     path: str = "talk"
     keeps_cluster: bool = True
+    may_keep_sockets: bool = False
 
 
 # ---- a process, at a step of its own ----
@@ -94,7 +96,9 @@ def _workers() -> list[Case]:
             cases.append(Case(name, partial(_at, role="worker", fault=act, point=point), promises, path=path))
     point = Point("commit", "after")
     act = process_faults.reset_all
-    cases.append(Case("worker reset of all after commit", partial(_at, role="worker", fault=act, point=point)))
+    cases.append(
+        Case("worker reset of all after commit", partial(_at, role="worker", fault=act, point=point))
+    )
     return cases
 
 
@@ -208,9 +212,7 @@ async def _nothing(scene: Scene) -> None:
 
 
 def _others() -> list[Case]:
-    kill = partial(
-        _at, role="worker", fault=process_faults.sigkill, point=Point("commit", "before")
-    )
+    kill = partial(_at, role="worker", fault=process_faults.sigkill, point=Point("commit", "before"))
     return [
         Case("worker clock jumps an hour and back", partial(_clock, role="worker")),
         Case("interface clock jumps an hour and back", partial(_clock, role="interface")),

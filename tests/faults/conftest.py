@@ -56,6 +56,12 @@ class Clusters:
         self._places.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Flags of this suite."""
+    parser.addoption("--fault-seed", default=None, help="play the random pair of this seed, and no other")
+    parser.addoption("--write-report", action="store_true", help="write docs/faults.md")
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def clusters(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusters]:
     """Clusters for this test process."""

@@ -24,7 +24,9 @@ async def leaks(data: Any, keys: Keys, alive: set[str]) -> list[str]:
     found = [key.decode() async for key in data.scan_iter(match=f"{keys.base}*", count=1000)]
     names = [key.removeprefix(keys.base) for key in found]
     left = [name for name in names if name.partition(":")[0] in _EMPTY_KINDS and ":" in name]
-    left += [name for name in names if name.startswith("mailbox:") and name.removeprefix("mailbox:") not in alive]
+    left += [
+        name for name in names if name.startswith("mailbox:") and name.removeprefix("mailbox:") not in alive
+    ]
     for name in _HASHES_OF_PROCESSES:
         fields = [field.decode() for field in await data.hkeys(keys.base + name)]
         left += [f"{name} of {one}" for one in _strangers(fields, alive)]

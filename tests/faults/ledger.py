@@ -7,13 +7,13 @@ that was cut, whose client cannot know, it is known which of its frames had effe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.faults.app import is_background_send, is_early, is_group_send
 from tests.faults.promises import Column, Promises
-from tests.support.history import Fault, History, faults
+from tests.support.history import Fault, History, Kind, faults
 
 
 @dataclass(slots=True)
@@ -79,10 +79,19 @@ class Witnessed:
 
 
 class Entry(NamedTuple):
-    """A fault, and what it is a fault of."""
+    """A fault, and what it is a fault of.
+
+    Attributes:
+        column: the kind of effect.
+        fault: what is wrong with it.
+        sender: the connection whose frame had this effect.
+        number: of that frame; None of a disconnect and of what a session holds in the end.
+    """
 
     column: Column
     fault: Fault
+    sender: str
+    number: int | None = None
 
     def __str__(self) -> str:
         return f"{self.column}: {self.fault}"
@@ -109,6 +118,7 @@ class Ledger:
         self._records = {record.name: record for record in records}
         self._witnessed = witnessed
         self._sessions = sessions
+        self._sessions_lost = sessions_lost
         counted = {} if sessions_lost else {gone.name: gone.counted for gone in reversed(witnessed.gone)}
         # Of a connection nobody cut each frame had to be handled.
         self._handled = {
@@ -140,9 +150,21 @@ class Ledger:
             *self._of_background(),
         ]
 
-    def broken(self, promises: Promises) -> list[Entry]:
-        """The faults that break a promise."""
-        return [entry for entry in self.entries() if not promises.of(entry.column).allows(entry.fault.kind)]
+    def broken(
+        self, promises: Promises, may_be_forgotten: Callable[[str, int], bool] = lambda sender, number: True
+    ) -> list[Entry]:
+        """The faults that break a promise.
+
+        Args:
+            promises: of the case.
+            may_be_forgotten: whether a frame's effects fell in the time that Redis forgot; the others happen once.
+        """
+        return [
+            entry
+            for entry in self.entries()
+            if not promises.of(entry.column).allows(entry.fault.kind)
+            or (entry.number is not None and not may_be_forgotten(entry.sender, entry.number))
+        ]
 
     # ---- columns ----
 
@@ -151,9 +173,9 @@ class Ledger:
             expected = [str(number) for number in range(record.sent)]
             heard = [str(number) for number, _ in record.replies]
             for fault in faults({record.name: History(expected, heard, record.cut)}):
-                yield Entry("replies", fault)
+                yield Entry("replies", fault, record.name, int(fault.message))
                 if fault.kind == "lost":
-                    yield Entry("events", fault)
+                    yield Entry("events", fault, record.name, int(fault.message))
 
     def _of_groups(self) -> Iterable[Entry]:
         for member in self._records.values():
@@ -171,32 +193,33 @@ class Ledger:
             for position, (number, counted) in enumerate(record.replies):
                 # Relative to the reply before, so that one write too many is one fault and not all that follow.
                 if counted != before + 1:
-                    kind = "doubled" if counted > before + 1 else "lost"
+                    kind: Kind = "doubled" if counted > before + 1 else "lost"
                     for column in ("sessions", "events") if kind == "doubled" else ("sessions",):
-                        yield Entry(column, Fault(kind, record.name, f"{number} {counted}", position))
+                        fault = Fault(kind, record.name, f"{number} {counted}", position)
+                        yield Entry(column, fault, record.name, number)
                 before = counted
             if not record.cut and self._sessions.get(record.name, -1) != before:
                 stands = f"session {self._sessions.get(record.name)}, last reply {before}"
-                yield Entry("sessions", Fault("lost", record.name, stands, record.sent))
+                yield Entry("sessions", Fault("lost", record.name, stands, record.sent), record.name)
 
     def _of_disconnects(self) -> Iterable[Entry]:
         seen = Counter(gone.name for gone in self._witnessed.gone)
         for name, times in seen.items():
             if name not in self._records:
-                yield Entry("disconnects", Fault("invented", name, "gone", 0))
+                yield Entry("disconnects", Fault("invented", name, "gone", 0), name)
             for again in range(1, times):
-                yield Entry("disconnects", Fault("doubled", name, "gone", again))
+                yield Entry("disconnects", Fault("doubled", name, "gone", again), name)
         for name in self._records.keys() - seen.keys():
-            yield Entry("disconnects", Fault("lost", name, "gone", 0))
+            yield Entry("disconnects", Fault("lost", name, "gone", 0), name)
         for gone in self._witnessed.gone:
             record = self._records.get(gone.name)
-            if record is None:
+            if record is None or self._sessions_lost:
                 continue
             least = record.replies[-1][1] if record.replies else 0
             most = record.sent if record.cut else least
             if not least <= gone.counted <= most:
                 text = f"gone behind {gone.counted} of {least} to {most} frames"
-                yield Entry("disconnects", Fault("reordered", gone.name, text, gone.counted))
+                yield Entry("disconnects", Fault("reordered", gone.name, text, gone.counted), gone.name)
 
     def _of_background(self) -> Iterable[Entry]:
         times = Counter(self._witnessed.tallied)
@@ -208,11 +231,11 @@ class Ledger:
         }
         for (name, number), count in times.items():
             if (name, number) not in expected:
-                yield Entry("background", Fault("invented", name, str(number), number))
+                yield Entry("background", Fault("invented", name, str(number), number), name, number)
             for again in range(1, count):
-                yield Entry("background", Fault("doubled", name, str(number), again))
+                yield Entry("background", Fault("doubled", name, str(number), again), name, number)
         for name, number in expected - times.keys():
-            yield Entry("background", Fault("lost", name, str(number), number))
+            yield Entry("background", Fault("lost", name, str(number), number), name, number)
 
 
 def _heard(
@@ -221,4 +244,4 @@ def _heard(
     numbers = [str(number) for number in heard.get(sender, ())]
     history = History(sends, numbers, member.cut)
     for fault in faults({f"{member.name} of {sender}": history}):
-        yield Entry(column, fault)
+        yield Entry(column, fault, sender, int(fault.message))

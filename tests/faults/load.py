@@ -88,6 +88,10 @@ class Talker:
             if load.pace_s:
                 await asyncio.sleep(load.pace_s)
 
+    def sent_between(self, number: int, from_s: float, to_s: float) -> bool:
+        """Whether a frame was sent between two moments of the loop's clock."""
+        return from_s <= self._sent_s[number] <= to_s
+
     @property
     def waits(self) -> bool:
         """It is open, and something is to be sent or replied to yet."""
@@ -135,7 +139,9 @@ class Load:
         self._addresses = addresses
         self._path = path
         self.gone_s: list[float] = []
-        self._replied: list[tuple[float, float, Talker]] = []  # when a reply came, its frame had been sent, and whose
+        self._replied: list[
+            tuple[float, float, Talker]
+        ] = []  # when a reply came, its frame had been sent, and whose
         run = next(_runs)
         for number in range(connections):
             room = f"r{run}-{number // ROOM_SIZE}"
@@ -218,6 +224,17 @@ class Load:
             waiting = [talker.record for talker in self.talkers if talker.waits]
             shown = ", ".join(f"{one.name} has {len(one.replies)} of {one.sent}" for one in waiting[:10])
             raise AssertionError(f"{late}; {len(waiting)} connections wait: {shown}") from None
+
+    async def stuck(self, within_s: float = 10.0) -> None:
+        """Waits until every connection has sent what it may without a reply, and nothing comes."""
+        await until(
+            lambda: all(
+                talker.record.cut or talker.record.sent - len(talker.record.replies) >= WINDOW
+                for talker in self.talkers
+            ),
+            within_s,
+            "every connection waits for replies",
+        )
 
     async def hang_up(self) -> None:
         """Closes every connection that is open."""

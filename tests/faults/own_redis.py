@@ -88,12 +88,17 @@ class Replica:
             task.add_done_callback(self._carriers.discard)
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        try:
             while data := await source.read(65_536):
                 await self._flowing.wait()
                 sink.write(data)
                 await sink.drain()
-        sink.close()
+        except ConnectionError:
+            pass  # The master was killed, which is what this is for.
+        finally:
+            sink.close()
+            with suppress(ConnectionError):
+                await sink.wait_closed()
 
     def hold_up(self) -> None:
         """What the master writes from now on does not arrive."""

@@ -23,10 +23,9 @@ async def sigstop(scene: Scene, victim: Node, held: Held) -> None:
     """It sleeps until it was declared dead and others have what it held; then it wakes up in mid-sentence."""
     scene.struck()
     victim.process.pause()
-    await scene.cluster.until_buried(victim)
+    await scene.until_buried(victim)
     victim.process.resume()
     held.go()
-    _declared_dead(scene, victim)
 
 
 async def partition(scene: Scene, victim: Node, held: Held) -> None:
@@ -34,9 +33,8 @@ async def partition(scene: Scene, victim: Node, held: Held) -> None:
     scene.struck()
     victim.proxy.partition()
     held.go()
-    await scene.cluster.until_buried(victim)
+    await scene.until_buried(victim)
     victim.proxy.heal()
-    _declared_dead(scene, victim)
 
 
 async def sigterm(scene: Scene, victim: Node, held: Held) -> None:
@@ -58,10 +56,6 @@ async def reset_all(scene: Scene, victim: Node, held: Held) -> None:
     scene.struck()
     held.cut()
     victim.proxy.cut_all()
-
-
-def _declared_dead(scene: Scene, victim: Node) -> None:
-    (scene.buried if victim.role == "worker" else scene.fenced).append(victim)
 
 
 PROCESS_FAULTS: dict[str, ProcessFault] = {

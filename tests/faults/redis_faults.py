@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import redis.asyncio
 
 from tests.faults.own_redis import Replica
+from tests.faults.proxy import Point
 from tests.faults.scene import Scene
 from tests.support.redis_server import find_binary, folder
 from tests.support.waiting import until
@@ -68,6 +69,7 @@ async def replaced_by_a_lagging_replica(scene: Scene) -> None:
         replica = Replica(scene.cluster.redis, place, binary)
         await replica.follow()
         replica.hold_up()
+        scene.forgot_from_s = asyncio.get_running_loop().time()
         await scene.load.goes_on(WENT_ON)
         scene.struck()
         await replica.promote()
@@ -75,12 +77,21 @@ async def replaced_by_a_lagging_replica(scene: Scene) -> None:
         # Its socket and files are used until the cluster ends; the folder's may go as nothing is written there.
 
 
+async def forgot_once(scene: Scene) -> None:
+    """FLUSHALL."""
+    async with scene.cluster.processes.data() as data:
+        await data.flushall()
+    scene.struck()
+    scene.mended()
+
+
 async def forgot_everything(scene: Scene) -> None:
     """FLUSHALL, thrice."""
     async with scene.cluster.processes.data() as data:
+        scene.struck()
+        scene.forgot_from_s = scene.struck_s
         for _ in range(3):
             await data.flushall()
-            scene.struck()
             scene.mended()
             await scene.load.goes_on(WENT_ON)
 
@@ -90,7 +101,7 @@ async def out_of_memory(scene: Scene) -> None:
     async with scene.cluster.processes.data() as data:
         await data.config_set("maxmemory", "1")
         scene.struck()
-        await _until_stuck(scene)
+        await scene.load.stuck()
         await data.config_set("maxmemory", "0")
         scene.mended()
 
@@ -106,27 +117,9 @@ async def disk_full(scene: Scene) -> None:
         scene.struck()
         server.fill_disk()
         await until(refuses, 10, "Redis refuses writes")
-        await _until_stuck(scene)
+        await scene.load.stuck()
         server.free_disk()
         scene.mended()
-
-
-async def _until_stuck(scene: Scene) -> None:
-    """Waits until every frame that may be sent was, and none is replied to."""
-    load = scene.load
-    seen = (-1, -1)
-
-    def stuck() -> bool:
-        nonlocal seen
-        before, seen = seen, (load.sent, load.replies)
-        return before == seen
-
-    # Polls of 50 ms would do, but for a process that was scheduled out: half a second of nothing is enough for sure.
-    for _ in range(20):
-        await asyncio.sleep(0.5)
-        if stuck():
-            return
-    raise AssertionError(f"it goes on though Redis refuses every write: {seen}")
 
 
 async def without_group(scene: Scene) -> None:
@@ -147,7 +140,18 @@ async def without_scripts(scene: Scene) -> None:
 async def _with_stream(
     scene: Scene, act: Callable[[redis.asyncio.Redis, str, str], Awaitable[object]]
 ) -> None:
+    """In a moment when entries are in the workers' hands, and others wait in the stream."""
     keys = scene.cluster.keys
+    workers = scene.cluster.workers
     async with scene.cluster.processes.data() as data:
+        commits = [worker.proxy.armed(Point("commit", "before")) for worker in workers]
+        held = [await arming for arming in commits]
+        for worker in workers:
+            worker.process.pause()
+        await scene.load.stuck()
         scene.struck()
         await act(data, keys.stream(RECEIVE), keys.consumer_group)
+        scene.mended()
+        for worker, commit in zip(workers, held, strict=True):
+            worker.process.resume()
+            commit.go()

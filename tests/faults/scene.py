@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from tests.faults.cluster import Cluster, Node, Role
 from tests.faults.load import Load, Talker
 
+BURIED_WITHIN_S = 12.0
+UNDER_WAY_S = 0.5
+"""Effects of a frame may come so much later than it, and a delayed message does (`app.DELAY_S`)."""
+WHOLE_WITHIN_S = 1.0
+"""After so long nothing is missing any more of what Redis forgot: groups, registrations, consumer groups."""
+
 
 @dataclass(slots=True)
 class Scene:
@@ -18,6 +24,9 @@ class Scene:
         load: under way.
         struck_s: when the fault began, by the loop's clock; 0 before.
         mended_s: when its cause was gone (Redis answers again, memory is free); 0 if recovery counts from its begin.
+        forgot_from_s: Redis knows nothing of what happened from then to the fault.
+        patience_s: how long a process that sleeps or is cut off waits for being declared dead; None: until it is, or
+            the case fails.
         fenced: interface servers that start over and must be waited for.
         buried: workers that were declared dead and must be waited for.
         leaving: processes that were told to end.
@@ -27,6 +36,8 @@ class Scene:
     load: Load
     struck_s: float = 0.0
     mended_s: float = 0.0
+    forgot_from_s: float = 0.0
+    patience_s: float | None = None
     fenced: list[Node] = field(default_factory=list)
     buried: list[Node] = field(default_factory=list)
     leaving: list[Node] = field(default_factory=list)
@@ -42,6 +53,24 @@ class Scene:
     def mended(self) -> None:
         """Its cause is gone."""
         self.mended_s = asyncio.get_running_loop().time()
+
+    async def until_buried(self, victim: Node) -> None:
+        """Waits until a process was declared dead and buried, and notes that it has to come back."""
+        (self.buried if victim.role == "worker" else self.fenced).append(victim)
+        try:
+            await self.cluster.until_buried(
+                victim, BURIED_WITHIN_S if self.patience_s is None else self.patience_s
+            )
+        except AssertionError:
+            if self.patience_s is None:
+                raise
+
+    def may_be_forgotten(self, sender: str, number: int) -> bool:
+        """Whether the effects of a frame fell in the time that Redis forgot, or in which it was told again."""
+        talker = next(talker for talker in self.load.talkers if talker.record.name == sender)
+        # A frame may wait for the end of its window, and then for its worker.
+        from_s = self.forgot_from_s - UNDER_WAY_S
+        return talker.sent_between(number, from_s, max(self.mended_s, self.struck_s) + WHOLE_WITHIN_S)
 
     @property
     def victims(self) -> list[Talker]:
