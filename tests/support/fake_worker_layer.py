@@ -119,6 +119,7 @@ class FakeWorkerLayer:
         asked: the connections of each question for sessions.
         stored: the sessions there are.
         returned: what was handed back.
+        rested_ms: and how long each of these is to rest.
         refuses_back: raised by `give_back`.
         answers: commits are answered; otherwise `answer` does it by hand.
         answers_sessions: the same for sessions.
@@ -133,6 +134,7 @@ class FakeWorkerLayer:
         self.asked: list[list[ConnectionId]] = []
         self.stored: dict[str, bytes] = {}
         self.returned: list[Delivery] = []
+        self.rested_ms: list[int] = []
         self.refuses_back: Exception | None = None
         self.answers = True
         self.answers_sessions = True
@@ -176,10 +178,11 @@ class FakeWorkerLayer:
         self.applied.append((list(effects), within))
         self._answer(done, self.answers)
 
-    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+    def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
         if self.refuses_back is not None:
             raise self.refuses_back
         self.returned += deliveries
+        self.rested_ms += [after_ms] * len(deliveries)
 
     async def close(self) -> None:
         self.closed = True

@@ -10,6 +10,7 @@ from trunkline.protocol.errors import InvalidName, MessageError
 from trunkline.protocol.messages import ChannelSend, GroupAdd, GroupSend, Post
 from trunkline.protocol.names import ChannelName, ReplyName
 from trunkline.worker.channels import Channel, Group, ReplyChannel
+from trunkline.worker.effect_log import EffectLog
 from trunkline.worker.outbox import CURRENT, Outbox
 
 OWN = ReplyName("reply.i1!c1")
@@ -20,9 +21,9 @@ class Hooks:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def flush(self, outbox: Outbox) -> None: ...
+    async def flush(self, outbox: EffectLog) -> None: ...
 
-    def flush_soon(self, outbox: Outbox) -> None:
+    def flush_soon(self, outbox: EffectLog) -> None:
         self.asked += 1
 
 

@@ -22,10 +22,9 @@ from tests.support.gate import Gate, echo
 from tests.support.waiting import until
 from trunkline.protocol.codec import encode_session
 from trunkline.protocol.messages import Outcome, Unregister
-from trunkline.worker import Message, channel_session, dispatcher, route
+from trunkline.worker import Message, Retry, channel_session, dispatcher, route
 from trunkline.worker.dispatcher import ROOM
 from trunkline.worker.job import Job
-from trunkline.worker.routing import retry
 
 RECEIVE, CONNECT = "websocket.receive", "websocket.connect"
 
@@ -193,7 +192,7 @@ async def test_a_handler_that_waits_to_be_tried_again_holds_no_slot() -> None:
             raise ValueError
         echo(message)
 
-    desk = Desk([route(RECEIVE, handler, on_error=retry(1, 3600))], concurrency=1)
+    desk = Desk([route(RECEIVE, handler, on_error=Retry(1, 3600))], concurrency=1)
     desk.give(frames("bad"))
     await until(lambda: desk.layer.reading)
     assert payloads(await desk.effects(frames("good", connection="c2"))) == ["good"]
@@ -288,7 +287,7 @@ async def test_what_was_taken_over_waits_for_handlers_at_work_but_not_for_those_
 
     routes = [
         route(RECEIVE, gate.handler, text="^gate"),
-        route(RECEIVE, failing, text="^fail", on_error=retry(1, 3600)),
+        route(RECEIVE, failing, text="^fail", on_error=Retry(1, 3600)),
         route(RECEIVE, echo),
     ]
     desk = Desk(routes)

@@ -14,8 +14,7 @@ from tests.support.fake_worker_layer import (
 from tests.support.gate import Gate, echo
 from tests.support.waiting import until
 from trunkline.protocol.errors import LayerUnavailable
-from trunkline.worker import Message, channel_session, route
-from trunkline.worker.routing import retry
+from trunkline.worker import Message, Retry, channel_session, route
 
 RECEIVE = "websocket.receive"
 
@@ -50,12 +49,14 @@ async def test_a_drain_hands_on_what_waits_to_be_tried_again_instead_of_waiting(
     def handler(message: Message) -> None:
         raise ValueError
 
-    desk = Desk([route(RECEIVE, handler, on_error=retry(1, 3600))])
+    desk = Desk([route(RECEIVE, handler, on_error=Retry(1, 3600, 3600))])
     given = frames("x")
     desk.give(given)
     assert desk.dispatcher.busy == 1
     await desk.dispatcher.drain()
     assert desk.layer.returned == [given]
+    # Nobody shall try it before its time: what was waited for may still be away.
+    assert 3_000_000 * 0.8 <= desk.layer.rested_ms[0] <= 3_600_000
     assert desk.count("given_back_total") == 1
     assert desk.outcomes == {}
 
@@ -64,7 +65,7 @@ async def test_a_drain_ends_also_when_nothing_can_be_handed_on(caplog: pytest.Lo
     def handler(message: Message) -> None:
         raise ValueError
 
-    desk = Desk([route(RECEIVE, handler, on_error=retry(1, 3600))])
+    desk = Desk([route(RECEIVE, handler, on_error=Retry(1, 3600, 3600))])
     desk.layer.refuses_back = LayerUnavailable("away")
     desk.give(frames("x"))
     await desk.dispatcher.drain()
@@ -101,7 +102,7 @@ async def test_cut_off_it_cancels_handlers_and_commits_nothing_more() -> None:
     routes = [
         route(RECEIVE, gate.handler, text="^gate"),
         route(RECEIVE, with_session, text="^session"),
-        route(RECEIVE, failing, on_error=retry(1, 0)),
+        route(RECEIVE, failing, on_error=Retry(1, 0)),
     ]
     desk = Desk(routes, concurrency=1)
     desk.layer.answers_sessions = False
@@ -119,7 +120,7 @@ async def test_cut_off_it_cancels_handlers_and_commits_nothing_more() -> None:
 async def test_cut_off_it_does_not_wait_for_a_handler_that_refuses_to_be_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trunkline.worker.dispatcher.CANCEL_S", 0.01)
+    monkeypatch.setattr("trunkline.worker.tasks.CANCEL_S", 0.01)
     let_go = asyncio.Event()
 
     async def handler(message: Message) -> None:

@@ -16,24 +16,27 @@ from tests.support.fake_worker_layer import (
     request,
     written,
 )
-from trunkline.protocol.codec import decode_entry
+from trunkline.protocol.codec import SEND, decode_dead_letter, decode_entry, decode_mailbox
 from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection, InvalidName, SessionError
 from trunkline.protocol.messages import (
     LAST_SEQ,
+    DeadLetterRecord,
     Delivery,
     Effect,
     Entry,
     Outcome,
+    Post,
     Register,
     SessionWrite,
+    SetAside,
     Unregister,
 )
 from trunkline.protocol.names import CONNECT, RECEIVE, REQUEST, ChannelName, ReplyName
-from trunkline.worker import Message, channel_session, route
+from trunkline.worker import Message, Retry, channel_session, route
 from trunkline.worker.declarations import Routes
+from trunkline.worker.effect_log import EffectLog
 from trunkline.worker.job import Job
-from trunkline.worker.outbox import Outbox
-from trunkline.worker.routing import Routing, retry
+from trunkline.worker.routing import Routing
 from trunkline.worker.sessions import HeldSession
 
 
@@ -47,7 +50,7 @@ class Flushed:
     async def flush(self, delivery: Delivery, effects: list[Effect]) -> None:
         self.now.append((delivery, effects))
 
-    def flush_soon(self, delivery: Delivery, outbox: Outbox) -> None:
+    def flush_soon(self, delivery: Delivery, outbox: EffectLog) -> None:
         self.soon.append(delivery)
 
 
@@ -134,48 +137,152 @@ def test_only_who_asked_for_the_session_gets_it() -> None:
         _ = given.begin(1).channel_session
 
 
+def failed(given: Job, times: int = 1, error: BaseException | None = None) -> list[str | None]:
+    """What is planned each time the step at work fails."""
+    plans = []
+    for _ in range(times):
+        given.begin(given.step)
+        plans.append(given.try_again(error or ValueError("no"), WORKER))
+    return plans
+
+
 def test_a_step_is_tried_as_often_as_its_route_says_with_growing_pauses() -> None:
-    given = job(frames("a"), [route(RECEIVE, handler, on_error=retry(3, 0.5))])
-    given.begin(0)
+    given = job(frames("a"), [route(RECEIVE, handler, on_error=Retry(3, 0.5, jitter=0))])
     pauses = []
-    while given.retry():
+    while failed(given) == ["retry"]:
         pauses.append(given.pause_s)
-        given.begin(0)
     assert pauses == [0.5, 1.0, 2.0]
 
 
 def test_each_step_has_tries_of_its_own() -> None:
-    given = job(frames("a", "b"), [route(RECEIVE, handler, on_error=retry(1, 0))])
-    given.begin(0)
-    assert given.retry()
-    given.begin(0)
+    given = job(frames("a", "b"), [route(RECEIVE, handler, on_error=Retry(1, 0))])
+    assert failed(given) == ["retry"]
     given.begin(1)
-    assert given.retry()
-    assert not given.retry()
+    assert failed(given, 2) == ["retry", None]
+
+
+def test_a_worker_that_died_with_a_message_counts_as_a_try() -> None:
+    given = job(frames("a", attempt=3), [route(RECEIVE, handler, on_error=Retry(3, 0))])
+    assert failed(given, 2) == ["retry", None]
 
 
 def test_without_a_policy_nothing_is_tried_again() -> None:
+    assert failed(job(frames("a"), [route(RECEIVE, handler)])) == [None]
+    assert failed(job(frames("a"), [])) == [None]
+
+
+def test_a_handler_that_asks_is_tried_again_as_often_as_it_says() -> None:
     given = job(frames("a"), [route(RECEIVE, handler)])
-    given.begin(0)
-    assert not given.retry()
-    assert job(frames("a"), []).retry() is False
-    assert job(frames("a"), []).pause_s == 0.0
+    assert failed(given, 3, Retry(2, after_s=0.25)) == ["retry", "retry", None]
+    assert given.pause_s == 0.25
 
 
 def test_a_second_try_sees_the_message_as_the_first_one_did() -> None:
-    given = job(frames("a"), [route(RECEIVE, handler, on_error=retry(1, 0))])
+    given = job(frames("a"), [route(RECEIVE, handler, on_error=Retry(1, 0))])
     message = given.begin(0)
     message["text"] = "changed"
-    assert given.retry()
+    assert given.try_again(ValueError(), WORKER)
     assert given.begin(0)["text"] == "a"
 
 
 def test_a_retry_drops_what_the_try_did() -> None:
-    given = job(frames("a"), [route(RECEIVE, handler, on_error=retry(1, 0))])
+    given = job(frames("a"), [route(RECEIVE, handler, on_error=Retry(1, 0))])
     given.begin(0)
     given.outbox.send_reply("reply.i1!c1", {"text": "half"})
-    assert given.retry()
+    assert given.try_again(ValueError(), WORKER)
     assert payloads(effects(given.finish())) == []
+
+
+# ---- setting aside ----
+
+ASIDE = [route(RECEIVE, handler, on_error=Retry(2, 0.5, jitter=0), ordered=False)]
+
+
+def aside(found: list[Effect]) -> tuple[Entry, int, DeadLetterRecord]:
+    """What was set aside: its entry, its pause in milliseconds, and the letter that stands by."""
+    (effect,) = [effect for effect in found if isinstance(effect, SetAside)]
+    assert effect.channel == RECEIVE or effect.channel == "work"
+    return (
+        decode_entry(effect.channel, effect.body),
+        effect.delay_ms,
+        decode_dead_letter("", effect.letter),
+    )
+
+
+def test_without_order_an_event_is_set_aside_alone_and_its_entry_goes_on() -> None:
+    given = job(frames("a", "b", "c", path="/chat", seq=4), ASIDE)
+    for index, text in enumerate("abc"):
+        message = given.begin(index)
+        message.content["text"] = "changed"
+        given.outbox.send_reply("reply.i1!c1", {"text": text})
+        if text == "b":
+            assert given.try_again(ValueError("no"), WORKER) == "set_aside"
+        else:
+            given.succeed()
+    found = effects(given.finish())
+    entry, delay_ms, kept = aside(found)
+    assert payloads(found) == ["a", "c"]
+    assert entry == Entry(RECEIVE, ReplyName("reply.i1!c1"), "/chat", -1, ["b"], "c1:5", 1)
+    assert delay_ms == 500
+    assert (kept.reason, kept.error, kept.tries) == ("delayed_full", "ValueError: no", 1)
+    assert decode_entry(RECEIVE, kept.body).seq == 5
+
+
+def test_what_was_set_aside_keeps_its_name_and_count_and_ends_as_a_dead_letter() -> None:
+    entry = Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -1, ["a"], "c1:5", 1)
+    given = job(delivery(entry), ASIDE)
+    assert given.begin(0).id == "c1:5"
+    assert failed(given) == ["set_aside"]
+    again, delay_ms, _ = aside(effects(given.finish()))
+    assert (again, delay_ms) == (entry._replace(tries=2), 1000)
+    last = job(delivery(again), ASIDE)
+    assert failed(last) == [None]
+    last.fail(ValueError("no"), WORKER, "error")
+    (letter,) = letters(effects(last.finish()))
+    assert (letter.reason, letter.tries) == ("error", 3)
+    assert "failed 3 times: as often as Retry(times=2" in letter.traceback
+
+
+def test_the_reply_of_a_late_try_is_a_send_from_elsewhere() -> None:
+    given = job(delivery(Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -1, ["a"], "c1:5", 1)), ASIDE)
+    given.begin(0)
+    given.outbox.send_reply("reply.i1!c1", {"text": "late"})
+    given.succeed()
+    (post,) = effects(given.finish())
+    assert isinstance(post, Post)
+    assert decode_mailbox(b"\x01" + post.chunk) == [[SEND, "c1", -1, "late"]]
+
+
+def test_the_sends_of_a_late_try_are_named_as_those_of_the_first() -> None:
+    first = job(frames("a", seq=5), ASIDE)
+    first.begin(0)
+    late = job(delivery(Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -1, ["a"], "c1:5", 1)), ASIDE)
+    late.begin(0)
+    assert first.outbox.event_id() == late.outbox.event_id() == "c1:5"
+
+
+def test_a_background_message_is_set_aside_whatever_its_route_says() -> None:
+    given = job(background("work", {"n": 1}), [route("work", handler, on_error=Retry(1, 2, jitter=0))])
+    assert failed(given) == ["set_aside"]
+    entry, delay_ms, _ = aside(effects(given.finish()))
+    assert entry == Entry(ChannelName("work"), None, None, 0, [{"n": 1}], given.delivery.id, 1)
+    assert delay_ms == 2000
+
+
+def test_an_event_that_was_redriven_is_set_aside_too_for_nobody_waits_for_it() -> None:
+    entry = Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -2, ["a"], "c1:5")
+    given = job(delivery(entry), [route(RECEIVE, handler, on_error=Retry(1))])
+    assert failed(given) == ["set_aside"]
+    assert aside(effects(given.finish()))[0] == entry._replace(tries=1)
+
+
+def test_a_note_about_the_tries_is_made_once_for_an_error_raised_over_and_over() -> None:
+    error = ValueError("always the same")
+    for _ in range(2):
+        given = job(frames("a"), [route(RECEIVE, handler, on_error=Retry(1, 0))])
+        assert failed(given, 2, error) == ["retry", None]
+        given.fail(error, WORKER, "error")
+    assert len(error.__notes__) == 1
 
 
 # ---- how it ends ----

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.fake_worker_layer import Desk, frames
-from trunkline.worker import Message, route
+from trunkline.worker import Message, Retry, route
 from trunkline.worker.log_context import carry_context
-from trunkline.worker.routing import retry
 
 RECEIVE = "websocket.receive"
 log = logging.getLogger("an.app")
@@ -65,7 +64,7 @@ async def test_a_line_that_names_its_message_does_not_name_it_twice(lines: io.St
     def failing(message: Message) -> None:
         raise ValueError
 
-    desk = Desk([route(RECEIVE, failing, on_error=retry(1, 0))], log_messages=True)
+    desk = Desk([route(RECEIVE, failing, on_error=Retry(1, 0))], log_messages=True)
     await desk.effects(frames("x", connection="c9"))
     told = [line for line in lines.getvalue().splitlines() if "connection=" in line]
     assert len(told) == 4  # tried again, handled, failed, handled

@@ -14,7 +14,7 @@ from trunkline.worker.match import Route, Step, as_text
 
 def made(*steps: tuple[str, str, bool]) -> Route:
     compiled = tuple(Step(key, re.compile(pattern), cuts) for key, pattern, cuts in steps)
-    return Route(RECEIVE, print, "builtins.print", False, False, DEAD, compiled, Place("x.py", 1))
+    return Route(RECEIVE, print, "builtins.print", False, False, DEAD, True, compiled, Place("x.py", 1))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from trunkline.protocol.errors import MessageError
 from trunkline.protocol.messages import Delivery, Entry
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName, ReplyName
+from trunkline.worker.effect_log import EffectLog
 from trunkline.worker.message import Message, contents
 from trunkline.worker.outbox import CURRENT, Outbox
 from trunkline.worker.sessions import HeldSession
@@ -107,10 +108,10 @@ async def test_flush_hands_the_outbox_to_the_dispatcher() -> None:
     flushed: list[Any] = []
 
     class Hooks:
-        async def flush(self, outbox: Outbox) -> None:
+        async def flush(self, outbox: EffectLog) -> None:
             flushed.extend(outbox.take())
 
-        def flush_soon(self, outbox: Outbox) -> None: ...
+        def flush_soon(self, outbox: EffectLog) -> None: ...
 
     outbox = Outbox(REPLY, 5, hooks=Hooks())
     CURRENT.set(outbox)

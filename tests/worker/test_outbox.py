@@ -24,6 +24,7 @@ from trunkline.protocol.messages import (
     Unregister,
 )
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, REQUEST, ChannelName, GroupName, ReplyName
+from trunkline.worker.effect_log import EffectLog
 from trunkline.worker.outbox import CURRENT, Outbox, current
 
 OWN = ReplyName("reply.i1!c1")
@@ -345,10 +346,10 @@ def test_a_garbage_reply_channel_is_refused_before_any_handler_runs() -> None:
 
 async def test_what_comes_after_the_end_is_refused() -> None:
     class Hooks:
-        async def flush(self, outbox: Outbox) -> None:
+        async def flush(self, outbox: EffectLog) -> None:
             raise AssertionError("nothing to flush")
 
-        def flush_soon(self, outbox: Outbox) -> None: ...
+        def flush_soon(self, outbox: EffectLog) -> None: ...
 
     outbox = Outbox(OWN, 5, hooks=Hooks())
     outbox.release()

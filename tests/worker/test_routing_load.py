@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from trunkline.protocol.errors import RoutingError
-from trunkline.worker.error_policy import CLOSE, DEAD, ErrorPolicy, retry
+from trunkline.worker.error_policy import CLOSE, DEAD, ErrorPolicy, Retry
 from trunkline.worker.generic.websockets import WebsocketConsumer
 from trunkline.worker.routing import Routing, include, route, route_class
 
+RETRY = Retry(3, 0.5)
 Write = Callable[[str, str], Path]
 
 
@@ -231,7 +232,8 @@ def test_a_compiled_expression_is_a_filter_too() -> None:
 
 @pytest.mark.parametrize("key", ["headers", "client"])
 def test_a_filter_cannot_look_at_a_list(key: str) -> None:
-    [line] = mistakes([route("websocket.connect", handler, **{key: "x"})])
+    filters: dict[str, Any] = {key: "x"}
+    [line] = mistakes([route("websocket.connect", handler, **filters)])
     assert f"{key} is a list (look at it in the handler)" in line
 
 
@@ -242,7 +244,7 @@ def test_a_filter_no_message_has_lists_what_they_have() -> None:
 
 @pytest.mark.parametrize(
     ("given", "policy"),
-    [("dead", DEAD), ("close", CLOSE), (retry(3, 0.5), ErrorPolicy("retry", 3, 0.5))],
+    [("dead", DEAD), ("close", CLOSE), (RETRY, ErrorPolicy("dead", RETRY))],
 )
 def test_a_route_says_what_happens_when_its_handler_raises(given: Any, policy: ErrorPolicy) -> None:
     assert Routing.load([route("work", handler, on_error=given)]).routes[0].on_error == policy
@@ -251,7 +253,55 @@ def test_a_route_says_what_happens_when_its_handler_raises(given: Any, policy: E
 @pytest.mark.parametrize("given", ["explode", 3, None])
 def test_a_policy_that_is_none_is_refused(given: Any) -> None:
     [line] = mistakes([route("work", handler, on_error=given)])
-    assert "expected 'dead', 'close' or retry(times, backoff_s)" in line
+    assert "expected 'dead', 'close' or Retry(times, backoff_s)" in line
+
+
+def test_what_is_raised_is_no_policy() -> None:
+    [line] = mistakes([route("work", handler, on_error=Retry(after_s=1))])
+    assert "after_s is for 'raise Retry(after_s=…)' (give it backoff_s)" in line
+
+
+def ordered(*routes: Any) -> dict[str, bool]:
+    """Which channels keep order."""
+    return {each.channel: each.ordered for each in Routing.load(routes).routes}
+
+
+def test_messages_of_a_connection_keep_order_unless_their_route_says_otherwise() -> None:
+    assert ordered(route("websocket.receive", handler)) == {"websocket.receive": True}
+    assert ordered(route("websocket.receive", handler, ordered=False)) == {"websocket.receive": False}
+
+
+def test_background_messages_have_no_order_to_keep() -> None:
+    assert ordered(route("work", handler)) == {"work": False}
+    assert ordered(route("work", handler, ordered=False)) == {"work": False}
+
+
+@pytest.mark.parametrize(
+    ("channel", "reason"),
+    [
+        ("websocket.connect", "the client waits for the verdict"),
+        ("http.request", "the client waits for the answer"),
+        ("websocket.disconnect", "nothing comes behind it"),
+    ],
+)
+def test_where_somebody_waits_a_route_without_order_is_a_mistake(channel: str, reason: str) -> None:
+    given = route(["websocket.receive", channel], handler, ordered=False)
+    [line] = mistakes([given])
+    assert line.startswith(f"{__file__}:{given.place.line}: ordered=False on {channel}: {reason}")
+
+
+@pytest.mark.parametrize("given", [None, 0, "no"])
+def test_an_order_that_is_neither_kept_nor_not_is_a_mistake(given: Any) -> None:
+    [line] = mistakes([route("websocket.receive", handler, ordered=given)])
+    assert f"ordered={given!r}: expected True or False" in line
+
+
+def test_of_a_consumer_class_only_its_frames_are_without_order() -> None:
+    assert ordered(route_class(Chat, ordered=False)) == {
+        "websocket.connect": True,
+        "websocket.receive": False,
+        "websocket.disconnect": True,
+    }
 
 
 def test_a_missing_handler_is_told() -> None:

@@ -24,8 +24,7 @@ from tests.support.gate import echo
 from tests.support.waiting import until
 from trunkline.protocol.codec import encode_session
 from trunkline.protocol.errors import ConsumerFinished, DenyConnection
-from trunkline.worker import Message, channel_session, route
-from trunkline.worker.routing import retry
+from trunkline.worker import Message, Retry, channel_session, route
 
 RECEIVE, CONNECT, REQUEST = "websocket.receive", "websocket.connect", "http.request"
 KINDS: list[dict[str, Any]] = [{}, {"threads": 2}]
@@ -306,7 +305,7 @@ async def test_a_failing_handler_is_tried_again_and_only_the_last_try_counts(
     async def handler_async(message: Message) -> None:
         handler(message)
 
-    routes = [route(RECEIVE, handler_async if asynchronous else handler, on_error=retry(3, 0.001))]
+    routes = [route(RECEIVE, handler_async if asynchronous else handler, on_error=Retry(3, 0.001))]
     desk = Desk(routes, **options)
     found = await desk.effects(frames("try"))
     assert (payloads(found), letters(found)) == (["try 3"], [])
@@ -320,7 +319,7 @@ async def test_after_its_last_try_a_message_is_a_dead_letter() -> None:
     def handler(message: Message) -> None:
         raise ValueError
 
-    desk = Desk([route(RECEIVE, handler, on_error=retry(2, 0))])
+    desk = Desk([route(RECEIVE, handler, on_error=Retry(2, 0))])
     assert [letter.reason for letter in letters(await desk.effects(frames("x")))] == ["error"]
     assert desk.count('messages_total{channel="websocket.receive",outcome="retry"') == 2
 
@@ -334,7 +333,7 @@ async def test_the_events_before_a_retried_one_are_not_handled_twice() -> None:
         if seen.count("b") == 1:
             raise ValueError
 
-    desk = Desk([route(RECEIVE, handler, on_error=retry(1, 0))])
+    desk = Desk([route(RECEIVE, handler, on_error=Retry(1, 0))])
     assert payloads(await desk.effects(frames("a", "b", "c"))) == ["a", "b", "c"]
     assert seen == ["a", "b", "b", "c"]
 

@@ -168,7 +168,7 @@ async def test_what_cannot_be_handed_back_is_run_here_after_all(caplog: pytest.L
 
     async with watched([route(RECEIVE, blocking_until(tried.is_set))]) as found:
 
-        def refuse(deliveries: list[Delivery]) -> None:
+        def refuse(deliveries: list[Delivery], after_ms: int = 0) -> None:
             tried.set()
             # The handler ends, and its loop finds an empty queue, while this is still under way.
             time.sleep(0.05)

@@ -14,9 +14,10 @@ needs no more than its import lines changed.
 from trunkline.protocol.errors import ConsumerFinished, DenyConnection
 
 from .channels import Channel, Group
+from .error_policy import Retry
 from .message import Message
 from .outside import outside
-from .routing import include, retry, route, route_class
+from .routing import include, route, route_class
 from .sessions import channel_session, enforce_ordering
 
 __all__ = [
@@ -25,11 +26,11 @@ __all__ = [
     "DenyConnection",
     "Group",
     "Message",
+    "Retry",
     "channel_session",
     "enforce_ordering",
     "include",
     "outside",
-    "retry",
     "route",
     "route_class",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .error_policy import ErrorPolicy
+from .error_policy import Retry
 
 
 class Place(NamedTuple):
@@ -33,6 +33,7 @@ class RouteDeclaration:
     handler: Any
     filters: dict[str, Any]
     on_error: Any
+    ordered: Any = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class ClassDeclaration:
     consumer: Any
     filters: dict[str, Any]
     on_error: Any
+    ordered: Any = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,12 @@ Routes = Sequence[Declaration]
 
 
 def route(
-    channel: str | Sequence[str], handler: Any, *, on_error: str | ErrorPolicy = "dead", **filters: Any
+    channel: str | Sequence[str],
+    handler: Any,
+    *,
+    on_error: str | Retry = "dead",
+    ordered: bool = True,
+    **filters: Any,
 ) -> RouteDeclaration:
     """Sends the messages of a channel to a handler. The first route that matches wins.
 
@@ -68,22 +75,30 @@ def route(
         channel: its name, or several.
         handler: a function or the dotted path of one. It is called with the message, and with the named groups of
             the filters as keyword arguments.
-        on_error: what happens when it raises: ``"dead"``, ``"close"`` or ``retry(times, backoff_s)``.
+        on_error: what happens when it raises or takes too long: ``"dead"``, ``"close"`` or ``Retry(times, backoff_s)``.
+        ordered: whether the later messages of a connection wait while one that failed waits to be tried again. With
+            False they go on: the failed one is set aside in Redis, outlives its worker, and comes back when it is due
+            with ``order`` -1; what its handler sends then is sent as from any other handler, what it does to the
+            session replaces what others did meanwhile, and the connection may be gone. Only for ``websocket.receive``;
+            messages of background channels, which have no order to keep, are always treated so.
         filters: for a key of the message, the regular expression its value must match (from its beginning, as
             `re.match` does).
     """
-    return RouteDeclaration(_caller(), channel, handler, filters, on_error)
+    return RouteDeclaration(_caller(), channel, handler, filters, on_error, ordered)
 
 
-def route_class(consumer: Any, *, on_error: str | ErrorPolicy = "dead", **filters: Any) -> ClassDeclaration:
+def route_class(
+    consumer: Any, *, on_error: str | Retry = "dead", ordered: bool = True, **filters: Any
+) -> ClassDeclaration:
     """Sends the messages of all channels of a consumer class to it.
 
     Args:
         consumer: a subclass of `trunkline.worker.generic.websockets.BaseConsumer`, or the dotted path of one.
         on_error: as for `route`.
+        ordered: as for `route`; counts for those of its channels that can be without order.
         filters: as for `route`.
     """
-    return ClassDeclaration(_caller(), consumer, filters, on_error)
+    return ClassDeclaration(_caller(), consumer, filters, on_error, ordered)
 
 
 def include(routes: Any, **filters: Any) -> IncludeDeclaration:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from time import perf_counter
 
 from trunkline.protocol.layer import WorkerLayer
@@ -29,8 +28,8 @@ from .retries import Retries
 from .routing import Routing
 from .runner import Runner
 from .settings import WorkerOptions
-from .slots import Slots
 from .suspects import Suspects
+from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ SLICE_S = 0.004
 """`def` handlers run so long before commits go out and other events get their turn."""
 ROOM = 16
 """Entries an idle worker takes over at once."""
-CANCEL_S = 1.0
-"""Handlers that a drain did not wait for have so long to end when they are cancelled."""
 
 
 class Dispatcher:
@@ -80,10 +77,8 @@ class Dispatcher:
             LayerFlusher(layer),
             self._line_up,
         )
-        self._tasks: set[asyncio.Task[bool]] = set()
-        self._async_slots = Slots(settings.concurrency)
-        self._thread_slots = Slots(settings.threads)
-        self._suspects = Suspects(self._tasks, self._read_on)
+        self._tasks = Tasks(self.runner, settings, self._task_done)
+        self._suspects = Suspects(self._tasks.all, self._read_on)
         self._retries = Retries(layer, self.metrics, self._try_again)
         self._running = False
         self._stopping = False
@@ -102,9 +97,10 @@ class Dispatcher:
     def room(self) -> int:
         """See `layer.WorkerReceiver.room`. A busy worker takes over too, or a dead one's entries would wait until the
         load falls."""
-        if self._stopping or self._suspects or self.committer.full or self._free <= 0:
+        free = self._tasks.free
+        if self._stopping or self._suspects or self.committer.full or self._retries.full or free <= 0:
             return 0
-        return 1 if self.busy else min(ROOM, self._free)
+        return 1 if self.busy else min(ROOM, free)
 
     def away(self) -> None:
         """See `layer.WorkerReceiver.away`."""
@@ -156,11 +152,7 @@ class Dispatcher:
         self.queue.clear()
         self._suspects.clear()
         self._retries.forget()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CANCEL_S)
+        await self._tasks.cancel()
         self.runner.close()
 
     # ---- running them ----
@@ -189,7 +181,7 @@ class Dispatcher:
                 except IndexError:  # emptied by us or by the watchdog
                     break
                 if job.asynchronous or runner.pool is not None:
-                    if not self._start(job):
+                    if not self._tasks.start(job):
                         self.queue.appendleft(job)
                         full = True
                         break
@@ -218,21 +210,7 @@ class Dispatcher:
                 self._running = False
                 self._read_on()
 
-    def _start(self, job: Job) -> bool:
-        """Begins a job as a task, if one more of its kind may be at work."""
-        slots = self._async_slots if job.asynchronous else self._thread_slots
-        if not slots.take():
-            return False
-        runner = self.runner
-        work = runner.run_async(job) if job.asynchronous else runner.run_in_thread(job)
-        task = self._loop.create_task(work, context=runner.context())
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._task_done, job, slots))
-        return True
-
-    def _task_done(self, job: Job, slots: Slots, task: asyncio.Task[bool]) -> None:
-        self._tasks.discard(task)
-        slots.give()
+    def _task_done(self, job: Job, task: asyncio.Task[bool]) -> None:
         if self._ended:
             return  # cut off: its entry is another worker's
         error = asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
@@ -267,12 +245,6 @@ class Dispatcher:
 
     # ---- reading ----
 
-    @property
-    def _free(self) -> int:
-        """How many handlers may begin now, of the kind that has less room."""
-        free = self._async_slots.free
-        return free if self.runner.pool is None else min(free, self._thread_slots.free)
-
     def _read_on(self) -> None:
         """Begins with the next suspect as soon as it is alone, else asks for as many entries as there is room for."""
         self._idle.set()
@@ -287,8 +259,8 @@ class Dispatcher:
             return
         # Not while sessions are on their way: their handlers may take long, and what is read meanwhile would wait for
         # them, where nobody can give it back.
-        if self._stopping or self.queue or self._intake.waiting or self.committer.full:
+        if self._stopping or self.queue or self._intake.waiting or self.committer.full or self._retries.full:
             return
-        count = min(self._prefetch.count, self._free)
+        count = min(self._prefetch.count, self._tasks.free)
         if count > 0:
             self._layer.read(count)

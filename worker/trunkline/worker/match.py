@@ -39,6 +39,7 @@ class Route:
         is_async: calling it gives a coroutine.
         wants_session: it asked for a channel session.
         on_error: what happens when it raises.
+        ordered: one that failed is tried again in its turn; else it is set aside, and what follows it goes on.
         steps: the filters of the includes around it, outermost first, and then its own.
         place: where it was written.
     """
@@ -49,6 +50,7 @@ class Route:
     is_async: bool
     wants_session: bool
     on_error: ErrorPolicy
+    ordered: bool
     steps: tuple[Step, ...]
     place: Place
 

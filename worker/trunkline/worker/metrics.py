@@ -58,11 +58,17 @@ class WorkerMetrics(MetricSet):
         self.redeliveries = self.labelled_counter(
             "redeliveries", "Entries taken over from a worker that died or vanished.", ("channel",)
         )
+        self.retries = self.labelled_counter(
+            "retries",
+            "Calls of handlers that failed and may be repeated, and how that ends.",
+            ("route", "outcome"),
+        )
         self.effects_dropped = self.counter(
             "effects_dropped", "Entries whose effects were dropped because another worker had committed them."
         )
         self.given_back = self.counter(
-            "given_back", "Entries handed back because a handler before them took long."
+            "given_back",
+            "Entries handed back because a handler before them took long, or a drain did not wait.",
         )
         self.watchdog_failures = self.counter(
             "watchdog_failures", "Errors in the thread that watches for stuck handlers; it goes on."

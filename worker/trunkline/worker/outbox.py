@@ -16,17 +16,15 @@ from trunkline.protocol.messages import ChannelSend, Entry, GroupAdd, GroupSend,
 from trunkline.protocol.names import (
     CONNECT,
     INTERFACE_CHANNELS,
-    RECEIVE,
     REQUEST,
     ChannelName,
     GroupName,
-    ReplyName,
 )
 
 from .background import delay_ms, encode_background
 from .contents import connect_payload, frame_payload, http_payload, reply_payload
-from .effect_log import ENDED, EffectLog, FlushHooks, split
-from .effect_log import Mark as Mark
+from .effect_log import ENDED, EffectLog, FlushHooks
+from .effect_log import split as split
 
 FOREIGN = -1
 """The seq of a SEND that comes from somebody else's handler: nothing drops it."""

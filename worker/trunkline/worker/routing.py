@@ -12,7 +12,7 @@ from typing import Any
 from trunkline.protocol.names import SOCKET_CHANNELS, ChannelName
 
 from .declarations import Routes, include, route, route_class
-from .error_policy import CLOSE, DEAD, ErrorPolicy, retry
+from .error_policy import CLOSE, DEAD, ErrorPolicy, Retry
 from .match import Match, Route
 from .routing_load import load_routes
 
@@ -21,10 +21,10 @@ __all__ = [
     "DEAD",
     "ErrorPolicy",
     "Match",
+    "Retry",
     "Route",
     "Routing",
     "include",
-    "retry",
     "route",
     "route_class",
 ]

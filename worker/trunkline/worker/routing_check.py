@@ -10,7 +10,7 @@ from trunkline.protocol.errors import InvalidName
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, REQUEST, TRIP, ChannelName, channel_name
 
 from .declarations import Place
-from .error_policy import NAMES, ErrorPolicy
+from .error_policy import DEAD, NAMES, ErrorPolicy, Retry
 from .match import Route, Step
 
 _ALWAYS = ("path", "order", "reply_channel")
@@ -22,6 +22,14 @@ KNOWN_KEYS: dict[str, tuple[str, ...]] = {
 }
 """Keys a filter can look at, by channel. A background channel may have any."""
 LIST_KEYS = ("headers", "client", "server", "subprotocols")
+
+
+_WAITED_FOR = {
+    CONNECT: "the client waits for the verdict",
+    REQUEST: "the client waits for the answer",
+    DISCONNECT: "nothing comes behind it that could go on, and its session goes with it",
+}
+"""Why a message of these channels is not set aside."""
 
 
 class Mistake(NamedTuple):
@@ -96,11 +104,33 @@ def check_policy(value: object) -> ErrorPolicy:
     Raises:
         Unfit: it is none.
     """
-    if isinstance(value, ErrorPolicy):
-        return value
+    if isinstance(value, Retry):
+        if value.after_s is not None:
+            raise Unfit(f"on_error={value!r}: after_s is for 'raise Retry(after_s=…)'", "give it backoff_s")
+        return DEAD._replace(retry=value)
     if isinstance(value, str) and value in NAMES:
         return NAMES[value]
-    raise Unfit(f"on_error={value!r}: expected 'dead', 'close' or retry(times, backoff_s)")
+    raise Unfit(f"on_error={value!r}: expected 'dead', 'close' or Retry(times, backoff_s)")
+
+
+def check_ordered(value: object) -> bool:
+    """Whether a route keeps order.
+
+    Raises:
+        Unfit: it is no bool.
+    """
+    if isinstance(value, bool):
+        return value
+    raise Unfit(f"ordered={value!r}: expected True or False")
+
+
+def unordered_misfit(channel: ChannelName) -> Unfit | None:
+    """Tells that messages of a channel cannot be set aside."""
+    if channel not in _WAITED_FOR:
+        return None
+    return Unfit(
+        f"ordered=False on {channel}: {_WAITED_FOR[channel]}", "leave it out, or name another channel"
+    )
 
 
 def unknown_key(channel: ChannelName, key: str) -> Unfit | None:

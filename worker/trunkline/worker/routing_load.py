@@ -15,17 +15,18 @@ from .generic.base import BaseConsumer
 from .handlers import Handler, describe, misfit
 from .match import Route, Step
 from .routing_check import (
+    KNOWN_KEYS,
     Duplicates,
     Mistake,
     Unfit,
     check_channel,
+    check_ordered,
     check_pattern,
     check_policy,
     unknown_key,
+    unordered_misfit,
 )
-
-ROUTING_NAME = "channel_routing"
-"""What a routing module calls its list (Channels 1.x)."""
+from .routing_source import ROUTING_NAME, cut, declarations_of, shown
 
 
 class _Filters(NamedTuple):
@@ -58,11 +59,11 @@ def load_routes(source: str | Routes) -> list[Route]:
     loader.source(source, _Filters(), None)
     if not loader.routes and not loader.mistakes:
         loader.mistakes.append(
-            Mistake(_shown(source), "the routing has no routes", f"add some to {ROUTING_NAME}")
+            Mistake(shown(source), "the routing has no routes", f"add some to {ROUTING_NAME}")
         )
     if loader.mistakes:
         count = len(loader.mistakes)
-        title = f"{count} mistake{'s' if count > 1 else ''} in the routing {_shown(source)}"
+        title = f"{count} mistake{'s' if count > 1 else ''} in the routing {shown(source)}"
         raise RoutingError("\n".join((title, *map(str, loader.mistakes))))
     return loader.routes
 
@@ -77,14 +78,14 @@ class _Loader:
         self._open: list[int] = []  # the lists that are being walked, by identity
 
     def source(self, source: Any, outer: _Filters, parent: IncludeDeclaration | None) -> None:
-        place = _shown(source) if parent is None else parent.place
+        place = shown(source) if parent is None else parent.place
         try:
-            declarations = _declarations(source)
+            declarations = declarations_of(source)
         except (DottedPathError, Unfit) as error:
             self.mistakes.append(Mistake(place, str(error), error.hint))
             return
         if id(declarations) in self._open:
-            self.mistakes.append(Mistake(place, f"include of {_shown(source)} includes itself"))
+            self.mistakes.append(Mistake(place, f"include of {shown(source)} includes itself"))
             return
         self._open.append(id(declarations))
         for index, declaration in enumerate(declarations):
@@ -99,7 +100,7 @@ class _Loader:
         elif isinstance(declaration, IncludeDeclaration):
             self.source(declaration.routes, self._filters(declaration, outer, cuts=True), declaration)
         else:
-            text = f"item {index} of the routing is {_cut(declaration)}, a {type(declaration).__name__}"
+            text = f"item {index} of the routing is {cut(declaration)}, a {type(declaration).__name__}"
             self.mistakes.append(Mistake(place, text, "expected route(…), route_class(…) or include(…)"))
 
     def _route(self, declaration: RouteDeclaration, outer: _Filters) -> None:
@@ -113,7 +114,7 @@ class _Loader:
             if inspect.isclass(call) and issubclass(call, BaseConsumer):
                 self._consumer(declaration, call, channel, filters, policy)
             elif not callable(call):
-                text = f"handler {_cut(call)} is a {type(call).__name__} and cannot be called"
+                text = f"handler {cut(call)} is a {type(call).__name__} and cannot be called"
                 self._note(declaration, text, "expected a function")
                 return
             else:
@@ -129,7 +130,7 @@ class _Loader:
         if not (inspect.isclass(consumer) and issubclass(consumer, BaseConsumer)):
             self._note(
                 declaration,
-                f"{_cut(consumer)} is no consumer class",
+                f"{cut(consumer)} is no consumer class",
                 "derive it from BaseConsumer, or use route()",
             )
             return
@@ -143,7 +144,7 @@ class _Loader:
 
     def _consumer(
         self,
-        declaration: Declaration,
+        declaration: RouteDeclaration | ClassDeclaration,
         consumer: type[BaseConsumer],
         channel: ChannelName,
         filters: _Filters,
@@ -162,7 +163,7 @@ class _Loader:
 
     def _add(
         self,
-        declaration: Declaration,
+        declaration: RouteDeclaration | ClassDeclaration,
         channel: ChannelName,
         handler: Handler,
         reason: str | None,
@@ -175,7 +176,8 @@ class _Loader:
             unknown = unknown_key(channel, key)
             if unknown is not None:
                 self._note(declaration, str(unknown), unknown.hint)
-        route = Route(channel, *handler, policy, filters.steps, declaration.place)
+        ordered = self._ordered(declaration, channel)
+        route = Route(channel, *handler, policy, ordered, filters.steps, declaration.place)
         first = self._duplicates.earlier(route) if filters.complete else None
         if first is not None:
             text = f"this route for {channel} can never match: {first.place} has the same filters and comes first"
@@ -203,8 +205,17 @@ class _Loader:
                 complete = False
         return _Filters(tuple(steps), complete)
 
+    def _ordered(self, declaration: RouteDeclaration | ClassDeclaration, channel: ChannelName) -> bool:
+        if declaration.ordered is not False:
+            return channel in KNOWN_KEYS  # there is no order on background channels
+        unfit = unordered_misfit(channel)
+        if unfit is not None and isinstance(declaration, RouteDeclaration):
+            self._note(declaration, str(unfit), unfit.hint)
+        return unfit is not None
+
     def _policy(self, declaration: RouteDeclaration | ClassDeclaration) -> ErrorPolicy:
         try:
+            check_ordered(declaration.ordered)
             return check_policy(declaration.on_error)
         except Unfit as error:
             self._note(declaration, str(error), error.hint)
@@ -223,34 +234,3 @@ class _Loader:
 
     def _note(self, declaration: Declaration, text: str, hint: str = "") -> None:
         self.mistakes.append(Mistake(declaration.place, text, hint))
-
-
-def _declarations(source: Any) -> list[Any] | tuple[Any, ...]:
-    name = source if isinstance(source, str) else "the list"
-    found = resolve(source) if isinstance(source, str) else source
-    if inspect.ismodule(found):
-        name = f"{source}.{ROUTING_NAME}"
-        if not hasattr(found, ROUTING_NAME):
-            raise Unfit(f"module {source!r} has no {ROUTING_NAME}", _closest(found))
-        found = getattr(found, ROUTING_NAME)
-    if isinstance(found, (list, tuple)):
-        return found
-    raise Unfit(
-        f"{name} is a {type(found).__name__}", "expected a list of route(…), route_class(…) and include(…)"
-    )
-
-
-def _closest(module: Any) -> str:
-    lists = [
-        name for name, value in vars(module).items() if isinstance(value, list) and not name.startswith("_")
-    ]
-    return f"is it {lists[0]!r}? name it {ROUTING_NAME}" if lists else f"write {ROUTING_NAME} = [route(…), …]"
-
-
-def _shown(source: Any) -> str:
-    return source if isinstance(source, str) else "list"
-
-
-def _cut(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from trunkline.protocol.errors import SessionError
 from trunkline.protocol.names import WorkerId
 from trunkline.protocol.process.logs import RateLimited
-from trunkline.protocol.process.metrics import Counter, Histogram
 
+from .error_policy import Retry
 from .job import Job
 from .log_context import TOLD
 from .match import Match
@@ -28,20 +28,20 @@ from .message import Message
 from .metrics import WorkerMetrics
 from .outbox import CURRENT
 from .settings import WorkerOptions
+from .tally import AGAIN, Note, Tally
 
 log = logging.getLogger(__name__)
 rate_limited = RateLimited(log)
 
-Note = Callable[[Job, int, str, float], None]
-"""Takes a job, the index of a step, the name of its outcome and its seconds."""
 T = TypeVar("T")
 
 
 class Runner:
     """Runs handlers.
 
-    Each way of running takes a job on from the step it stands at, and says whether it came to the job's end. If not,
-    a handler failed and its route wants it tried again: the job stands at that step, to be run again in `Job.pause_s`.
+    Each way of running takes a job on from the step it stands at, and says whether it came to the job's end. If not, a
+    handler failed and its route wants it tried again in its turn: the job stands at that step, to be run again in
+    `Job.pause_s`.
 
     Args:
         worker: id of this worker, for dead letters.
@@ -57,12 +57,9 @@ class Runner:
     def __init__(self, worker: WorkerId, settings: WorkerOptions, metrics: WorkerMetrics) -> None:
         self._worker = worker
         self._timeout_s = settings.handler_timeout_s
-        self._log_messages = settings.log_messages
-        self._metrics = metrics
+        self._note = Tally(metrics, settings.log_messages).note
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        # Counters of what has gone well before, by channel and route; as many as there are routes.
-        self._handled: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.began_s: float | None = None
         self.threads_began_s: dict[int, float] = {}
         self.pool = (
@@ -125,7 +122,7 @@ class Runner:
             except BaseException as error:  # also what is no Exception, as sys.exit(): only the message fails
                 outcome = self._failed(job, error, "error", began_s)
             else:
-                outcome = "ok"
+                outcome = AGAIN + "ok" if job.tries else "ok"
             note(job, index, outcome, perf_counter() - began_s)
             if outcome == "retry":
                 return False
@@ -152,7 +149,7 @@ class Runner:
                 raise
             late = limit is not None and limit.expired() and isinstance(error, TimeoutError)
             return self._failed(job, error, "timeout" if late else "error", began_s)
-        return "ok"
+        return AGAIN + "ok" if job.tries else "ok"
 
     def _call_timed(self, match: Match, message: Message) -> None:
         self.began_s = perf_counter()
@@ -186,50 +183,22 @@ class Runner:
             said = job.end_by(error)
         except SessionError as worse:
             said, error = None, worse
+        again = AGAIN if job.tries else ""
         if said is not None:
-            return said
+            return again + said
         took_ms = (perf_counter() - began_s) * 1000
-        if job.retry():
-            log.warning(
-                "handler failed, tried again %s try=%d ms=%.3f error=%r",
-                job,
-                job.tries,
-                took_ms,
-                error,
-                extra=TOLD,
-            )
-            return "retry"
+        plan = job.try_again(error, self._worker)
+        if plan is not None:
+            text = "handler failed, tried again in_s=%.3f %s outcome=%s failed=%d ms=%.3f error=%r"
+            failed = job.tries if plan == "retry" else job.tries + 1
+            args = (job.pause_s, job, plan, failed, took_ms, error)
+            rate_limited.warning(f"retry {job.route}", text, *args, extra=TOLD)
+            return plan
+        if isinstance(error, Retry):
+            reason, again = "retries", AGAIN
         log.error("handler failed %s reason=%s ms=%.3f", job, reason, took_ms, exc_info=error, extra=TOLD)
         job.fail(error, self._worker, reason)
-        return reason
-
-    def _note(self, job: Job, index: int, outcome: str, seconds: float) -> None:
-        metrics = self._metrics
-        match = job.steps[index].match
-        if match is not None:
-            route = match.route.name
-            if outcome == "ok" and not self._log_messages:
-                counted = self._handled.get((job.entry.channel, route))
-                if counted is not None:
-                    counted[0].value += 1
-                    counted[1].observe(seconds)
-                    return
-                self._handled[job.entry.channel, route] = (
-                    metrics.messages.get(job.entry.channel, route, outcome),
-                    metrics.handler_seconds.get(route),
-                )
-            metrics.handler_seconds.get(route).observe(seconds)
-            if outcome in ("error", "timeout"):
-                metrics.dead_letters.get(outcome).value += 1
-        else:
-            route = "-"
-            if job.outbox.reply is None:  # of a background channel
-                metrics.dead_letters.get(outcome).value += 1
-        metrics.messages.get(job.entry.channel, route, outcome).value += 1
-        if self._log_messages:
-            log.info(
-                "handled %s event=%d outcome=%s ms=%.3f", job, index, outcome, seconds * 1000, extra=TOLD
-            )
+        return again + reason
 
 
 def _call(match: Match, message: Message) -> None:

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..errors import ConfigError
 
@@ -101,7 +101,7 @@ class RateLimited:
         self._clock = clock
         self._keys: dict[str, _Gate] = {}
 
-    def warning(self, key: str, msg: str, *args: object) -> None:
+    def warning(self, key: str, msg: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
         """Logs a warning unless one of this key was logged just now; the next then says how many were not.
 
         Args:
@@ -109,6 +109,7 @@ class RateLimited:
                 Beyond `MAX_KEYS` kinds the new ones share a limit.
             msg: as for `logging.Logger.warning`.
             args: as for `logging.Logger.warning`.
+            extra: as for `logging.Logger.warning`.
         """
         now = self._clock()
         gate = self._keys.get(key)
@@ -122,7 +123,7 @@ class RateLimited:
             args = (*args, gate.suppressed)
         gate.opens_s = now + self._interval_s
         gate.suppressed = 0
-        self._logger.warning(msg, *args, stacklevel=2)
+        self._logger.warning(msg, *args, stacklevel=2, extra=extra)
 
 
 class _Gate:

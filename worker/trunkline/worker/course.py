@@ -1,0 +1,171 @@
+"""The course of an entry through its handlers: each step's message, what it leaves, the outcome. Does no I/O."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
+from trunkline.protocol.messages import LAST_SEQ, Content, Delivery, Entry, Outcome
+from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, ConnectionId
+
+from .effect_log import EffectLog, Mark, split
+from .ending import released
+from .flusher import Flusher
+from .message import Message, contents
+from .outbox import Outbox
+from .routing import Match, Routing
+from .sessions import HeldSession
+
+_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
+
+
+class Step(NamedTuple):
+    """One event and the handler it goes to; no match where no route takes it."""
+
+    content: Content
+    match: Match | None
+
+
+# What a named tuple's constructor does, without the one in Python: these are made for every event.
+_tuple = tuple.__new__
+
+
+class Course:
+    """What a job is while nothing fails.
+
+    Args:
+        delivery: as the layer gave it.
+        entry: decoded.
+        routing: where handlers are found.
+        flusher: applies what a handler wants sent before it ends.
+
+    Attributes:
+        step: index of the step at work.
+        tries: how often that step has failed and was or will be tried again.
+        refusal: the status with which its handshake is refused, None to let the handler decide.
+        session_of: the connection whose session a handler of this job asked for.
+        asynchronous: one of its handlers is an `async def`.
+
+    Raises:
+        CodecError: the entry cannot have come from an interface server, though its channel says so.
+        InvalidName: its reply channel is none.
+    """
+
+    __slots__ = (
+        "_flusher",
+        "_mark",
+        "asynchronous",
+        "delivery",
+        "entry",
+        "held",
+        "outbox",
+        "refusal",
+        "routing",
+        "session_of",
+        "step",
+        "steps",
+        "tries",
+        "wrote_session",
+    )
+
+    def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
+        channel, reply = entry.channel, entry.reply
+        if entry.seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
+            raise CodecError(
+                f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
+            )
+        self.delivery = delivery
+        self.entry = entry
+        self.routing = routing
+        match = routing.match
+        self.steps = [_tuple(Step, (content, match(channel, content))) for content in contents(entry)]
+        self._flusher = flusher
+        self.outbox = Outbox.of(entry, delivery.id, self)
+        self.step = 0
+        self.tries = entry.tries
+        self.wrote_session = False
+        self.held: HeldSession | None = None
+        self.asynchronous = False
+        self.session_of: ConnectionId | None = None
+        # Looked at even where no handler does: a log line of this job names it.
+        connection = split(reply)[1] if reply is not None else None
+        for _, found in self.steps:
+            if found is not None:
+                route = found.route
+                if route.is_async:
+                    self.asynchronous = True
+                if route.wants_session:
+                    self.session_of = connection
+        self._mark = Mark(0)
+        self.refusal: int | None = None
+
+    async def flush(self, outbox: EffectLog) -> None:
+        """See `FlushHooks.flush`."""
+        await self._flusher.flush(self.delivery, outbox.take())
+
+    def flush_soon(self, outbox: EffectLog) -> None:
+        """See `FlushHooks.flush_soon`."""
+        self._flusher.flush_soon(self.delivery, outbox)
+
+    @property
+    def route(self) -> str:
+        """The name of the route of the step at work, ``-`` if it has none."""
+        match = self.steps[self.step].match
+        return match.route.name if match is not None else "-"
+
+    def __str__(self) -> str:
+        connection = split(self.entry.reply)[1] if self.entry.reply is not None else "-"
+        return f"channel={self.entry.channel} route={self.route} connection={connection}"
+
+    def begin(self, index: int) -> Message:
+        """The message for a step's handler."""
+        step = self.steps[index]
+        entry = self.entry
+        if index != self.step:
+            self.step = index
+            self.tries = 0
+        self._mark = self.outbox.mark(entry.seq + index)
+        wants = step.match is not None and step.match.route.wants_session
+        # A try before may have changed what it was given.
+        content = contents(entry)[index] if self.tries else step.content
+        return Message(content, entry, index, self.delivery, self.held if wants else None)
+
+    def succeed(self) -> None:
+        """The step's handler has ended well.
+
+        Raises:
+            SessionError: what it left in the session cannot be stored: the runner then calls `job.Job.fail` with it.
+        """
+        if self.held is not None:
+            self.held.keep()
+
+    def end_by(self, error: BaseException) -> str | None:
+        """Whether a handler raised to say something rather than because it failed.
+
+        Returns:
+            The outcome's name, None for a failure.
+
+        Raises:
+            SessionError: as `succeed`.
+        """
+        if isinstance(error, ConsumerFinished):
+            self.succeed()
+            return "ok"
+        if isinstance(error, DenyConnection) and self.entry.channel == CONNECT:
+            self.refusal = error.status
+            return "refused"
+        return None
+
+    def undo(self) -> None:
+        """Drops what the step's handler did."""
+        self.outbox.rollback(self._mark)
+        if self.held is not None:
+            self.held.drop()
+
+    def finish(self) -> Outcome:
+        """The outcome to commit."""
+        # Job and outbox hold each other; nobody should wait for the garbage collector.
+        self.outbox.hooks = None
+        session = self.held.write() if self.held is not None else None
+        self.wrote_session = session is not None
+        return _tuple(Outcome, (self.delivery, released(self.outbox, self.entry, session, self.refusal)))

@@ -1,0 +1,41 @@
+"""How the outbox of an entry ends, by channel: what the one whose entry it was is told at last."""
+
+from __future__ import annotations
+
+from trunkline.protocol.messages import Content, Effect, Entry, SessionWrite
+from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE
+
+from .effect_log import EffectLog, split
+
+
+def released(outbox: EffectLog, entry: Entry, session: bytes | None, refusal: int | None) -> list[Effect]:
+    """Ends the outbox of an entry.
+
+    Args:
+        outbox: with the effects of its handlers.
+        entry: the entry.
+        session: of its connection, to be stored; empty deletes it, None leaves it as it is.
+        refusal: the status with which a handshake is refused, whatever its handler said.
+    """
+    channel = entry.channel
+    if session is not None and outbox.reply is not None:
+        outbox.write_session(session)
+    if channel == RECEIVE:
+        return outbox.release()
+    if channel == CONNECT:
+        return outbox.release_connect(entry.path or "", refusal)
+    if channel == DISCONNECT:
+        return outbox.release_disconnect()
+    effects = outbox.release()
+    if session is not None and outbox.reply is None and entry.reply is not None:
+        effects.append(SessionWrite(*split(entry.reply), session))
+    return effects
+
+
+def text_answer(status: int, text: str) -> Content:
+    """A small HTTP answer of the worker's own. Without a content type a browser would not show it."""
+    return {
+        "status": status,
+        "headers": [["content-type", "text/plain; charset=utf-8"]],
+        "content": f"{text}\n".encode(),
+    }
