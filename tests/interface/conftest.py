@@ -14,9 +14,11 @@ from tests.support.fake_layer import Answer, FakeLayer, echo
 from trunkline.interface.connection import Connection
 from trunkline.interface.server import InterfaceServer
 from trunkline.interface.settings import InterfaceSettings
+from trunkline.interface.shared import Shared
+from trunkline.interface.turns import QueueWait
 from trunkline.protocol.process.metrics import MetricSet
 
-ON_BOTH_LOOPS = {"test_connection", "test_limits"}
+ON_BOTH_LOOPS = {"test_connection", "test_door", "test_limits", "test_message_rate", "test_outbound"}
 """Modules whose sockets must do the same on asyncio's own loop."""
 
 
@@ -63,13 +65,21 @@ class Rig:
         layers: one for each tenure, the present one last.
     """
 
-    def __init__(self, values: InterfaceSettings, answer: Answer, ticks: Ticks | None) -> None:
+    def __init__(
+        self,
+        values: InterfaceSettings,
+        answer: Answer,
+        ticks: Ticks | None = None,
+        queue_wait: QueueWait | None = None,
+    ) -> None:
         self.settings = values
         self.answer = answer
         self.layers: list[FakeLayer] = []
         self.metric_set = MetricSet()
         self.deaths: list[str] = []
-        options: dict[str, Any] = {"sleep": ticks.sleep} if ticks is not None else {}
+        options: dict[str, Any] = {"queue_wait": queue_wait}
+        if ticks is not None:
+            options["sleep"] = ticks.sleep
         self.server = InterfaceServer(
             values, self.make_layer, self.metric_set, lambda name, error: self.deaths.append(name), **options
         )
@@ -114,10 +124,20 @@ class Rig:
         socket: aiohttp.ClientWebSocketResponse = await self.client.ws_connect(self.url + path, **options)
         return socket
 
+    @property
+    def shared(self) -> Shared:
+        """What the server's tenures share."""
+        assert self.server.shared is not None
+        return self.server.shared
+
     def connections(self) -> list[Connection]:
         """The server's connections."""
         assert self.server.tenure is not None
         return self.server.tenure.connections()
+
+    def turned_away(self, reason: str) -> int:
+        """How many clients were refused or closed at a limit."""
+        return self.server.metrics.turned_away.get(reason).value
 
     def drops(self, reason: str) -> int:
         """How much was dropped for a reason."""
@@ -132,8 +152,13 @@ async def make_rig() -> AsyncIterator[MakeRig]:
     """Starts interface servers and stops them behind the test."""
     rigs: list[Rig] = []
 
-    async def make(answer: Answer = echo, ticks: Ticks | None = None, **values: Any) -> Rig:
-        rigs.append(Rig(settings(**values), answer, ticks))
+    async def make(
+        answer: Answer = echo,
+        ticks: Ticks | None = None,
+        queue_wait: QueueWait | None = None,
+        **values: Any,
+    ) -> Rig:
+        rigs.append(Rig(settings(**values), answer, ticks, queue_wait))
         return await rigs[-1].start()
 
     yield make

@@ -10,7 +10,7 @@ import pytest
 
 from tests.interface.conftest import MakeRig
 from tests.support.client_frames import RawClient, frame
-from trunkline.interface import limits
+from trunkline.interface import door, limits
 from trunkline.interface.frames import TEXT
 
 HALF_OPEN = 10_000
@@ -62,8 +62,8 @@ async def test_one_connection_too_many_is_told_503_and_room_is_given_back(make_r
             answer = await third.head("GET / HTTP/1.1\nHost: a")
             assert answer.startswith("HTTP/1.1 503 ")
             assert "Retry-After: " in answer
-            assert await third.reader.read() == limits.BUSY.partition(b"\r\n\r\n")[2]
-        assert rig.server.metrics.over_limit.value == 1
+            assert b"the server is full" in await third.reader.read()
+        assert rig.turned_away("connections") == 1
         second.send(frame(8))
         await second.close_code()
         assert await second.ended()
@@ -77,8 +77,8 @@ async def test_one_connection_too_many_is_told_503_and_room_is_given_back(make_r
 async def test_those_turned_away_do_not_linger_in_numbers(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_FAREWELLS", 0)
-    monkeypatch.setattr(limits, "FAREWELL_S", 60.0)
+    monkeypatch.setattr(door, "MAX_FAREWELLS", 0)
+    monkeypatch.setattr(door, "FAREWELL_S", 60.0)
     rig = await make_rig(max_connections=1)
     async with RawClient(*rig.address) as first, RawClient(*rig.address) as second:
         await first.upgrade()
@@ -88,7 +88,7 @@ async def test_those_turned_away_do_not_linger_in_numbers(
 async def test_who_says_nothing_after_being_turned_away_is_cut_off(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "FAREWELL_S", 0.05)
+    monkeypatch.setattr(door, "FAREWELL_S", 0.05)
     rig = await make_rig(max_connections=1)
     async with RawClient(*rig.address) as first, RawClient(*rig.address) as second:
         await first.upgrade()

@@ -15,6 +15,7 @@ from tests.support.client_frames import MASK, frame
 from trunkline.interface.frames import BINARY, CLOSE, PING, PONG, TEXT
 from trunkline.interface.reader import (
     MAX_FRAGMENTS,
+    TURN_FRAMES,
     Close,
     FrameError,
     FrameReader,
@@ -35,8 +36,11 @@ def read(
     cuts = [0, *sorted(pieces), len(data)]
     for start, end in itertools.pairwise(cuts):
         reader.feed(data[start:end])
-        while (message := reader.next()) is not None:
-            found.append(message)
+        reader.spent = TURN_FRAMES
+        while reader.spent == TURN_FRAMES:
+            reader.spent = 0
+            while (message := reader.next()) is not None:
+                found.append(message)
     return found
 
 
@@ -186,3 +190,29 @@ def test_a_head_may_be_cut_anywhere(size: int) -> None:
     stream = frame(BINARY, b"x" * size)
 
     assert read(stream, limit=100_000, pieces=range(1, 16)) == [b"x" * size]
+
+
+@pytest.mark.parametrize("tiny", [frame(PING), frame(TEXT, b"a")])
+def test_a_read_full_of_tiny_frames_is_looked_at_in_turns(tiny: bytes) -> None:
+    reader = FrameReader(LIMIT)
+    reader.feed(tiny * TURN_FRAMES * 2)
+
+    found: list[int] = []
+    while not found or found[-1]:
+        reader.spent = 0
+        found.append(0)
+        while reader.next() is not None:
+            found[-1] += 1
+
+    assert found == [TURN_FRAMES, TURN_FRAMES, 0]
+
+
+def test_fragments_without_end_are_looked_at_in_turns_too() -> None:
+    reader = FrameReader(LIMIT)
+    reader.feed(frame(TEXT, b"", fin=False) + frame(0, b"a", fin=False) * TURN_FRAMES + frame(0, b"b"))
+
+    assert reader.next() is None
+    assert reader.spent == TURN_FRAMES
+    reader.spent = 0
+
+    assert reader.next() == "a" * TURN_FRAMES + "b"

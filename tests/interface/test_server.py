@@ -18,6 +18,7 @@ from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import ACCEPT, FakeLayer, disconnects, echo, silent
 from tests.support.waiting import until
 from trunkline.interface import server as server_module
+from trunkline.interface import succession
 from trunkline.interface.frames import TEXT
 from trunkline.interface.listener import Listener
 from trunkline.interface.server import InterfaceServer
@@ -175,7 +176,7 @@ async def test_it_is_ready_only_once_it_listens(monkeypatch: pytest.MonkeyPatch)
 async def test_starting_over_waits_until_the_layer_answers(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "MIN_REOPEN_S", 0.01)
+    monkeypatch.setattr(succession, "MIN_REOPEN_S", 0.01)
     rig = await make_rig()
     failures = 2
     open_ = FakeLayer.open

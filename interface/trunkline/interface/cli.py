@@ -15,8 +15,10 @@ from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import run, settle_gc
 from trunkline.protocol.settings import parse_or_exit
 
-from .server import InterfaceServer, LayerFactory
+from .server import InterfaceServer
 from .settings import InterfaceSettings
+from .succession import LayerFactory
+from .turns import QueueWait
 
 DESCRIPTION = (
     "Holds the sockets of browsers and turns their events into messages for the workers. "
@@ -37,19 +39,28 @@ def main(argv: Sequence[str]) -> int:
 
     # Imported late: `trunkline dev` runs this tier without Redis.
     from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer
+    from trunkline.protocol.redis_layer.queue_wait import QueueWait as RedisQueueWait
 
     def layer() -> InterfaceLayer:
         return RedisInterfaceLayer(settings)
 
     async def serving(stop: asyncio.Event) -> int:
-        return await serve(settings, layer, RedisOperatorLayer(settings), stop)
+        queues = RedisQueueWait(settings)
+        try:
+            return await serve(settings, layer, RedisOperatorLayer(settings), stop, queues.waits_s)
+        finally:
+            await queues.close()
 
     setup(settings.log_level, "interface")
     return run(serving, settings.loop)
 
 
 async def serve(
-    settings: InterfaceSettings, layer_factory: LayerFactory, operator: OperatorLayer, stop: asyncio.Event
+    settings: InterfaceSettings,
+    layer_factory: LayerFactory,
+    operator: OperatorLayer,
+    stop: asyncio.Event,
+    queue_wait: QueueWait | None = None,
 ) -> int:
     """Runs one interface server with its admin server until it is told to stop.
 
@@ -58,6 +69,7 @@ async def serve(
         layer_factory: makes a layer that is not opened yet.
         operator: tells of the cluster when metrics are asked for; closed in the end.
         stop: set when it shall drain.
+        queue_wait: see `InterfaceServer`.
 
     Returns:
         `ExitCode.OK` after its drain, `ExitCode.LOOP_DIED` if a background loop ended.
@@ -72,7 +84,7 @@ async def serve(
     metrics = MetricSet()
     async with AsyncExitStack() as ends:
         ends.push_async_callback(operator.close)
-        server = InterfaceServer(settings, layer_factory, metrics, on_death)
+        server = InterfaceServer(settings, layer_factory, metrics, on_death, queue_wait=queue_wait)
         admin = AdminServer(
             settings.admin_host,
             settings.admin_port,

@@ -25,7 +25,8 @@ from trunkline.protocol.names import (
 from . import frames
 from .flow import Flow
 from .frames import Framed
-from .states import CLOSED, CONNECTING, HOLD_FULL, HOLD_REFUSED
+from .payloads import read_map
+from .states import CLOSED, CONNECTING, HOLD_BUSY, HOLD_FULL, HOLD_REFUSED, OPEN
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Connection(WebSocket):
         tenure: what it shares with all others.
         handshake: who is told the verdict.
         deflates: permessage-deflate was agreed on.
+        address: what it is counted under at the limits of addresses; empty for nothing.
 
     Attributes:
         publication: entry in flight.
@@ -63,8 +65,9 @@ class Connection(WebSocket):
         tenure: Tenure,
         handshake: Handshake,
         deflates: bool,
+        address: str = "",
     ) -> None:
-        super().__init__(connection, path, tenure, deflates)
+        super().__init__(connection, path, tenure, deflates, address)
         self.reply = reply
         self.flow = Flow(tenure.bound)
         self.publication: Publication | None = None
@@ -129,6 +132,12 @@ class Connection(WebSocket):
         if flow.full:
             self.hold(HOLD_FULL)
 
+    def crowded(self) -> None:
+        """A read is done while the workers cannot keep up: the next is at its turn, for which it waits from its release
+        on."""
+        if self.flow.in_flight >= 0:
+            self.hold(HOLD_BUSY)
+
     def unreachable(self) -> None:
         """Nothing can be sent to it any more: leaves its groups."""
         self._tenure.left(self)
@@ -175,8 +184,11 @@ class Connection(WebSocket):
         self._publish_next()
         if tail and self._transport is not None:
             self.data_received(tail)
-        if self._held & HOLD_FULL and flow.low:
-            self.let_go(HOLD_FULL)
+        if self._held:
+            if self._held & HOLD_FULL and flow.low:
+                self.let_go(HOLD_FULL)
+            if self._held & HOLD_BUSY and flow.in_flight < 0 and self.state is OPEN:
+                self._tenure.turns[self] = None
 
     def sent(self, seq: int, payload: Any) -> None:
         """Somebody sends a payload; one with a number that is not in flight is a replay and dropped."""
@@ -201,23 +213,13 @@ class Connection(WebSocket):
             self.write(framed.deflated() if self.deflates else framed.plain())
 
     def _send_map(self, payload: dict[str, Any]) -> None:
-        known = False
-        for key, kind in (("text", str), ("bytes", bytes)):
-            value = payload.get(key)
-            if type(value) is kind:
-                known = True
-                self.send(value)
-        wish = payload.get("close")
-        if wish is not None and wish is not False:
-            known = True
-            code = frames.NORMAL if wish is True else wish
-            reason = payload.get("reason", "")
-            if not frames.may_be_sent(code) or type(reason) is not str:
-                self._tenure.drop("bad_payload")
-                code, reason = frames.INTERNAL_ERROR, ""
-            self.close(code, reason)
-        if not known and "close" not in payload and "accept" not in payload:
+        said = read_map(payload)
+        for _ in range(said.faults):
             self._tenure.drop("bad_payload")
+        for data in said.frames:
+            self.send(data)
+        if said.close is not None:
+            self.close(*said.close)
 
     # ---- handshake ----
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from .addresses import address_key
 from .answers import SERVER_HEADER, plain
 from .connection import Connection
 from .exchange import Exchange, GaveUp, cut, respond
 from .handshake import Handshake
 from .methods import ALLOW, REFUSED
+from .metrics import InterfaceMetrics
 from .origins import Origins
 from .proxies import Client, TrustedProxies
 from .settings import InterfaceSettings
+from .shared import Shared
 from .static import StaticFiles
 from .tenure import Tenure
 from .upgrade import Refusal, Upgrade, read_upgrade, wants_websocket
@@ -25,31 +29,42 @@ from .upgrade import Refusal, Upgrade, read_upgrade, wants_websocket
 log = logging.getLogger(__name__)
 
 AWAY: Final = Refusal(503, "the server cannot take connections now", "away")
+BUSY: Final = Refusal(503, "the server is busy; try again later", "busy")
+TOO_MANY: Final = Refusal(429, "too many connections from your address; try again later", "address")
+
+
+LIMITS: Final = frozenset({"away", "busy", "address", "address_rate"})
+"""Outcomes that are no fault of the handshake."""
 
 
 class Entrance:
     """Handles every request; aiohttp's handler.
 
     Args:
-        settings: of the process.
+        shared: what outlives a tenure.
+        proxies: whose word about clients counts.
         tenure: gives the present tenure, None while there is none (starting over) or a drain has begun.
         server: what stands in ``server`` of messages: host and port listened on.
     """
 
-    __slots__ = ("_origins", "_proxies", "_server", "_settings", "_static", "_tenure")
+    __slots__ = ("_metrics", "_origins", "_proxies", "_server", "_settings", "_shared", "_static", "_tenure")
 
     def __init__(
         self,
-        settings: InterfaceSettings,
+        shared: Shared,
+        proxies: TrustedProxies,
         tenure: Callable[[], Tenure | None],
         server: Callable[[], list[Any]],
     ) -> None:
-        self._settings = settings
+        settings = shared.settings
+        self._shared = shared
+        self._settings: InterfaceSettings = settings
+        self._metrics: InterfaceMetrics = shared.metrics
         self._tenure = tenure
         self._server = server
         self._static = StaticFiles(settings.static_roots())
         self._origins = Origins(settings.allowed_origins, settings.require_origin)
-        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._proxies = proxies
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request."""
@@ -60,7 +75,7 @@ class Entrance:
             # The absolute form, "GET http://host/path": what counts is the path.
             target = request.rel_url.raw_path_qs
         if len(target) > self._settings.max_path_bytes:
-            return plain(414, f"a path has at most {self._settings.max_path_bytes} bytes")
+            return self._counted(plain(414, f"a path has at most {self._settings.max_path_bytes} bytes"))
         raw_path, _, query = target.partition("#")[0].partition("?")
         if wants_websocket(request.headers):
             return await self._websocket(request, raw_path, query)
@@ -68,29 +83,68 @@ class Entrance:
             found = await self._static.find(raw_path)
             if found is not None:
                 found.headers["Server"] = SERVER_HEADER
-                return found
+                return self._counted(found)
         tenure = self._tenure()
         if tenure is None or not tenure.up:
-            return self._counted(tenure, plain(503, "the server cannot take requests now"))
-        return self._counted(tenure, await self._http(request, tenure, raw_path, query))
+            self._shared.turned_away("away")
+            return self._counted(plain(503, "the server cannot take requests now"))
+        if tenure.admission.requests_busy:
+            self._shared.turned_away("busy")
+            return self._counted(plain(503, BUSY.text))
+        return self._counted(await self._http(request, tenure, raw_path, query))
 
-    def _counted(self, tenure: Tenure | None, response: web.StreamResponse) -> web.StreamResponse:
-        if tenure is not None:
-            tenure.metrics.requests.get(str(response.status)).value += 1
+    def _counted(self, response: web.StreamResponse) -> web.StreamResponse:
+        self._metrics.requests.get(str(response.status)).value += 1
         return response
 
     async def _websocket(self, request: web.BaseRequest, raw_path: str, query: str) -> web.StreamResponse:
         tenure = self._tenure()
         upgrade = self._upgrade(request)
-        if tenure is None or not tenure.up:
-            return _refused(tenure, upgrade if isinstance(upgrade, Refusal) else AWAY, raw_path)
         if isinstance(upgrade, Refusal):
-            return _refused(tenure, upgrade, raw_path)
+            return self._refused(upgrade, raw_path)
+        if tenure is None or not tenure.up:
+            return self._refused(AWAY, raw_path)
+        if tenure.admission.busy:
+            return self._refused(BUSY, raw_path)
+        if not self._shared.addresses.limited:
+            return await self._admit(request, tenure, upgrade, raw_path, query, "")
+        address, behind_proxy = self._address(request)
+        if not behind_proxy:
+            # Counted since its connection was accepted, see `door`.
+            return await self._admit(request, tenure, upgrade, raw_path, query, address)
+        reason = self._shared.addresses.refuse(address, monotonic())
+        if reason:
+            return self._refused(TOO_MANY._replace(outcome=reason), raw_path)
+        self._shared.addresses.enter(address)
+        try:
+            return await self._admit(request, tenure, upgrade, raw_path, query, address)
+        finally:
+            # An open WebSocket counts itself.
+            self._shared.addresses.leave(address)
+
+    def _address(self, request: web.BaseRequest) -> tuple[str, bool]:
+        """What a client's address is counted under, and whether a trusted proxy told it. A proxy that does not tell is
+        counted under nothing: it is many clients."""
+        if not self._proxies.trusts(_peer(request)[0]):
+            return address_key(_peer(request)[0]), False
+        host = self._client(request).host
+        return "" if self._proxies.trusts(host) else address_key(host), True
+
+    async def _admit(
+        self,
+        request: web.BaseRequest,
+        tenure: Tenure,
+        upgrade: Upgrade,
+        raw_path: str,
+        query: str,
+        address: str,
+    ) -> web.StreamResponse:
+        """Asks the workers whether a handshake succeeds, and answers it."""
         path = clean(unquote(raw_path))
         deflate = upgrade.deflate and self._settings.deflate
         handshake = Handshake(request, upgrade, deflate, tenure)
         connection_id, reply = tenure.new_id()
-        connection = Connection(connection_id, reply, path, tenure, handshake, deflate)
+        connection = Connection(connection_id, reply, path, tenure, handshake, deflate, address)
         tenure.recipients[connection_id] = connection
         event = self._event(request, query)
         event["scheme"] = "wss" if event["scheme"] == "https" else "ws"
@@ -110,6 +164,13 @@ class Entrance:
             raise
         finally:
             deadline.cancel()
+
+    def _refused(self, refusal: Refusal, raw_path: str) -> web.Response:
+        self._metrics.handshakes.get(refusal.outcome).value += 1
+        if refusal.outcome in LIMITS:
+            self._shared.turned_away(refusal.outcome)
+        log.debug("handshake refused status=%d path=%s: %s", refusal.status, raw_path, refusal.text)
+        return plain(refusal.status, refusal.text, dict(refusal.headers))
 
     def _upgrade(self, request: web.BaseRequest) -> Upgrade | Refusal:
         upgrade = read_upgrade(request.method, request.version, request.headers)
@@ -174,18 +235,16 @@ class Entrance:
         }
 
     def _client(self, request: web.BaseRequest) -> Client:
-        transport = request.transport
-        peer = transport.get_extra_info("peername") if transport is not None else None
-        host, port = (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0)
+        host, port = _peer(request)
         scheme = "https" if self._settings.tls_cert else "http"
         return self._proxies.client(host, port, scheme, request.headers)
 
 
-def _refused(tenure: Tenure | None, refusal: Refusal, raw_path: str) -> web.Response:
-    if tenure is not None:
-        tenure.metrics.handshakes.get(refusal.outcome).value += 1
-    log.debug("handshake refused status=%d path=%s: %s", refusal.status, raw_path, refusal.text)
-    return plain(refusal.status, refusal.text, dict(refusal.headers))
+def _peer(request: web.BaseRequest) -> tuple[str, int]:
+    """Who is at the other end of the connection; nobody with a name on a Unix socket."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    return (peer[0], peer[1]) if isinstance(peer, tuple) else ("", 0)
 
 
 def clean(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from .answers import plain
+from .backlog import POLICIES
 from .headers import UPGRADE_OWNS, clean_headers
 from .upgrade import Upgrade, switching
 
@@ -63,7 +64,7 @@ class Handshake:
         """Answers with 101 and takes the transport from aiohttp, whose part in this connection ends here.
 
         Args:
-            verdict: the connect handler's; may name ``subprotocol`` and ``headers``.
+            verdict: the connect handler's; may name ``subprotocol``, ``headers`` and ``outbound``.
             connection: the transport's protocol from now on.
 
         Returns:
@@ -79,6 +80,13 @@ class Handshake:
         if subprotocol is not None and subprotocol not in self._upgrade.subprotocols:
             faults.append(f"subprotocol {subprotocol!r:.80}: the client does not offer it")
             subprotocol = None
+        policy = self._tenure.policy
+        named = verdict.get("outbound")
+        if named is not None:
+            if type(named) is str and named in POLICIES:
+                policy = POLICIES[named]
+            else:
+                faults.append(f"outbound {named!r:.80}: expected {', '.join(POLICIES)}")
         for fault in faults:
             self._tenure.drop("bad_accept")
             self._tenure.warn("accept", "accepting a WebSocket: %s", fault)
@@ -92,7 +100,7 @@ class Handshake:
         protocol.transport = None
         transport.set_protocol(connection)
         protocol.connection_lost(None)
-        connection.opened(transport)
+        connection.opened(transport, policy)
         return tail.data
 
     def _count(self, outcome: str) -> None:

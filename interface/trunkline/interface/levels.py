@@ -20,6 +20,8 @@ class Levels(NamedTuple):
         layer_up: 1 while the layer answers.
         groups: groups with members here.
         retrying: publications waiting for room in their channel.
+        wait_s: age of the oldest entry that no worker was given, at the last look.
+        queueing: connections that wait for their turn to be read.
     """
 
     connections: int
@@ -30,6 +32,8 @@ class Levels(NamedTuple):
     layer_up: int = 0
     groups: int = 0
     retrying: int = 0
+    wait_s: float = 0
+    queueing: int = 0
 
 
 def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
@@ -51,4 +55,6 @@ def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
         layer_up=int(tenure.up),
         groups=len(tenure.groups),
         retrying=len(tenure.publisher.retrying),
+        wait_s=tenure.admission.wait_s,
+        queueing=len(tenure.turns),
     )

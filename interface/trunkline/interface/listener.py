@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from trunkline.protocol.errors import ConfigError
 
-from .limits import Door
+from .door import Door
 from .metrics import InterfaceMetrics
 from .settings import InterfaceSettings
 

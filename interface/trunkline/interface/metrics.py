@@ -26,7 +26,9 @@ class InterfaceMetrics:
         self.bytes_in = metrics.counter("bytes_in", "Bytes received from WebSockets.")
         self.bytes_out = metrics.counter("bytes_out", "Bytes sent to WebSockets.")
         self.slow_readers = metrics.counter("slow_readers", "Connections closed because they did not read.")
-        self.over_limit = metrics.counter("over_limit", "Connections turned away at the connection limit.")
+        self.turned_away = metrics.labelled_counter(
+            "turned_away", "Clients refused or closed at a limit, by reason.", ["reason"]
+        )
         self.bad_requests = metrics.counter("bad_requests", "Requests that are not HTTP.")
         self.republished = metrics.counter(
             "republished", "Entries published again after the layer lost data."
@@ -59,4 +61,8 @@ class InterfaceMetrics:
         metrics.gauge("mailbox_lag_seconds", "Age of the newest mailbox entry.", lambda: read().mailbox_lag_s)
         metrics.gauge("redis_up", "1 while the channel layer answers.", lambda: read().layer_up)
         metrics.gauge("groups", "Groups with members here.", lambda: read().groups)
+        metrics.gauge(
+            "admission_wait_seconds", "Age of the oldest entry no worker was given.", lambda: read().wait_s
+        )
+        metrics.gauge("queueing", "Connections that wait for their turn to be read.", lambda: read().queueing)
         metrics.gauge("retrying", "Publications that wait for room.", lambda: read().retrying)

@@ -11,30 +11,29 @@ from typing import Any, Final
 from aiohttp import web
 
 from trunkline.protocol.errors import LayerError
-from trunkline.protocol.layer import InterfaceLayer
-from trunkline.protocol.process.lease import lease_info
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
 
+from .door import Door
 from .drain import close_paced
 from .entrance import Entrance
 from .heartbeat import beat
 from .levels import Levels, measure
-from .limits import Door, connection_limit, raise_file_limit
+from .limits import connection_limit, raise_file_limit
 from .listener import Listener, http_logger, listen
 from .metrics import InterfaceMetrics
+from .proxies import TrustedProxies
 from .settings import InterfaceSettings
-from .tenure import Shared, Tenure
+from .shared import Shared
+from .succession import FENCED, LayerFactory, Succession
+from .tenure import Tenure
 from .trip import make_trip
+from .turns import QueueWait, take_turns
 
 log = logging.getLogger(__name__)
 
-LayerFactory = Callable[[], InterfaceLayer]
-
 CLOSING_SHARE: Final = 0.6
 """Part of the drain time in which the sockets are closed; the rest is for their disconnects to be handled."""
-MIN_REOPEN_S: Final = 0.1
-MAX_REOPEN_S: Final = 2.0
 _LEVELS_S: Final = 0.1
 _START_OVER: Final = "start over"
 
@@ -48,6 +47,7 @@ class InterfaceServer:
         metrics: where to declare the metrics.
         on_death: told when a background loop died; the process cannot live on then.
         sleep: the heartbeat's clock.
+        queue_wait: tells how long entries wait for workers; without it nobody is refused because of that.
     """
 
     def __init__(
@@ -57,20 +57,19 @@ class InterfaceServer:
         metrics: MetricSet | None = None,
         on_death: Callable[[str, BaseException | None], None] | None = None,
         sleep: Callable[[float], Any] = asyncio.sleep,
+        queue_wait: QueueWait | None = None,
     ) -> None:
         self._settings = settings
         self._layer_factory = layer_factory
         self.metrics = InterfaceMetrics(metrics if metrics is not None else MetricSet(), self.levels)
         self._on_death = on_death
         self._sleep = sleep
+        self._queue_wait = queue_wait
         self._shared: Shared | None = None
-        self._tenure: Tenure | None = None
+        self._succession: Succession | None = None
         self._door: Door | None = None
         self._listener: Listener | None = None
         self._background: list[Supervised] = []
-        self._ended: asyncio.Queue[Tenure] = asyncio.Queue()
-        self._addresses: list[str] = []
-        self._admin = ""
         self._reason: str | None = "starting"
         self._serving = False
         self._levels = (-1.0, Levels(0))
@@ -93,15 +92,17 @@ class InterfaceServer:
             LayerUnavailable: the layer does not answer.
         """
         loop = asyncio.get_running_loop()
-        self._admin = admin
         shared = self._shared = Shared(self._settings, self.metrics, loop)
-        entrance = Entrance(self._settings, self.accepting, self._server_address)
+        proxies = TrustedProxies(self._settings.trusted_proxies)
+        entrance = Entrance(shared, proxies, self.accepting, self._server_address)
         limit = connection_limit(self._settings.max_connections, raise_file_limit())
         self._door = Door(
             entrance,
             shared.sockets,
             limit,
-            self._turned_away,
+            shared.addresses,
+            proxies,
+            shared.turned_away,
             access_log=None,
             logger=http_logger(self.metrics),
             keepalive_timeout=self._settings.request_timeout_s,
@@ -110,55 +111,28 @@ class InterfaceServer:
             auto_decompress=False,
         )
         self._listener = await listen(self._settings, self._door)
-        self._addresses = self._listener.addresses
-        await self._open()
+        addresses = self._listener.addresses
+        succession = self._succession = Succession(shared, self._layer_factory, admin, addresses)
+        await succession.begin()
+        self._reason = None
         await self._listener.serve()
         self._serving = True
+        self._begin_background(shared, succession)
+        log.info("listening address=%s interface=%s connections=%d", ",".join(addresses), self.id, limit)
+        return addresses
+
+    def _begin_background(self, shared: Shared, succession: Succession) -> None:
+        rhythm = shared.rhythm
         self._background = [
-            supervise("heartbeat", lambda: beat(shared.wheel, shared.rhythm.tick_s, self._sleep), self._died),
-            supervise(_START_OVER, self._start_over, self._died),
+            supervise("heartbeat", lambda: beat(shared.wheel, rhythm.tick_s, self._sleep), self._died),
+            supervise(_START_OVER, succession.follow, self._died),
         ]
-        log.info(
-            "listening address=%s interface=%s connections=%d", ",".join(self._addresses), self.id, limit
-        )
-        return self._addresses
-
-    async def _open(self) -> None:
-        """Begins a tenure."""
-        assert self._shared is not None
-        tenure = Tenure(self._shared, self._layer_factory(), self._fenced)
-        info = lease_info(tenure.id, "interface", self._admin, ",".join(self._addresses))
-        try:
-            await tenure.layer.open(info, tenure)
-        except BaseException:
-            await tenure.layer.close()
-            raise
-        tenure.up = True
-        self._tenure = tenure
-        self._reason = None
-
-    def _fenced(self, tenure: Tenure) -> None:
-        log.warning("fenced, closing all sockets and starting over interface=%s", tenure.id)
-        self._tenure = None
-        self._reason = "fenced, starting over"
-        tenure.end()
-        # Not within the layer's own call: it may be in the middle of something.
-        self._ended.put_nowait(tenure)
-
-    async def _start_over(self) -> None:
-        """Follows every tenure that was fenced by another; a background loop."""
-        while True:
-            old = await self._ended.get()
-            await old.layer.close()
-            wait_s = MIN_REOPEN_S
-            while self._tenure is None:
-                try:
-                    await self._open()
-                except LayerError as error:
-                    log.warning("cannot start over yet: %s", error)
-                    await asyncio.sleep(wait_s)
-                    wait_s = min(MAX_REOPEN_S, wait_s * 2)
-            log.info("started over interface=%s", self.id)
+        queue_wait = self._queue_wait
+        if queue_wait is not None and self._settings.max_wait_s:
+            turns = supervise(
+                "turns", lambda: take_turns(shared, queue_wait, lambda: succession.tenure), self._died
+            )
+            self._background.append(turns)
 
     def _died(self, name: str, error: BaseException | None) -> None:
         self._reason = f"background loop {name} died"
@@ -173,7 +147,7 @@ class InterfaceServer:
         for task in self._background:
             if task.name == _START_OVER:
                 await task.stop()
-        tenure = self._tenure
+        tenure = self.tenure
         deadline_s = time.monotonic() + self._settings.drain_s
         if self._listener is not None:
             self._listener.close()
@@ -199,7 +173,9 @@ class InterfaceServer:
     async def close(self) -> None:
         """Ends at once. Idempotent."""
         self._reason = self._reason or "stopped"
-        tenure, self._tenure = self._tenure, None
+        tenure = self.tenure
+        if self._succession is not None:
+            self._succession.tenure = None
         for task in self._background:
             await task.stop()
         self._background = []
@@ -220,19 +196,24 @@ class InterfaceServer:
     @property
     def id(self) -> str:
         """The present interface id, empty while there is none."""
-        return self._tenure.id if self._tenure is not None else ""
+        return self.tenure.id if self.tenure is not None else ""
+
+    @property
+    def shared(self) -> Shared | None:
+        """What tenures share; None before the start."""
+        return self._shared
 
     @property
     def tenure(self) -> Tenure | None:
         """The present tenure."""
-        return self._tenure
+        return self._succession.tenure if self._succession is not None else None
 
     def _server_address(self) -> list[Any]:
         return self._listener.bound if self._listener is not None else ["", 0]
 
     def accepting(self) -> Tenure | None:
         """The tenure for a new request, None if none is let in."""
-        return self._tenure if self._reason is None else None
+        return self.tenure if self._reason is None else None
 
     def ready(self) -> str | None:
         """Why it cannot take connections now, None if it can; for ``/ready``."""
@@ -241,16 +222,18 @@ class InterfaceServer:
         if not self._serving:
             # The lease is held already, so that others may ask; a client would not be let in yet.
             return "starting"
-        if self._tenure is None or not self._tenure.up:
+        if self.tenure is None:
+            return FENCED
+        if not self.tenure.up:
             return "the channel layer does not answer"
         return None
 
     async def trip(self, request: web.Request) -> web.Response:
         """Admin route ``/trip``: one message through the cluster and back."""
         reason = self.ready()
-        if reason is not None or self._tenure is None:
+        if reason is not None or self.tenure is None:
             return web.Response(status=503, text=f"{reason}\n")
-        status, text = await make_trip(self._tenure)
+        status, text = await make_trip(self.tenure)
         return web.Response(status=status, text=text + "\n")
 
     def levels(self) -> Levels:
@@ -258,10 +241,5 @@ class InterfaceServer:
         now_s = time.monotonic()
         if now_s - self._levels[0] > _LEVELS_S:
             open_sockets = self._shared.sockets.count if self._shared is not None else 0
-            self._levels = (now_s, measure(self._tenure, open_sockets))
+            self._levels = (now_s, measure(self.tenure, open_sockets))
         return self._levels[1]
-
-    def _turned_away(self) -> None:
-        self.metrics.over_limit.value += 1
-        if self._tenure is not None:
-            self._tenure.warn("over_limit", "connection limit reached, turning connections away with 503")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
@@ -84,6 +84,7 @@ Origins = Annotated[list[Annotated[str, AfterValidator(_check_origin)]], NoDecod
 Networks = Annotated[list[Annotated[str, AfterValidator(_check_network)]], NoDecode, BeforeValidator(_split)]
 Statics = Annotated[list[Annotated[str, AfterValidator(_check_static)]], NoDecode, BeforeValidator(_split)]
 File = Annotated[str, AfterValidator(_check_file)]
+Rate = Annotated[float, Field(ge=0, le=1_000_000)]
 Bytes = Annotated[int, Field(ge=1, le=1024**3)]
 # Half of what the codec takes: an entry holds one such message and what goes with it.
 MessageBytes = Annotated[int, Field(ge=1, le=MAX_BODY_BYTES // 2)]
@@ -115,6 +116,16 @@ class InterfaceSettings(ProcessSettings):
     max_connections: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         0, description="open connections at most; 0 derives it from the file-descriptor limit"
     )
+    connections_per_address: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        0,
+        description="open connections of one address (IPv6: of one /64) at most, 429 beyond; 0 for any number",
+    )
+    address_rate: Rate = Field(
+        0.0, description="new connections of one address a second, 429 beyond; 0 for any number"
+    )
+    address_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        100, description="new connections of one address at once, beyond which --address-rate counts"
+    )
     request_timeout_s: PositiveSeconds = Field(
         10.0, description="seconds a client may take to send the head of a request, and an idle one may stay"
     )
@@ -125,11 +136,23 @@ class InterfaceSettings(ProcessSettings):
     handshake_timeout_s: PositiveSeconds = Field(
         10.0, description="seconds the connect handler may take until the handshake is answered with 503"
     )
+    max_wait_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        5.0,
+        description="seconds an entry may wait for a worker until handshakes and requests are refused with 503 "
+        "and open sockets are read in turns; 0 for any time",
+    )
     close_timeout_s: PositiveSeconds = Field(
         5.0, description="seconds a client may take to answer a close before its connection is cut off"
     )
     max_message_bytes: MessageBytes = Field(
         65_536, description="an inbound message at most; close code 1009 beyond"
+    )
+    message_rate: Rate = Field(
+        0.0,
+        description="messages and pings of a connection a second, close code 1008 beyond; 0 for any number",
+    )
+    message_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        100, description="messages of a connection at once, beyond which --message-rate counts"
     )
     deflate: bool = Field(False, description="offer permessage-deflate; costs CPU for each message")
     ping_interval_s: PositiveSeconds = Field(25.0, description="seconds without received data until a ping")
@@ -143,7 +166,12 @@ class InterfaceSettings(ProcessSettings):
         262_144, description="bytes of such messages that wait before reading of the socket pauses"
     )
     outbound_bytes: Bytes = Field(
-        1_048_576, description="unsent bytes of a connection before it is closed as a slow reader (1013)"
+        1_048_576, description="unsent bytes of a connection before --outbound-policy has its say"
+    )
+    outbound_policy: Literal["close", "drop_oldest", "latest_only"] = Field(
+        "close",
+        description="what happens to a client that reads too slowly, unless its connect handler says otherwise: it is "
+        "closed (1013), loses its oldest unsent messages, or gets the newest only",
     )
 
     http_timeout_s: PositiveSeconds = Field(

@@ -31,3 +31,7 @@ HOLD_AWAY: Final = 2
 """The layer does not answer."""
 HOLD_REFUSED: Final = 4
 """The channel is full."""
+HOLD_TURN: Final = 8
+"""It sent more frames at once than are looked at in one turn of the event loop."""
+HOLD_BUSY: Final = 16
+"""The workers have more to do than they can, and it is not its turn."""

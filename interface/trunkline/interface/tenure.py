@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from trunkline.protocol.codec import encode_entry
@@ -29,45 +30,14 @@ from .connection import Connection
 from .flow import Bound
 from .frames import ABNORMAL, SERVICE_RESTART
 from .groups import Groups
-from .heartbeat import Rhythm, Wheel
-from .limits import Sockets
 from .mailbox import dispatch
-from .metrics import InterfaceMetrics
+from .outbound import Outbound
 from .publisher import Publisher
 from .recipient import Recipient
-from .settings import InterfaceSettings
-from .states import CONNECTING, HOLD_AWAY, OPEN
-from .websocket import WebSocket
+from .shared import Shared
+from .states import CONNECTING, HOLD_AWAY, HOLD_BUSY, OPEN
 
 _warnings = RateLimited(logging.getLogger(__name__))
-
-
-class Shared:
-    """What outlives a tenure.
-
-    Attributes:
-        settings: of the process.
-        metrics: of the process.
-        wheel: heartbeats of all connections, also of those that close while the next tenure has begun.
-        rhythm: of the wheel.
-        sockets: how many are open.
-        loop: the event loop.
-    """
-
-    __slots__ = ("bound", "loop", "metrics", "rhythm", "settings", "sockets", "wheel")
-
-    bound: Bound
-
-    def __init__(
-        self, settings: InterfaceSettings, metrics: InterfaceMetrics, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.settings = settings
-        self.metrics = metrics
-        self.loop = loop
-        self.sockets = Sockets()
-        self.wheel: Wheel[WebSocket] = Wheel()
-        self.rhythm = Rhythm(settings.ping_interval_s, settings.ping_timeout_s, settings.close_timeout_s)
-        self.bound = Bound(settings.queue_events, settings.queue_bytes)
 
 
 class Tenure:
@@ -83,24 +53,33 @@ class Tenure:
         recipients: connections, requests and trips by connection id, until their last release.
         joining: connections whose writes of the present mailbox batch are collected; None outside a batch of several.
         up: the layer answers.
+        busy: sockets are read in turns (`Admission.busy`, where hot code finds it quickly).
+        turns: connections without an entry under way that wait for their turn to be read, in order.
     """
 
     __slots__ = (
         "_emptied",
         "_mail",
         "_on_fenced",
+        "addresses",
+        "admission",
         "bound",
+        "busy",
         "groups",
         "id",
         "joining",
         "layer",
         "loop",
+        "message_rate",
         "metrics",
+        "policy",
         "publisher",
         "recipients",
         "rhythm",
         "settings",
         "sockets",
+        "turned_away",
+        "turns",
         "up",
         "wheel",
     )
@@ -112,14 +91,21 @@ class Tenure:
         self.rhythm = shared.rhythm
         self.sockets = shared.sockets
         self.bound: Bound = shared.bound
+        self.addresses = shared.addresses
+        self.admission = shared.admission
+        self.message_rate = shared.message_rate
+        self.policy = shared.policy
         self.loop = shared.loop
         self.layer = layer
         self.id: InterfaceId = new_interface_id()
+        self.turned_away = shared.turned_away
         self.recipients: dict[ConnectionId, Recipient] = {}
         self.groups: Groups[Connection] = Groups()
         self.publisher = Publisher(layer, shared.loop)
-        self.joining: list[WebSocket] | None = None
+        self.joining: list[Outbound] | None = None
         self.up = False
+        self.busy = shared.admission.busy
+        self.turns: dict[Connection, None] = {}
         self._emptied: asyncio.Event | None = None
         self._mail: tuple[str, float] | None = None
         self._on_fenced = on_fenced
@@ -139,14 +125,22 @@ class Tenure:
 
     def left(self, connection: Connection) -> None:
         """Nothing can be sent to this connection any more: takes it out of its groups. Idempotent."""
+        self.turns.pop(connection, None)
         for group, token in self.groups.drop(connection):
             if not self.publisher.closed:
                 self.layer.leave_group(group, token)
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: str, count: int = 1) -> None:
         """Counts something that is thrown away, and says so at a bounded rate."""
-        self.metrics.drops.get(reason).value += 1
+        self.metrics.drops.get(reason).value += count
         _warnings.warning(reason, "dropped reason=%s interface=%s", reason, self.id)
+
+    def give_turns(self, number: int) -> None:
+        """Lets so many connections be read that wait for their turn, in their order."""
+        turns = self.turns
+        for connection in list(islice(turns, number)):
+            del turns[connection]
+            connection.let_go(HOLD_BUSY)
 
     def warn(self, key: str, text: str, *args: object) -> None:
         """Logs at a bounded rate."""
@@ -239,5 +233,6 @@ class Tenure:
             if isinstance(recipient, Connection) and recipient.state is not CONNECTING:
                 recipient.close(SERVICE_RESTART, "the server starts over")
         self.recipients.clear()
+        self.turns.clear()
         if self._emptied is not None:
             self._emptied.set()

@@ -1,4 +1,5 @@
-"""One open WebSocket as the protocol of its transport: frames in, frames out, the closing handshake, the heartbeat.
+"""One open WebSocket as the protocol of its transport: its opening, the closing handshake, the heartbeat. Its two
+halves are `inbound` and `outbound`.
 
 It knows nothing of messages and workers; `connection` does. There is no task, no timer and no stream behind it: what is
 read is parsed in the call that read it, what is sent is bytes written to the transport.
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING
 from trunkline.protocol.names import ConnectionId
 
 from . import frames, heartbeat
-from .reader import Close, FrameError, FrameReader, Ping
+from .backlog import Policy
+from .outbound import Outbound
+from .reader import Close, FrameError, FrameReader
 from .states import CLOSING, CONNECTING, HOLD_AWAY, OPEN, State
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class WebSocket(asyncio.Protocol):
+class WebSocket(Outbound):
     """A WebSocket from its handshake to its end.
 
     Args:
@@ -30,54 +33,27 @@ class WebSocket(asyncio.Protocol):
         path: of its handshake.
         tenure: what it shares with all others.
         deflates: permessage-deflate was agreed on.
+        address: what it is counted under at the limits of addresses; empty for nothing.
 
     Attributes:
-        state: where it stands.
-        heard: tick of the wheel in which data came last.
         slot: place in the wheel.
     """
 
-    __slots__ = (
-        "_code",
-        "_early_bytes",
-        "_held",
-        "_out",
-        "_reader",
-        "_reason",
-        "_stopped",
-        "_tenure",
-        "_transport",
-        "deflates",
-        "heard",
-        "id",
-        "path",
-        "slot",
-        "state",
-    )
+    __slots__ = ("_code", "_reason", "address", "deflates", "id", "path", "slot")
 
-    def __init__(self, connection: ConnectionId, path: str, tenure: Tenure, deflates: bool) -> None:
+    def __init__(
+        self, connection: ConnectionId, path: str, tenure: Tenure, deflates: bool, address: str = ""
+    ) -> None:
+        super().__init__(tenure)
         self.id = connection
         self.path = path
         self.deflates = deflates
-        self.state = CONNECTING
-        self.heard = 0
+        self.address = address
         self.slot = heartbeat.UNSCHEDULED
-        self._tenure = tenure
-        self._transport: asyncio.Transport | None = None
-        self._reader: FrameReader | None = None
-        # What is written before the upgrade, or within one mailbox batch; None if it goes out directly.
-        self._out: list[bytes] | None = []
-        self._early_bytes = 0
-        self._held = 0
-        self._stopped = False
         self._code = frames.ABNORMAL
         self._reason = ""
 
     # ---- what a connection does about it ----
-
-    def received(self, message: str | bytes, size: int) -> None:
-        """A message of ``size`` bytes came from the client."""
-        raise NotImplementedError
 
     def unreachable(self) -> None:
         """Nothing can be sent any more, though the client may still answer our close."""
@@ -87,89 +63,37 @@ class WebSocket(asyncio.Protocol):
         """Nothing is read or written any more. May be called again."""
         raise NotImplementedError
 
-    def abandon(self, status: int, text: str) -> None:
-        """It was closed before it was open: answer the handshake with this HTTP status."""
-        raise NotImplementedError
+    # ---- the begin ----
 
-    # ---- out ----
-
-    def opened(self, transport: asyncio.Transport) -> None:
+    def opened(self, transport: asyncio.Transport, policy: Policy = Policy.CLOSE) -> None:
         """The upgrade is written and this is the transport's protocol now: writes what came early."""
         tenure = self._tenure
         self._transport = transport
         self._reader = FrameReader(tenure.settings.max_message_bytes, self.deflates)
-        transport.set_write_buffer_limits(high=tenure.settings.outbound_bytes)
+        self.limit_unsent(transport, policy)
         self._enter(OPEN)
         tenure.sockets.count += 1
+        if self.address:
+            tenure.addresses.enter(self.address)
         self.heard = tenure.wheel.now
         tenure.wheel.put(self, tenure.rhythm.interval)
         self.flush()
         if not tenure.up:
             self.hold(HOLD_AWAY)
 
-    def write(self, frame: bytes) -> None:
-        """Writes the frame of one message; it leaves with the others of this mailbox batch."""
-        tenure = self._tenure
-        if self.state is not OPEN:
-            if self.state is not CONNECTING or self._out is None:
-                tenure.drop("closed")
-                return
-            self._early_bytes += len(frame)
-            if self._early_bytes > tenure.settings.outbound_bytes:
-                tenure.drop("early")
-                self.abandon(503, "too much was sent before the connection was accepted")
-                return
-        metrics = tenure.metrics
-        metrics.messages_out.value += 1
-        metrics.bytes_out.value += len(frame)
-        if self._out is not None:
-            self._out.append(frame)
-        elif tenure.joining is not None:
-            self._out = [frame]
-            tenure.joining.append(self)
-        else:
-            self._transport.write(frame)  # type: ignore[union-attr]
+    def _enter(self, state: State) -> None:
+        """The one place where the state changes."""
+        self.state = state
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("connection=%s path=%s is %s", self.id, self.path, state.value)
 
-    def flush(self) -> None:
-        """Writes what `write` has collected."""
-        out, self._out = self._out, None
-        if out and self._transport is not None:
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+    # ---- the end ----
 
-    # ---- from the socket ----
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the client."""
-        tenure = self._tenure
-        self.heard = tenure.wheel.now
-        tenure.metrics.bytes_in.value += len(data)
-        reader = self._reader
-        if reader is not None:
-            reader.feed(data)
-            if not self._held:
-                self._read(reader)
-
-    def _read(self, reader: FrameReader) -> None:
-        try:
-            while (message := reader.next()) is not None:
-                kind = type(message)
-                if (kind is str or kind is bytes) and self.state is OPEN:
-                    self.received(message, reader.size)  # type: ignore[arg-type]
-                    if self._held:
-                        return
-                elif kind is Close:
-                    self._client_closes(message)  # type: ignore[arg-type]
-                    return
-                elif self.state is not OPEN:
-                    self._tenure.drop("closing")
-                elif kind is Ping:
-                    self._transport.write(frames.pong(message[0]))  # type: ignore[union-attr,arg-type]
-        except FrameError as error:
-            self._fail(error)
-
-    def _client_closes(self, message: Close) -> None:
+    def client_closes(self, message: Close) -> None:
+        """The client's close frame came: answers it, unless it is the answer to ours."""
         if self.state is OPEN:
-            self.flush()
+            self.say_all()
+        if self.state is OPEN:
             self._transport.write(frames.close(message.code))  # type: ignore[union-attr]
             self._code, self._reason = message.code, message.reason
         self._hang_up()
@@ -183,7 +107,7 @@ class WebSocket(asyncio.Protocol):
             self._tenure.wheel.put(self, self._tenure.rhythm.close)
             transport.close()
 
-    def _fail(self, error: FrameError) -> None:
+    def fail(self, error: FrameError) -> None:
         """Fails the connection (RFC 6455 section 7.1.7): a close frame, and the sending half shut, so that the code
         reaches a client that is still sending; what it sends is not looked at."""
         log.debug("failing connection=%s code=%d: %s", self.id, error.code, error)
@@ -203,11 +127,14 @@ class WebSocket(asyncio.Protocol):
             # Said before or with the verdict: there is no socket that could carry the code.
             self.abandon(403, reason or "refused by the application")
             return
-        if self.state is not OPEN or self._transport is None:
+        if self.state is OPEN:
+            self.say_all()
+        transport = self._transport
+        # What waited may have been more than the client reads: then it is closed for that already.
+        if self.state is not OPEN or transport is None:
             return
-        self.flush()
         self._code, self._reason = code, reason
-        self._transport.write(frames.close(code, reason))
+        transport.write(frames.close(code, reason))
         self._enter(CLOSING)
         self.unreachable()
         self._tenure.wheel.put(self, self._tenure.rhythm.close)
@@ -216,8 +143,8 @@ class WebSocket(asyncio.Protocol):
             self._held = 0
             self._resume()
 
-    def pause_writing(self) -> None:
-        """The client does not read: more than the outbound limit is unsent."""
+    def too_slow(self) -> None:
+        """More is unsent than the bound allows: closes it with 1013."""
         if self.state is OPEN:
             self._tenure.metrics.slow_readers.value += 1
             self._tenure.warn("slow_reader", "closing a slow reader path=%s", self.path)
@@ -229,9 +156,19 @@ class WebSocket(asyncio.Protocol):
         self._transport = None
         self._reader = None
         self._out = None
+        self._backlog = None
         tenure.sockets.count -= 1
+        if self.address:
+            tenure.addresses.leave(self.address)
         tenure.wheel.remove(self)
         self.ended()
+
+    def cut(self) -> None:
+        """Ends the socket at once, without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- the heartbeat ----
 
     def due(self, now: int) -> int:
         """The wheel looks at it: ping, cut off, or wait on."""
@@ -253,53 +190,3 @@ class WebSocket(asyncio.Protocol):
             transport.abort()
             return 0
         return ticks
-
-    def cut(self) -> None:
-        """Ends the socket at once, without a word."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    # ---- reading or not ----
-
-    @property
-    def paused(self) -> bool:
-        """Its socket is not read."""
-        return self._held != 0
-
-    @property
-    def outbound_bytes(self) -> int:
-        """Bytes written that the kernel has not taken."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    def hold(self, reason: int) -> None:
-        """Reads its socket no more, for this reason among others."""
-        if self.state is not OPEN:
-            return
-        self._held |= reason
-        transport = self._transport
-        if not self._stopped and transport is not None and not transport.is_closing():
-            # Kept by ourselves: not every transport can be asked (`is_reading` is missing with TLS).
-            self._stopped = True
-            transport.pause_reading()
-
-    def let_go(self, reason: int) -> None:
-        """The reason has gone; without any other the socket is read again, what was read before first."""
-        if self._held & reason:
-            self._held &= ~reason
-            if not self._held:
-                self._resume()
-
-    def _resume(self) -> None:
-        self.heard = self._tenure.wheel.now
-        if self._reader is not None:
-            self._read(self._reader)
-        transport = self._transport
-        if self._stopped and not self._held and transport is not None and not transport.is_closing():
-            self._stopped = False
-            transport.resume_reading()
-
-    def _enter(self, state: State) -> None:
-        """The one place where the state changes."""
-        self.state = state
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("connection=%s path=%s is %s", self.id, self.path, state.value)

@@ -11,6 +11,8 @@ from trunkline.protocol.errors import MessageError
 CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 1014})
 """Of the codes below 3000 those a server may send. RFC 6455 7.4.1 keeps 1005, 1006 and 1015 off the wire, 1004
 is reserved and 1010 is the client's; 1012 to 1014 are from the IANA registry."""
+OUTBOUND_POLICIES = ("close", "drop_oldest", "latest_only")
+"""As the wire contract names them: the connection is closed, loses its oldest messages, or gets only the newest."""
 MAX_REASON_BYTES = 123
 """RFC 6455 5.5: a control frame holds 125 bytes, two of them are the code."""
 
@@ -83,6 +85,13 @@ def subprotocol(value: object) -> str:
     """The subprotocol of an accepted handshake: a token."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise wrong("subprotocol", value, "one of message['subprotocols'], a token of RFC 7230 3.2.6")
+    return value
+
+
+def outbound(value: object) -> str:
+    """What happens to a client that reads too slowly."""
+    if not isinstance(value, str) or value not in OUTBOUND_POLICIES:
+        raise wrong("outbound", value, " or ".join(map(repr, OUTBOUND_POLICIES)))
     return value
 
 

@@ -5,7 +5,8 @@ traceback of the handler and not in a log of another process. Keys are those of 
 
 ========================  ===============================================================================
 to a WebSocket            ``text`` or ``bytes``, ``close`` (True or a close code), ``reason``
-in a connect handler      also ``accept`` with ``subprotocol`` and ``headers``, or with ``status`` to refuse
+in a connect handler      also ``accept`` with ``subprotocol``, ``headers`` and ``outbound`` (what a client that reads
+                          too slowly loses: `OUTBOUND_POLICIES`), or with ``status`` to refuse
 to an HTTP request        ``status``, ``headers``, ``content``, ``more_content``
 ========================  ===============================================================================
 
@@ -29,6 +30,7 @@ from .content_values import (
     flag,
     frame_data,
     header_pairs,
+    outbound,
     shown,
     status,
     subprotocol,
@@ -37,7 +39,7 @@ from .content_values import (
 )
 
 FRAME_KEYS = ("text", "bytes", "close", "reason")
-VERDICT_KEYS = ("accept", "subprotocol", "headers", "status")
+VERDICT_KEYS = ("accept", "subprotocol", "headers", "outbound", "status")
 HTTP_KEYS = ("status", "headers", "content", "more_content")
 
 REFUSED = 403
@@ -84,10 +86,10 @@ def connect_payload(content: object) -> Payload:
     Raises:
         MessageError: a key, a value or their combination is not allowed.
     """
-    given = _given(content, (*FRAME_KEYS, *VERDICT_KEYS[:3], "status"), "a message of a connect handler")
+    given = _given(content, (*FRAME_KEYS, *VERDICT_KEYS), "a message of a connect handler")
     accept = flag(given, "accept")
     if accept is None:
-        _refuse_without(given, ("subprotocol", "headers", "status"), "'accept'")
+        _refuse_without(given, VERDICT_KEYS[1:], "'accept'")
         return _frame(given)
     checked: Content = {"accept": accept}
     if accept:
@@ -96,8 +98,10 @@ def connect_payload(content: object) -> Payload:
             checked["subprotocol"] = subprotocol(given["subprotocol"])
         if "headers" in given:
             checked["headers"] = header_pairs(given["headers"])
+        if "outbound" in given:
+            checked["outbound"] = outbound(given["outbound"])
     else:
-        _refuse_without(given, ("subprotocol", "headers", "text", "bytes", "reason"), "'accept': True")
+        _refuse_without(given, ("subprotocol", "headers", "outbound", "text", "bytes", "reason"), "'accept': True")
         checked["status"] = status(given.get("status", REFUSED), 400)
     rest = {key: given[key] for key in FRAME_KEYS if key in given}
     if not rest:

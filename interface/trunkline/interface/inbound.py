@@ -1,0 +1,162 @@
+"""The reading half of a WebSocket: what the client sends, and whether its socket is read at all.
+
+What is read is parsed in the call that read it. A client that sends thousands of tiny frames gets a turn of so many
+(see `reader.TURN_FRAMES`) and then waits for the next round of the event loop, like everybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from . import frames
+from .rate import FULL, NONE_LEFT
+from .reader import TURN_FRAMES, Close, FrameError, FrameReader, Ping
+from .states import CONNECTING, HOLD_TURN, OPEN, State
+
+if TYPE_CHECKING:
+    from .tenure import Tenure
+
+
+class Inbound(asyncio.Protocol):
+    """Reads messages of the client, as long as nothing holds it.
+
+    Args:
+        tenure: what it shares with all others.
+
+    Attributes:
+        state: where the WebSocket stands.
+        heard: tick of the wheel in which data came last.
+    """
+
+    __slots__ = ("_bucket", "_held", "_reader", "_stopped", "_tenure", "_transport", "heard", "state")
+
+    def __init__(self, tenure: Tenure) -> None:
+        self.state: State = CONNECTING
+        self.heard = 0
+        self._tenure = tenure
+        self._transport: asyncio.Transport | None = None
+        self._reader: FrameReader | None = None
+        self._bucket = FULL
+        self._held = 0
+        self._stopped = False
+
+    # ---- what a WebSocket does about it ----
+
+    def received(self, message: str | bytes, size: int) -> None:
+        """A message of ``size`` bytes came."""
+        raise NotImplementedError
+
+    def crowded(self) -> None:
+        """A read is done, and the workers have more to do than they can: wait for a turn."""
+        raise NotImplementedError
+
+    def pinged(self, payload: bytes) -> None:
+        """A ping came."""
+        raise NotImplementedError
+
+    def client_closes(self, message: Close) -> None:
+        """The client's close frame, or its answer to ours, came. Nothing more is read."""
+        raise NotImplementedError
+
+    def fail(self, error: FrameError) -> None:
+        """The client broke the protocol or a limit. Nothing more is read."""
+        raise NotImplementedError
+
+    # ---- reading ----
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client."""
+        tenure = self._tenure
+        self.heard = tenure.wheel.now
+        tenure.metrics.bytes_in.value += len(data)
+        reader = self._reader
+        if reader is not None:
+            reader.feed(data)
+            if not self._held:
+                self._read(reader)
+                if tenure.busy:
+                    self.crowded()
+
+    def _read(self, reader: FrameReader) -> None:
+        reader.spent = 0
+        limited = self._tenure.message_rate is not None
+        try:
+            while (message := reader.next()) is not None:
+                kind = type(message)
+                if (kind is str or kind is bytes) and self.state is OPEN:
+                    if limited:
+                        self._take_token()
+                    self.received(message, reader.size)  # type: ignore[arg-type]
+                    if self._held:
+                        return
+                elif kind is Close:
+                    self.client_closes(message)  # type: ignore[arg-type]
+                    return
+                elif self.state is not OPEN:
+                    self._tenure.drop("closing")
+                elif kind is Ping:
+                    if limited:
+                        self._take_token()
+                    self.pinged(message[0])  # type: ignore[arg-type]
+        except FrameError as error:
+            self.fail(error)
+            return
+        if reader.spent == TURN_FRAMES:
+            # Enough for now: the rest of what was read is looked at when the others have been. Also while closing.
+            self._held |= HOLD_TURN
+            self._stop()
+            self._tenure.loop.call_soon(self.let_go, HOLD_TURN)
+
+    def _take_token(self) -> None:
+        """One more message or ping.
+
+        Raises:
+            FrameError: it is one too many at the message rate.
+        """
+        rate = self._tenure.message_rate
+        if rate is not None:
+            bucket = rate.take(self._bucket, perf_counter())
+            if bucket == NONE_LEFT:
+                self._tenure.turned_away("message_rate")
+                raise FrameError(frames.POLICY_VIOLATION, "too many messages in a short time")
+            self._bucket = bucket
+
+    # ---- reading or not ----
+
+    @property
+    def paused(self) -> bool:
+        """Its socket is not read."""
+        return self._held != 0
+
+    def hold(self, reason: int) -> None:
+        """Reads its socket no more, for this reason among others."""
+        if self.state is OPEN:
+            self._held |= reason
+            self._stop()
+
+    def _stop(self) -> None:
+        transport = self._transport
+        if not self._stopped and transport is not None and not transport.is_closing():
+            # Kept by ourselves: not every transport can be asked (`is_reading` is missing with TLS).
+            self._stopped = True
+            transport.pause_reading()
+
+    def let_go(self, reason: int) -> None:
+        """The reason has gone; without any other the socket is read again, what was read before first."""
+        if self._held & reason:
+            self._held &= ~reason
+            if not self._held:
+                self._resume()
+
+    def _resume(self) -> None:
+        self.heard = self._tenure.wheel.now
+        if self._reader is not None:
+            self._read(self._reader)
+            if self._tenure.busy:
+                self.crowded()
+        transport = self._transport
+        if self._stopped and not self._held and transport is not None and not transport.is_closing():
+            self._stopped = False
+            transport.resume_reading()

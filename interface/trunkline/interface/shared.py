@@ -1,0 +1,79 @@
+"""What every tenure of an interface server shares, and what outlives each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from trunkline.protocol.process.logs import RateLimited
+
+from .addresses import Addresses
+from .admission import Admission
+from .backlog import POLICIES
+from .flow import Bound
+from .heartbeat import Rhythm, Wheel
+from .limits import Sockets
+from .metrics import InterfaceMetrics
+from .rate import Rate
+from .settings import InterfaceSettings
+from .websocket import WebSocket
+
+_warnings = RateLimited(logging.getLogger(__name__))
+
+
+class Shared:
+    """What outlives a tenure.
+
+    Attributes:
+        settings: of the process.
+        metrics: of the process.
+        wheel: heartbeats of all connections, also of those that close while the next tenure has begun.
+        rhythm: of the wheel.
+        sockets: how many are open.
+        loop: the event loop.
+        bound: of what waits of each connection.
+        addresses: how many of which address are open.
+        admission: who may come in, and when sockets are read, while the workers cannot keep up.
+        message_rate: of each connection; None for any.
+        policy: what happens to slow readers whose connect handler does not say.
+    """
+
+    __slots__ = (
+        "addresses",
+        "admission",
+        "bound",
+        "loop",
+        "message_rate",
+        "metrics",
+        "policy",
+        "rhythm",
+        "settings",
+        "sockets",
+        "wheel",
+    )
+
+    def __init__(
+        self, settings: InterfaceSettings, metrics: InterfaceMetrics, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.loop = loop
+        self.sockets = Sockets()
+        self.wheel: Wheel[WebSocket] = Wheel()
+        self.rhythm = Rhythm(settings.ping_interval_s, settings.ping_timeout_s, settings.close_timeout_s)
+        self.bound = Bound(settings.queue_events, settings.queue_bytes)
+        self.addresses = Addresses(
+            settings.connections_per_address, _rate(settings.address_rate, settings.address_burst)
+        )
+        self.admission = Admission(settings.max_wait_s)
+        self.message_rate = _rate(settings.message_rate, settings.message_burst)
+        self.policy = POLICIES[settings.outbound_policy]
+
+    def turned_away(self, reason: str) -> None:
+        """Counts a client that is refused or closed at a limit, and says so at a bounded rate."""
+        self.metrics.turned_away.get(reason).value += 1
+        _warnings.warning(f"turned away {reason}", "turning clients away reason=%s", reason)
+
+
+def _rate(per_s: float, burst: int) -> Rate | None:
+    return Rate(per_s, burst) if per_s else None

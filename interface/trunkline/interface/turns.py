@@ -1,0 +1,65 @@
+"""The loop behind `admission`: looks at the queues, and gives connections their turns to be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from trunkline.protocol.errors import LayerError
+from trunkline.protocol.names import ChannelName
+
+from .admission import LOOK_S, TURN_S
+from .shared import Shared
+from .tenure import Tenure
+
+QueueWait = Callable[[], Awaitable[Mapping[ChannelName, float]]]
+"""The age in seconds of the oldest entry of each channel that no worker was given; raises `LayerError`."""
+_TURNS_A_LOOK: Final = round(LOOK_S / TURN_S)
+
+
+async def look(shared: Shared, queue_wait: QueueWait, tenure: Tenure | None) -> None:
+    """Looks at the queues once. A layer that does not answer says nothing about them: `Tenure.up` does."""
+    admission = shared.admission
+    was_busy = admission.busy
+    try:
+        waits_s = await queue_wait()
+    except LayerError:
+        waits_s = {}
+    admission.look(waits_s)
+    if tenure is not None:
+        tenure.busy = admission.busy
+        if admission.busy and not was_busy:
+            tenure.warn("busy", "workers cannot keep up wait_s=%.1f: reading in turns", admission.wait_s)
+
+
+def give(shared: Shared, tenure: Tenure | None) -> None:
+    """Gives those turns that are due."""
+    released = sum(shared.metrics.release_seconds.counts)
+    if tenure is None or not tenure.turns:
+        shared.admission.turns(released, 0, 0)
+        return
+    # Counted only now: to know it always would cost something with every message.
+    under_way = sum(recipient.publication is not None for recipient in tenure.recipients.values())
+    tenure.give_turns(shared.admission.turns(released, under_way, len(tenure.turns)))
+
+
+async def take_turns(
+    shared: Shared,
+    queue_wait: QueueWait,
+    tenure: Callable[[], Tenure | None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Goes on for ever; a background loop.
+
+    Args:
+        shared: what outlives tenures.
+        queue_wait: asked every `LOOK_S`.
+        tenure: gives the present one.
+        sleep: the clock.
+    """
+    while True:
+        await look(shared, queue_wait, tenure())
+        for _ in range(_TURNS_A_LOOK):
+            await sleep(TURN_S)
+            give(shared, tenure())
