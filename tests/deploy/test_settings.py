@@ -6,7 +6,7 @@ import pytest
 
 from trunkline.deploy import dead
 from trunkline.deploy.settings import (
-    DeadChangeSettings,
+    DeadDropSettings,
     DeadListSettings,
     DevSettings,
     DownSettings,
@@ -115,7 +115,7 @@ def test_every_verb_about_dead_letters_can_answer_as_json(verb: str) -> None:
 def test_all_dead_letters_can_be_meant_by_what_changes_them() -> None:
     for verb in ("redrive", "drop"):
         settings = parse(dead.VERBS[verb][0], ["--all", "--json"], f"trunkline dead {verb}")
-        assert isinstance(settings, DeadChangeSettings) and settings.every
+        assert isinstance(settings, DeadDropSettings) and settings.every
 
 
 def test_dev_has_no_flags_of_an_admin_server_that_it_does_not_start() -> None:

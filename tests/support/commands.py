@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TRUNKLINE = [sys.executable, "-m", "trunkline.deploy"]
 """The command, as a process of this environment."""
+PATHS = os.pathsep.join(str(ROOT / tier) for tier in ("protocol", "interface", "worker", "deploy"))
+"""PYTHONPATH of such a process."""
 LIMIT_S = 100.0
 
 
@@ -52,11 +54,10 @@ def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str]
         cwd: where it is typed.
         environ: variables besides the usual ones.
     """
-    paths = os.pathsep.join([str(ROOT / tier) for tier in ("protocol", "interface", "worker", "deploy")])
     done = subprocess.run(
         [*TRUNKLINE, *map(str, arguments)],
         cwd=cwd,
-        env={**environment(), "PYTHONPATH": paths, **(environ or {})},
+        env={**environment(), "PYTHONPATH": PATHS, **(environ or {})},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from typing import Any
 
-from trunkline.protocol.codec import decode_entry
-from trunkline.protocol.errors import CodecError, ConfigError, LayerUnavailable
+from trunkline.protocol.errors import ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.messages import DeadLetterRecord
-from trunkline.protocol.process.logs import printable
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.settings import parse_or_exit
 
+from .dead_changes import TEXTS, Changes, Result
+from .dead_fields import SCHEMA, counted, fields, lines, local, safe, utc
+from .dead_filter import DeadFilter, checked_id
 from .failures import refuse
 from .running import layer_settings
-from .settings import DeadChangeSettings, DeadFilterSettings, DeadListSettings, DeadSettings, DeadShowSettings
+from .settings import (
+    DeadDropSettings,
+    DeadListSettings,
+    DeadRedriveSettings,
+    DeadSettings,
+    DeadShowSettings,
+)
 
 VERBS: dict[str, tuple[type[DeadSettings], str]] = {
-    "list": (DeadListSettings, "list dead letters, oldest first"),
+    "list": (DeadListSettings, "list dead letters, oldest first, or count them"),
     "show": (DeadShowSettings, "show all of some dead letters: message, traceback, session"),
-    "redrive": (DeadChangeSettings, "put dead letters back into their channel, for a worker to try again"),
-    "drop": (DeadChangeSettings, "remove dead letters for good"),
+    "redrive": (DeadRedriveSettings, "put dead letters back into their channel, for a worker to try again"),
+    "drop": (DeadDropSettings, "remove dead letters for good"),
 }
-_PAGE = 500
-_SPAN = re.compile(r"(\d+)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_PAGE = 100
+"""Letters read at a time: one may hold a message of a megabyte and a traceback."""
 _HELP = "usage: trunkline dead list|show|redrive|drop [...]\n\n{}\n\n'trunkline dead VERB --help' tells all about one."
 
 
@@ -46,161 +50,186 @@ def main(argv: Sequence[str]) -> int:
     declared, summary = VERBS[argv[0]]
     settings = parse_or_exit(declared, argv[1:], f"trunkline dead {argv[0]}", summary)
     try:
-        return asyncio.run(_run(argv[0], settings))
+        return asyncio.run(_run(settings))
     except ConfigError as error:
         return refuse(f"dead {argv[0]}", error, ExitCode.USAGE)
     except LayerUnavailable as error:
         return refuse(f"dead {argv[0]}", error, ExitCode.NO_REDIS)
 
 
-async def _run(verb: str, settings: DeadSettings) -> int:
+async def _run(settings: DeadSettings) -> int:
     layer = RedisOperatorLayer(layer_settings(settings.run_dir, settings))
     try:
         if isinstance(settings, DeadListSettings):
-            return await _list(layer, settings)
+            return await (_count if settings.summary else _list)(layer, settings)
         if isinstance(settings, DeadShowSettings):
             return await _show(layer, settings)
-        assert isinstance(settings, DeadChangeSettings)
-        return await _change(layer, settings, redrive=verb == "redrive")
+        assert isinstance(settings, DeadDropSettings)
+        return await _change(layer, settings)
     finally:
         await layer.close()
 
 
+# ---- to look at ----
+
+
 async def _list(layer: OperatorLayer, settings: DeadListSettings) -> int:
-    letters = []
-    async for letter in _matching(layer, settings):
-        letters.append(letter)
+    wanted = DeadFilter.of(settings, time.time())
+    letters: list[DeadLetterRecord] = []
+    more = ""
+    async for letter in _matching(layer, wanted, settings.after):
         if len(letters) == settings.limit:
+            more = letters[-1].id
             break
+        letters.append(letter)
+    kept, trimmed = await _kept(layer)
     if settings.as_json:
-        print(json.dumps([_fields(letter) for letter in letters], indent=2, default=repr))
+        page = {"letters": [fields(letter) for letter in letters], "next": more or None}
+        _print_json(page | {"kept": kept, "trimmed": trimmed})
         return ExitCode.OK
-    print(f"{'ID':20} {'TIME':19} {'REASON':12} {'CHANNEL':24} {'ATTEMPT':>7}  ROUTE: ERROR")
+    print(f"{'ID':20} {'TIME':19} {'REASON':13} {'CHANNEL':24} {'DELIVERIES':>10}  ROUTE: ERROR")
     for letter in letters:
-        line = f"{letter.id:20} {_when(letter)} {letter.reason:12} {letter.channel:24} {letter.attempt:>7}  "
-        # An error may quote a client, and this goes to a terminal.
-        print(printable(line + f"{letter.route or '-'}: {letter.error.splitlines()[0] if letter.error else ''}"))
+        error = letter.error.splitlines()[0] if letter.error else ""
+        what = f"{letter.route or '-'}: {error}"
+        print(
+            f"{letter.id:20} {local(letter.time_s)} {letter.reason:13} {safe(letter.channel) or '-':24} "
+            f"{letter.attempt:>10}  {safe(what)}"
+        )
+    if more:
+        print(f"there are more: --after {more} shows the next")
+    print(_kept_text(kept, trimmed))
+    return ExitCode.OK
+
+
+async def _count(layer: OperatorLayer, settings: DeadListSettings) -> int:
+    wanted = DeadFilter.of(settings, time.time())
+    seen = [
+        (letter.reason, letter.route, letter.channel, letter.time_s)
+        async for letter in _matching(layer, wanted, settings.after)
+    ]
+    groups = counted(seen)
+    kept, trimmed = await _kept(layer)
+    if settings.as_json:
+        told = [
+            {name: value for name, value in group.items() if not name.endswith("_s")}
+            | {"oldest": utc(group["oldest_s"]), "newest": utc(group["newest_s"])}
+            for group in groups
+        ]
+        _print_json({"summary": told, "matching": len(seen), "kept": kept, "trimmed": trimmed})
+        return ExitCode.OK
+    print(f"{'LETTERS':>7}  {'REASON':13} {'OLDEST':19} {'NEWEST':19} {'CHANNEL':24} ROUTE")
+    for group in groups:
+        print(
+            f"{group['letters']:>7}  {group['reason']:13} {local(group['oldest_s'])} {local(group['newest_s'])} "
+            f"{safe(group['channel']) or '-':24} {safe(group['route']) or '-'}"
+        )
+    if seen:
+        times = [time_s for *_, time_s in seen]
+        print(f"{len(seen):>7}  {'in all':13} {local(min(times))} {local(max(times))}")
+    print(_kept_text(kept, trimmed))
     return ExitCode.OK
 
 
 async def _show(layer: OperatorLayer, settings: DeadShowSettings) -> int:
-    code = ExitCode.OK
-    shown = []
-    for letter_id in settings.ids:
-        letter = await layer.dead_letter(_checked(letter_id))
-        if letter is None:
-            code = _missing(letter_id)
-        else:
-            shown.append(_fields(letter) | {"traceback": letter.traceback})
+    letters = [letter async for letter in _named(layer, settings.ids, _say_missing)]
     if settings.as_json:
-        print(json.dumps(shown, indent=2, default=repr))
-        return code
-    for fields in shown:
-        trace = fields.pop("traceback")
-        print("\n".join(printable(f"{name:10} {value}") for name, value in fields.items()))
-        print("\n".join(map(printable, trace.splitlines())))
-    return code
-
-
-async def _change(layer: OperatorLayer, settings: DeadChangeSettings, redrive: bool) -> int:
-    verb = "redrive" if redrive else "drop"
-    if bool(settings.ids) == settings.every:
-        raise ConfigError(
-            "expected ids as 'trunkline dead list' shows them, or --all (with filters, if you like)"
-        )
-    # All ids first: what is put back may fail again meanwhile, and would be met a second time.
-    ids = (
-        [letter.id async for letter in _matching(layer, settings)]
-        if settings.every
-        else [_checked(letter_id) for letter_id in settings.ids]
-    )
-    code = ExitCode.OK
-    done = []
-    for letter_id in ids:
-        try:
-            if await (layer.redrive(letter_id) if redrive else layer.drop(letter_id)):
-                done.append(letter_id)
-            else:
-                code = _missing(letter_id)
-        except CodecError as error:
-            print(f"{letter_id} cannot be put back, it is no message: {error}", file=sys.stderr)
-            code = ExitCode.FAILED
-    if settings.as_json:
-        print(json.dumps({verb: done}))
+        _print_json({"letters": [fields(letter) for letter in letters]})
     else:
-        print(f"{'put back' if redrive else 'dropped'}: {len(done)} of {len(ids)}")
-    return code
+        print("\n\n".join("\n".join(lines(letter)) for letter in letters))
+    return ExitCode.OK if len(letters) == len(set(settings.ids)) else ExitCode.FAILED
 
 
-async def _matching(layer: OperatorLayer, settings: DeadFilterSettings) -> AsyncIterator[DeadLetterRecord]:
-    since_s = since(settings.since, time.time())
-    after = ""
-    while letters := await layer.dead_letters(after, _PAGE):
-        for letter in letters:
-            if matches(letter, settings, since_s):
-                yield letter
-        after = letters[-1].id
+# ---- to change ----
 
 
-def matches(letter: DeadLetterRecord, settings: DeadFilterSettings, since_s: float) -> bool:
-    """Whether the filters leave this letter."""
-    return (
-        settings.route in letter.route
-        and settings.error in letter.error
-        and settings.channel in ("", letter.channel)
-        and letter.time_s >= since_s
-    )
-
-
-def since(text: str, now_s: float) -> float:
-    """Reads ``--since``: a span (``30s``, ``15m``, ``2h``, ``7d``) before now, or a date in local time.
-
-    Returns:
-        Unix time; 0 for an empty text.
-
-    Raises:
-        ConfigError: it is neither.
-    """
-    if not text:
-        return 0.0
-    span = _SPAN.fullmatch(text)
-    if span is not None:
-        return now_s - int(span[1]) * _SECONDS[span[2]]
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
+async def _change(layer: OperatorLayer, settings: DeadDropSettings) -> int:
+    wanted = DeadFilter.of(settings, time.time())
+    if bool(settings.ids) == settings.every or (settings.ids and wanted.given):
         raise ConfigError(
-            f"--since {text!r}: expected 30s, 15m, 2h, 7d, or a date such as 2026-01-31T12:00"
-        ) from error
-
-
-def _checked(letter_id: str) -> str:
-    if not re.fullmatch(r"\d+-\d+", letter_id):
-        raise ConfigError(
-            f"id {letter_id!r}: expected one as 'trunkline dead list' shows them, such as 1767225600000-0"
+            "expected ids as 'trunkline dead list' shows them, or --all, which filters may narrow"
         )
-    return letter_id
-
-
-def _missing(letter_id: str) -> ExitCode:
-    print(f"{letter_id}: there is no such dead letter", file=sys.stderr)
-    return ExitCode.FAILED
-
-
-def _when(letter: DeadLetterRecord) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(letter.time_s))
-
-
-def _fields(letter: DeadLetterRecord) -> dict[str, Any]:
-    fields = letter._asdict() | {"time": _when(letter), "message": _message(letter)}
-    for name in ("body", "traceback", "time_s"):
-        del fields[name]
-    return fields | {"session": letter.session.hex()}
-
-
-def _message(letter: DeadLetterRecord) -> Any:
+    ids = [checked_id(letter_id) for letter_id in dict.fromkeys(settings.ids)]
+    changes = Changes(layer, lambda result: None if settings.as_json else _say(result))
+    ended = False
     try:
-        entry = decode_entry(letter.channel, letter.body)
-    except CodecError as error:
-        return {"garbage": letter.body.hex(), "expected": error.expected}
-    return {"reply_channel": entry.reply, "path": entry.path, "seq": entry.seq, "events": entry.events}
+        if isinstance(settings, DeadRedriveSettings):
+            letters = (
+                _matching(layer, wanted)
+                if settings.every
+                else _named(layer, ids, lambda letter_id: changes.tell(letter_id, "missing"))
+            )
+            await changes.redrive(letters, settings.wait_s)
+        else:
+            # All ids first: a page is found by the last id of the one before.
+            await changes.drop(ids or [letter.id async for letter in _matching(layer, wanted)])
+        ended = True
+    finally:
+        # Also when Redis goes away in the middle, and after Ctrl-C.
+        if changes.under_way:
+            changes.tell(changes.under_way, "unknown")
+        _sum_up(changes.results, settings, ended)
+    return ExitCode.OK if all(result.done for result in changes.results) else ExitCode.FAILED
+
+
+def _say(result: Result) -> None:
+    stream = sys.stdout if result.done else sys.stderr
+    print(f"{result.id}: {TEXTS[result.outcome]}", file=stream, flush=True)
+
+
+def _sum_up(results: Sequence[Result], settings: DeadDropSettings, ended: bool) -> None:
+    redrive = isinstance(settings, DeadRedriveSettings)
+    done = sum(1 for result in results if result.done)
+    if settings.as_json:
+        told = [
+            {
+                "id": result.id,
+                "outcome": result.outcome.removesuffix("_gone"),
+                "connection_gone": result.outcome.endswith("_gone"),
+            }
+            for result in results
+        ]
+        _print_json({"verb": "redrive" if redrive else "drop", "results": told, "done": done, "ended": ended})
+        return
+    rest = "" if ended else "; it was interrupted, and all letters that are not named above are still there"
+    print(f"{'put back' if redrive else 'dropped'}: {done} of {len(results)}{rest}")
+
+
+# ---- both ----
+
+
+async def _matching(
+    layer: OperatorLayer, wanted: DeadFilter, after: str = ""
+) -> AsyncIterator[DeadLetterRecord]:
+    last = checked_id(after) if after else ""
+    while letters := await layer.dead_letters(last, _PAGE):
+        for letter in letters:
+            if wanted.matches(letter):
+                yield letter
+        last = letters[-1].id
+
+
+async def _named(layer: OperatorLayer, ids: Sequence[str], missing: Any) -> AsyncIterator[DeadLetterRecord]:
+    for letter_id in dict.fromkeys(ids):
+        letter = await layer.dead_letter(checked_id(letter_id))
+        if letter is None:
+            missing(letter_id)
+        else:
+            yield letter
+
+
+def _say_missing(letter_id: str) -> None:
+    _say(Result(letter_id, "missing"))
+
+
+async def _kept(layer: OperatorLayer) -> tuple[int, int]:
+    stats = await layer.stats()
+    return stats.dead_letters, stats.dead_trimmed
+
+
+def _kept_text(kept: int, trimmed: int) -> str:
+    lost = f"; {trimmed} older ones made room for newer, see --dead-capacity" if trimmed else ""
+    return f"dead letters kept: {kept}{lost}"
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps({"schema": SCHEMA} | value, indent=2))

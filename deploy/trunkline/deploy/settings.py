@@ -173,12 +173,16 @@ class DeadSettings(LayerSettings, JsonCommand):
 class DeadFilterSettings(DeadSettings):
     """Which dead letters are meant."""
 
-    route: str = Field("", description="only those of routes whose name contains this")
+    route: str = Field("", description="only those of this route, or of routes that match this glob")
+    channel: str = Field("", description="only those of this channel, or of channels that match this glob")
+    reason: list[str] = Field([], description="only those with one of these reasons, such as error,timeout")
     error: str = Field("", description="only those whose error contains this")
-    channel: str = Field("", description="only those of this channel")
+    connection: str = Field("", description="only those of this connection: its id or its reply channel")
+    worker: str = Field("", description="only those that this worker wrote")
     since: str = Field(
         "", description="only those younger than this: 30s, 15m, 2h, 7d, or a date 2026-01-31T12:00"
     )
+    until: str = Field("", description="only those older than this, written as --since")
 
 
 class DeadListSettings(DeadFilterSettings):
@@ -187,6 +191,8 @@ class DeadListSettings(DeadFilterSettings):
     limit: Annotated[int, Field(ge=1, le=100_000)] = Field(
         100, description="letters that are shown at most, oldest first"
     )
+    after: str = Field("", description="begin behind this id: the next page")
+    summary: bool = Field(False, description="count them by reason, route and channel instead")
 
 
 class DeadShowSettings(DeadSettings):
@@ -195,11 +201,21 @@ class DeadShowSettings(DeadSettings):
     ids: CliPositionalArg[list[str]] = Field(description="ids as 'dead list' shows them")
 
 
-class DeadChangeSettings(DeadFilterSettings):
-    """What ``trunkline dead redrive`` and ``trunkline dead drop`` can be told."""
+class DeadDropSettings(DeadFilterSettings):
+    """What ``trunkline dead drop`` can be told."""
 
     # A subclass' shortcuts take the place of its base's.
     model_config = SettingsConfigDict(cli_shortcuts={**JSON_SHORTCUT, "every": "all"})
 
     ids: CliPositionalArg[list[str]] = Field([], description="ids as 'dead list' shows them")
     every: bool = Field(False, description="all that the filters leave")
+
+
+class DeadRedriveSettings(DeadDropSettings):
+    """What ``trunkline dead redrive`` can be told."""
+
+    wait_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        30.0,
+        description="seconds without progress until letters whose turn has not come are left: those of one "
+        "connection go back one after another, each when the one before it is handled",
+    )
