@@ -30,6 +30,7 @@ REPORT: dict[str, Any] = {
     ],
     "channels": [{"channel": "websocket.receive", "length": 7, "pending": 2, "oldest_s": 0.4}],
     "dead_letters": 0,
+    "dead_letters_trimmed": 0,
     "redis": {"url": "redis://host", "own": False, "redis_version": "7.2.4"},
     "exits": [],
 }
@@ -52,6 +53,22 @@ def test_what_is_in_work_is_not_counted_as_queued() -> None:
 
 def test_dead_letters_come_with_the_command_that_shows_them() -> None:
     assert "dead letters: 3; 'trunkline dead list' shows them" in table({**REPORT, "dead_letters": 3})
+
+
+def test_letters_that_made_room_for_others_are_told() -> None:
+    lines = table({**REPORT, "dead_letters": 3, "dead_letters_trimmed": 7})
+    (line,) = [line for line in lines if line.startswith("dead letters: 3; ")]
+    assert line.endswith("; 7 older ones made room for newer, see --dead-capacity")
+
+
+def test_the_code_of_the_workers_is_told_and_when_they_differ() -> None:
+    def lines(*versions: str) -> list[str]:
+        workers = [{**REPORT["processes"][2], "code_version": version} for version in versions]
+        return [line for line in table({**REPORT, "processes": workers}) if "code" in line]
+
+    assert lines("v1", "v1") == ["code of the workers: v1"]
+    assert lines("v1", "", "v1") == ["the workers run different code: v1 (2), unknown (1)"]
+    assert lines("", "") == []
 
 
 def test_a_redis_that_is_away_and_a_process_that_died_are_said() -> None:

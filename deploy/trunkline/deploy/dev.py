@@ -22,6 +22,7 @@ from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.runner import run as run_loop
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisWorkerLayer
+from trunkline.worker.code_version import code_version
 from trunkline.worker.routing import Routing
 from trunkline.worker.settings import WorkerOptions
 
@@ -83,6 +84,7 @@ def _serve(settings: DevSettings, port: int) -> int:
         del shared["redis_url"]
     interface = InterfaceSettings(**shared, host=settings.host, port=port, reuse_port=True, static=static)
     worker = WorkerOptions(**shared)
+    routing.code_version = code_version(worker.code_version, settings.module)
     return run_loop(partial(_until_stopped, interface, worker, routing, settings), settings.loop)
 
 

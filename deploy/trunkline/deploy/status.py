@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -75,6 +76,7 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
         "channels": [channel._asdict() for channel in stats.channels],
         "mailboxes": dict(stats.mailbox_lengths),
         "dead_letters": stats.dead_letters,
+        "dead_letters_trimmed": stats.dead_trimmed,
         "redis": redis,
         "exits": [
             {"time_s": e.time_s, "role": e.role, "pid": e.pid, "exit_code": e.exit_code, "then": e.then}
@@ -128,6 +130,8 @@ def _remote(lease: LeaseInfo, figures: Mapping[str, Mapping[str, float]]) -> dic
 def _leased(lease: LeaseInfo, figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     seen = figures.get(lease.admin) or {}
     found: dict[str, Any] = {"id": lease.id, "admin": lease.admin, "detail": lease.detail}
+    if lease.role == "worker":
+        found["code_version"] = lease.code
     if seen:
         found["messages_per_s"] = round(seen["per_s"], 1)
     if lease.role == "interface" and CONNECTIONS in seen:
@@ -159,7 +163,8 @@ def table(report: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{channel['channel']:32} {waiting:>8} {channel['pending']:>8} {duration(channel['oldest_s']):>9}"
         )
-    lines += ["", f"dead letters: {report['dead_letters']}" + _hint(report["dead_letters"])]
+    lines += ["", *_code(report["processes"])]
+    lines.append(f"dead letters: {report['dead_letters']}" + _hint(report))
     for ended in report["exits"]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ended["time_s"]))
         lines.append(
@@ -174,8 +179,21 @@ def table(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _hint(dead_letters: int) -> str:
-    return "; 'trunkline dead list' shows them" if dead_letters else ""
+def _code(processes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Which versions of the application's code the workers run; nothing if nobody knows."""
+    versions = Counter(process["code_version"] for process in processes if "code_version" in process)
+    if not any(versions):
+        return []
+    if len(versions) == 1:
+        return [f"code of the workers: {next(iter(versions))}"]
+    told = ", ".join(f"{name or 'unknown'} ({count})" for name, count in versions.most_common())
+    return [f"the workers run different code: {told}"]
+
+
+def _hint(report: Mapping[str, Any]) -> str:
+    lost = report["dead_letters_trimmed"]
+    hint = "; 'trunkline dead list' shows them" if report["dead_letters"] else ""
+    return hint + (f"; {lost} older ones made room for newer, see --dead-capacity" if lost else "")
 
 
 def duration(seconds: float) -> str:

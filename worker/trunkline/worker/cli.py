@@ -17,6 +17,7 @@ from trunkline.protocol.process.runner import run, settle_gc
 from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import parse_or_exit
 
+from .code_version import code_version
 from .log_context import carry_context
 from .process import WorkerProcess
 from .routing import Routing
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     except RoutingError as error:
         print(f"trunkline worker: {settings.module} has mistakes:\n{error}", file=sys.stderr)
         return ExitCode.ROUTING
+    routing.code_version = code_version(settings.code_version, settings.module)
 
     async def serve(stop: asyncio.Event) -> int:
         worker = WorkerProcess(settings, RedisWorkerLayer(settings), routing)

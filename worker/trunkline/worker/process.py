@@ -58,6 +58,7 @@ class WorkerProcess:
         self.id = new_worker_id()
         self._settings = settings
         self._layer = layer
+        self._code_version = routing.code_version
         self._channels = served_channels(routing, settings)
         self.dispatcher = Dispatcher(self.id, layer, routing, settings)
         self._watchdog = Watchdog(self.dispatcher, layer, settings.handler_timeout_s)
@@ -73,7 +74,7 @@ class WorkerProcess:
         Raises:
             LayerUnavailable: Redis does not answer.
         """
-        info = lease_info(self.id, "worker", admin, detail)
+        info = lease_info(self.id, "worker", admin, detail, self._code_version)
         await self._layer.open(info, self._channels, self.dispatcher)
         self._watchdog.start()
         self.dispatcher.start()

@@ -30,6 +30,12 @@ class WorkerOptions(ProcessSettings):
     )
     only_channels: list[str] = Field([], description="serve only channels that match one of these globs")
     exclude_channels: list[str] = Field([], description="do not serve channels that match one of these globs")
+    code_version: str = Field(
+        "",
+        max_length=100,
+        description="version of the application's code, for dead letters and status; else git's name for the commit "
+        "of the routing module",
+    )
     log_messages: bool = Field(False, description="log a line for every handled message")
 
 

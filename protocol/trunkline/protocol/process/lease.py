@@ -13,7 +13,7 @@ _STARTED_S = time.time()
 """Start of this process, near enough: both tiers import this module before they do anything."""
 
 
-def lease_info(identity: str, role: str, admin: str, detail: str) -> LeaseInfo:
+def lease_info(identity: str, role: str, admin: str, detail: str, code: str = "") -> LeaseInfo:
     """Describes this process.
 
     Args:
@@ -21,7 +21,7 @@ def lease_info(identity: str, role: str, admin: str, detail: str) -> LeaseInfo:
         role: ``interface`` or ``worker``.
         admin: ``host:port`` of its admin server, empty without one.
         detail: what else a person wants to see.
+        code: version of the application's code that it runs.
     """
-    return LeaseInfo(
-        identity, role, socket.gethostname(), os.getpid(), admin, version("trunkline"), _STARTED_S, detail
-    )
+    host, pid = socket.gethostname(), os.getpid()
+    return LeaseInfo(identity, role, host, pid, admin, version("trunkline"), _STARTED_S, detail, code)
