@@ -198,6 +198,7 @@ class ClusterStats(NamedTuple):
         mailbox_lengths: entries in each interface server's mailbox.
         delayed: messages that wait for their time: sent with a delay, or set aside to be tried again.
         dead_trimmed: dead letters that made room for newer ones, ever.
+        delayed_ever: messages that were made to wait for their time, ever.
     """
 
     channels: list[ChannelStats]
@@ -207,6 +208,7 @@ class ClusterStats(NamedTuple):
     mailbox_lengths: dict[InterfaceId, int]
     delayed: int = 0
     dead_trimmed: int = 0
+    delayed_ever: int = 0
 
 
 class DeadLetterRecord(NamedTuple):

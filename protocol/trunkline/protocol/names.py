@@ -128,6 +128,7 @@ class Keys:
         "consumer_group",
         "dead_workers",
         "delayed",
+        "delayed_count",
         "epoch",
         "reaper",
         "reaping",
@@ -140,6 +141,7 @@ class Keys:
         self.consumer_group = "workers"
         self.epoch = self.base + "epoch"
         self.delayed = self.base + "delayed"
+        self.delayed_count = self.base + "delayed-count"
         self.reaper = self.base + "reaper"
         self.reaping = self.base + "reaping"
         self.dead_workers = self.base + "dead-workers"

@@ -71,6 +71,7 @@ async def test_a_message_set_aside_comes_back_once_with_its_count_of_tries(clust
     assert loop.time() - start_s >= 0.19
     assert codec.decode_entry(JOBS, again.body).tries == 3
     assert (again.attempt, await delayed(cluster)) == (1, 0)
+    assert (await cluster.operator.stats()).delayed_ever == 1
     await worker.finish(again)
     await nothing_more(cluster, JOBS)
 

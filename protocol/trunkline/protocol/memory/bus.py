@@ -258,4 +258,5 @@ class MemoryBus:
             mailbox_lengths={interface: len(found.mailbox) for interface, found in living.items()},
             delayed=len(self._delayed),
             dead_trimmed=self.dead_letters.trimmed,
+            delayed_ever=self._delayed.ever,
         )

@@ -36,9 +36,12 @@ class DelayedSends:
         capacity: how many it holds before it counts as full.
         clock: seconds that only rise.
         send: is given what is due.
+
+    Attributes:
+        ever: how many it was given.
     """
 
-    __slots__ = ("_clock", "_heap", "_number", "_send", "_timer", "capacity")
+    __slots__ = ("_clock", "_heap", "_send", "_timer", "capacity", "ever")
 
     def __init__(
         self, capacity: int, clock: Callable[[], float], send: Callable[[ChannelName, bytes], None]
@@ -47,7 +50,7 @@ class DelayedSends:
         self._clock = clock
         self._send = send
         self._heap: list[Delayed] = []
-        self._number = 0
+        self.ever = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -60,8 +63,8 @@ class DelayedSends:
 
     def add(self, delay_ms: int, channel: ChannelName, body: bytes) -> None:
         """Keeps a message until it is due; the caller has looked at `full`."""
-        self._number += 1
-        heapq.heappush(self._heap, Delayed(self._clock() + delay_ms / 1000, self._number, channel, body))
+        self.ever += 1
+        heapq.heappush(self._heap, Delayed(self._clock() + delay_ms / 1000, self.ever, channel, body))
         self._set_timer()
 
     def _set_timer(self) -> None:

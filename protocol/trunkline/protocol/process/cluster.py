@@ -47,6 +47,7 @@ class ClusterMetrics:
         metrics.gauge(
             "delayed_length", "Messages that wait for their time, or to be tried again.", self._delayed
         )
+        metrics.gauge("delayed_ever", "Messages that were ever made to wait so; it only rises.", self._ever)
 
     async def refresh(self) -> None:
         """Asks the layer, unless it was asked a moment ago. While it does not answer, no cluster metric is shown:
@@ -87,6 +88,9 @@ class ClusterMetrics:
 
     def _delayed(self) -> float:
         return float(self._stats.delayed) if self._stats else float("nan")
+
+    def _ever(self) -> float:
+        return float(self._stats.delayed_ever) if self._stats else float("nan")
 
     def _dead(self) -> float:
         return float(self._stats.dead_letters) if self._stats else float("nan")

@@ -85,7 +85,8 @@ class RedisOperatorLayer:
         }
         dead, trimmed = await self._run("dead_counts", [self._keys.base])
         delayed = int(await self._ask(self._redis.zcard(self._keys.delayed)))
-        return ClusterStats(channels, interfaces, workers, int(dead), mailboxes, delayed, int(trimmed))
+        ever = int(await self._ask(self._redis.get(self._keys.delayed_count)) or 0)
+        return ClusterStats(channels, interfaces, workers, int(dead), mailboxes, delayed, int(trimmed), ever)
 
     async def _channel(self, channel: ChannelName, now_ms: int) -> ChannelStats:
         stream = self._keys.stream(channel)

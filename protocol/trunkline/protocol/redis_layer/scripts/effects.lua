@@ -98,6 +98,7 @@ local function send_channel(channel, body, delay_ms, unique, letter)
       redis.call('XADD', stream, '*', 'b', body)
     else
       redis.call('ZADD', delayed, clock_ms() + delay_ms, in_order(unique) .. ' ' .. channel .. ' ' .. body)
+      redis.call('INCR', base .. 'delayed-count')
     end
   elseif letter then
     keep_letter(letter)
