@@ -269,9 +269,10 @@ def test_a_background_message_is_set_aside_whatever_its_route_says() -> None:
     assert delay_ms == 2000
 
 
-def test_an_event_that_was_redriven_is_set_aside_too_for_nobody_waits_for_it() -> None:
+def test_an_event_that_was_redriven_is_tried_again_in_its_place_for_other_letters_wait_behind_it() -> None:
     entry = Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -2, ["a"], "c1:5")
-    given = job(delivery(entry), [route(RECEIVE, handler, on_error=Retry(1))])
+    assert failed(job(delivery(entry), [route(RECEIVE, handler, on_error=Retry(1))])) == ["retry"]
+    given = job(delivery(entry), ASIDE)
     assert failed(given) == ["set_aside"]
     assert aside(effects(given.finish()))[0] == entry._replace(tries=1)
 

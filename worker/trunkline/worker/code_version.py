@@ -1,7 +1,7 @@
 """Which version of the application's code a worker runs, for dead letters and ``trunkline status``.
 
-Asked once, at start: what is checked out later is not what runs. The honest sources are the deployment, which knows what
-it has built (``--code-version``), and git, as long as the routing module is a file that git knows.
+Asked once, at start: what is checked out later is not what runs. The honest sources are the deployment, which knows
+what it has built (``--code-version``), and git, as long as the routing module is a file that git knows.
 """
 
 from __future__ import annotations

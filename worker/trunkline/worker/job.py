@@ -52,7 +52,8 @@ class Job(Course):
         pause_s = route.on_error.next_pause_s(error, self.tries + self.delivery.attempt, random())
         if pause_s is None:
             return None
-        if route.ordered and entry.seq >= 0:
+        # What was redriven waits in its place as well: other letters of its connection go back behind it.
+        if route.ordered and entry.seq != FOREIGN:
             self.tries += 1
             self.pause_s = pause_s
             self.undo()
