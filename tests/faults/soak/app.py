@@ -38,6 +38,12 @@ def _leave(message: Message, room: str, name: str, number: str) -> None:
     Group(room).discard(message.reply_channel)
 
 
+def _visit(message: Message, room: str, name: str, number: str) -> None:
+    """In and out again; a group that has no other member here comes and goes with it."""
+    _join(message, room, name, number)
+    _leave(message, room, name, number)
+
+
 def _say(message: Message, room: str, name: str, number: str) -> None:
     Group(room).send({"text": f"!{name} {number}"})
 
@@ -54,6 +60,7 @@ VERBS: dict[str, Callable[[Message, str, str, str], None]] = {
     "echo": _echo,
     "join": _join,
     "leave": _leave,
+    "visit": _visit,
     "say": _say,
     "tally": _tally,
     "later": _later,

@@ -140,7 +140,7 @@ class Books:
             page.tallies.add(number)
         elif verb == "join":
             self._enter(page, room)
-        elif verb == "leave":
+        elif verb in ("leave", "visit"):
             self._leave(page, room)
         elif verb == "say":
             self._say(room, f"!{page.name} {number}", now_s)

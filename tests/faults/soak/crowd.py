@@ -15,7 +15,8 @@ import aiohttp
 from tests.faults.soak.books import Books
 from tests.faults.soak.page import End
 
-ROOMS = 12
+ROOMS = 60
+"""The first are full and the last mostly empty, so that groups come and go as well."""
 WINDOW = 4
 """Frames of a connection that may be without a reply."""
 PACE_S = (0.05, 0.4)
@@ -25,16 +26,24 @@ FRAMES = (3, 250)
 AGAIN_S = (0.1, 1.0)
 """Between two connections of a client."""
 HANDSHAKE_S = 30.0
+IMPATIENT_SHARE = 0.15
+"""Of the clients that give a handshake up."""
+IMPATIENT_S = (0.0, 0.03)
+"""After so long, which is about as long as a handshake takes."""
 LAST_REPLY_S = 90.0
 """How long a client that wants all its replies waits for them."""
 UNAVAILABLE = 503
 GOOD_CODES = frozenset({1006, 1012})
 """With which the server may end a connection here: it died, or it restarts."""
-_VERBS = {"echo": 40, "say": 15, "join": 10, "leave": 10, "tally": 15, "later": 10}
+_VERBS = {"echo": 40, "say": 15, "join": 10, "leave": 10, "visit": 10, "tally": 15, "later": 10}
 _WAYS = {"answered": 4, "at once": 3, "reset": 3}
 _CLOSING = aiohttp.ClientWSTimeout(ws_close=HANDSHAKE_S)
 # SO_LINGER on, with 0 seconds: the close is an RST and no FIN (socket(7)).
 _RESET = struct.pack("ii", 1, 0)
+
+
+def _any_room(rng: random.Random) -> str:
+    return f"room{int(ROOMS * rng.random() ** 2)}"
 
 
 class Crowd:
@@ -77,16 +86,17 @@ class Crowd:
             if not addresses:
                 continue
             life += 1
-            name, room = f"c{number}-{life}", f"room{rng.randrange(ROOMS)}"
-            connected = await self._open(f"{rng.choice(addresses)}/{room}/{name}", name)
+            name, room = f"c{number}-{life}", _any_room(rng)
+            patience_s = rng.uniform(*IMPATIENT_S) if rng.random() < IMPATIENT_SHARE else HANDSHAKE_S
+            connected = await self._open(f"{rng.choice(addresses)}/{room}/{name}", name, patience_s)
             if connected is not None:
                 await Talker(self, name, room, rng, connected).run()
 
-    async def _open(self, url: str, name: str) -> aiohttp.ClientWebSocketResponse | None:
+    async def _open(self, url: str, name: str, patience_s: float) -> aiohttp.ClientWebSocketResponse | None:
         self.books.opening(name, self.now_s())
         why = ""
         try:
-            async with asyncio.timeout(HANDSHAKE_S):
+            async with asyncio.timeout(patience_s):
                 connected = await self._session.ws_connect(url, timeout=_CLOSING)
         except aiohttp.WSServerHandshakeError as error:
             why = str(error.status)
@@ -173,8 +183,10 @@ class Talker:
         verb = self._rng.choices(list(_VERBS), list(_VERBS.values()))[0]
         room = self._rng.choice(self._rooms)
         if verb == "join":
-            room = f"room{self._rng.randrange(ROOMS)}"
+            room = _any_room(self._rng)
             self._rooms.append(room)
+        elif verb == "visit":
+            room = _any_room(self._rng)
         elif verb == "leave" and len(self._rooms) > 1:
             self._rooms.remove(room)
         now_s = self._crowd.now_s()

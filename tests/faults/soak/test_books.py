@@ -261,6 +261,15 @@ def test_a_member_hears_nothing_of_other_rooms_nor_before_its_join_nor_behind_it
     assert not any(page.owed or page.ahead for page in kept.books.unsettled())
 
 
+def test_who_only_visits_a_room_is_no_member_of_it_any_more(kept: Kept) -> None:
+    kept.open("a", frames=1)
+    kept.open("b", room="s", frames=1)
+    kept.note(0, "a", "visit", "s")
+    kept.note(0, "b", "say", "s")
+
+    assert [page.name for page in kept.books.unsettled() if page.owed] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("heard", "found"),
     [
