@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.protocol.layer_harness import body
-from tests.protocol.redis_layer.conftest import Faulty
+from tests.protocol.redis_layer.conftest import Faulty, faulty_on
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from trunkline.protocol.messages import Delivery, Outcome
+from trunkline.protocol.messages import DeadLetter, Delivery, Outcome
 from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.process.logs import RateLimited
+from trunkline.protocol.redis_layer import RedisOperatorLayer, worker_side
 from trunkline.protocol.redis_layer.deliveries import Deliveries
 
 
@@ -114,3 +117,25 @@ def test_what_no_publisher_wrote_becomes_a_body_that_no_codec_accepts(
     (delivery,) = Deliveries(lambda delivery, done: None).make(RECEIVE, [(b"1-0", fields, 2)])
 
     assert (delivery.id, delivery.body, delivery.attempt) == ("1-0", expected, 2)
+
+
+async def test_dead_letters_at_their_bound_are_told_at_a_bounded_rate_and_counted(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with faulty_on(own_redis, dead_capacity=2) as faulty:
+        monkeypatch.setattr(worker_side, "rate_limited", RateLimited(worker_side.log, per_s=0.001))
+        worker = await faulty.worker(RECEIVE)
+        told = "dead letters have reached their bound, the oldest make room capacity=2"
+        await worker.apply(DeadLetter(b"x"))
+        assert told not in caplog.text
+
+        for _ in range(200):
+            await worker.apply(DeadLetter(b"x"))
+
+        assert caplog.text.count(told) == 1
+        assert "effect not applied" not in caplog.text
+        operator = RedisOperatorLayer(faulty.settings)
+        stats = await operator.stats()
+        await operator.close()
+        assert stats.dead_letters + stats.dead_trimmed == 201
+        assert stats.dead_trimmed > 0

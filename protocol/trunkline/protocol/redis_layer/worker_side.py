@@ -12,15 +12,18 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from functools import partial
 
 from ..errors import LayerUnavailable
 from ..layer import WorkerReceiver
 from ..messages import Delivery, Effect, LeaseInfo, Outcome
 from ..names import ChannelName, ConnectionId, Keys
+from ..process.logs import RateLimited
 from ..settings import LayerSettings
 from .calls import Calls
 from .commit_call import MAX_CALL_BYTES, SESSION_TTL_MS, Arg, commit_args, flatten, split
 from .deliveries import Deliveries
+from .early import EarlySends, Parted
 from .faults import keep_doing
 from .lease_thread import Heartbeat, LeaseThread
 from .reading import Reading
@@ -29,9 +32,12 @@ from .takeover import Takeover
 from .wire import Answer, pack
 
 log = logging.getLogger(__name__)
+rate_limited = RateLimited(log, per_s=0.1)
 
 WATCH_S = 0.5
 """Between two looks at what should have been answered."""
+LETTERS_FULL = b"!full"
+"""A line of a script's answer: see effects.lua."""
 LEAVE_S = 2.0
 """How long a worker that ends waits for Redis to take note."""
 
@@ -54,6 +60,7 @@ class RedisWorkerLayer:
         self._effect_args: tuple[Arg, ...] = (
             self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
         )  # fmt: skip
+        self._early = EarlySends()
         self._numbers = itertools.count(1)  # of calls to `apply.lua`
         self._info: LeaseInfo
         self._lease: LeaseThread
@@ -153,6 +160,11 @@ class RedisWorkerLayer:
         if not outcomes:
             self._loop.call_soon(done, 0)
             return
+        if self._early:
+            parted = self._early.part(outcomes)
+            if len(parted.ready) < len(outcomes):
+                self._commit_in_turn(parted, done)
+                return
 
         packed = pack(SCRIPTS["commit"].call(*self._commit_call(outcomes)))
         if len(packed) > MAX_CALL_BYTES:
@@ -173,11 +185,30 @@ class RedisWorkerLayer:
 
     def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
         """See `layer.WorkerLayer.commit_now`."""
+        if self._early:
+            ready, waiting, dropped = self._early.part(outcomes)
+            if waiting or dropped:
+                done = _sum(2, done)
+                if ready:
+                    self.commit_now(ready, done)
+                else:
+                    self._loop.call_soon_threadsafe(done, 0)
+                self._loop.call_soon_threadsafe(self.commit, [*waiting, *dropped], done)
+                return
         parts = split(outcomes)
         done = _sum(len(parts), done)
         for part in parts:
             answer = self._lease.commit(*self._commit_call(part))
             self._loop.call_soon_threadsafe(self._committed, part, answer, done)
+
+    def _commit_in_turn(self, parted: Parted, done: Callable[[int], None]) -> None:
+        """Commits what is ready; the rest when its early sends are answered, or never if some were dropped."""
+        done = _sum(1 + len(parted.waiting), done)
+        self._early.forget(outcome.delivery for outcome in parted.dropped)
+        self._deliveries.committed(parted.dropped)
+        for outcome in parted.waiting:
+            self._early.then(outcome.delivery, partial(self.commit, [outcome], done))
+        self.commit(parted.ready, done)
 
     def _commit_call(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Arg]]:
         channels, args = commit_args(outcomes)
@@ -194,8 +225,12 @@ class RedisWorkerLayer:
     ) -> None:
         """See `layer.WorkerLayer.apply`."""
         key = self._keys.stream(within.channel) if within is not None else self._keys.epoch
+        if within is not None:
+            self._early.begin(within)
 
         def applied(answer: Answer) -> None:
+            if within is not None:
+                self._early.end(within, applied=answer[0] == 1)
             self._note_failures(answer[1:])
             done()
 
@@ -212,6 +247,13 @@ class RedisWorkerLayer:
 
     def _note_failures(self, failures: list[bytes]) -> None:
         for failure in failures:
+            if failure == LETTERS_FULL:
+                rate_limited.warning(
+                    "letters full",
+                    "dead letters have reached their bound, the oldest make room capacity=%d",
+                    self._settings.dead_capacity,
+                )
+                continue
             text = failure.decode("utf-8", "backslashreplace")
             log.error("worker=%s effect not applied, kept as a dead letter: %s", self._info.id, text)
 

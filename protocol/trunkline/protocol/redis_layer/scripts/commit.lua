@@ -5,7 +5,8 @@
 -- ARGV[6] consumer group
 -- ARGV[7..6+n] how many entries of each stream
 -- then all ids, stream by stream; then for each entry in the same order the number of its effects, and they
--- Answer: how many acknowledgements counted, then a line for each effect that could not be applied
+-- Answer: how many acknowledgements counted, then a line for each effect that could not be applied, and '!full' if dead
+--   letters were kept and older ones make room for them
 -- https://redis.io/docs/latest/commands/xack/
 
 local group = ARGV[6]

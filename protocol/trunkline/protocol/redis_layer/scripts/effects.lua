@@ -22,7 +22,9 @@ local capacity, mailbox_capacity = tonumber(ARGV[2]), tonumber(ARGV[3])
 local dead_capacity, session_ttl_ms = ARGV[4], ARGV[5]
 local HEADER = '\1' -- version of a mailbox entry
 local ENTRY_BYTES = 4 * 1024 * 1024 -- of a mailbox entry, about; behind it another begins
+local FULL = '!full' -- among the lines about failures: the store of dead letters is, so the oldest make room
 local boxes, order, adds, failures = {}, {}, {}, {}
+local kept = false
 local now_ms
 
 -- A box is what becomes one mailbox entry: its chunks, and whose and how large it is. Returns the one the chunk is in.
@@ -80,9 +82,15 @@ local function write_session(interface, connection, value)
   end
 end
 
+-- Keeps a dead letter; `kept` says that there was one.
+local function keep(call, ...)
+  call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', ...)
+  call('INCR', base .. 'dead-count')
+  kept = true
+end
+
 local function keep_letter(body)
-  redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'b', body)
-  redis.call('INCR', base .. 'dead-count')
+  keep(redis.call, 'b', body)
 end
 
 -- Members of one score stand in the order of their bytes, so numbers need one length to stand in the order of sending.
@@ -103,8 +111,7 @@ local function send_channel(channel, body, delay_ms, unique, letter)
   elseif letter then
     keep_letter(letter)
   else
-    redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'full', channel, 'body', body)
-    redis.call('INCR', base .. 'dead-count')
+    keep(redis.call, 'full', channel, 'body', body)
   end
 end
 
@@ -114,9 +121,7 @@ local function keep_failed(letter, error, content, channel)
   local text = type(error) == 'table' and error.err or tostring(error)
   local line = letter .. ': ' .. text
   if #failures < 100 then failures[#failures + 1] = line end
-  local of = channel or ''
-  redis.pcall('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', 'failed', line, 'body', content, 'channel', of)
-  redis.pcall('INCR', base .. 'dead-count')
+  keep(redis.pcall, 'failed', line, 'body', content, 'channel', channel or '')
 end
 
 local function try(letter, content, effect, ...)
@@ -196,6 +201,10 @@ local function finish()
   for i = 1, #adds do
     local group, box = adds[i][1], adds[i][2]
     if box.token then redis.call('HSET', base .. 'group:' .. group, box.interface, box.token) end
+  end
+  if kept then
+    local letters = redis.pcall('XLEN', base .. 'dead')
+    if type(letters) == 'number' and letters >= tonumber(dead_capacity) then failures[#failures + 1] = FULL end
   end
   return failures
 end
