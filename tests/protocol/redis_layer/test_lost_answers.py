@@ -204,7 +204,7 @@ async def test_what_could_not_be_handed_back_is_not_delivered_a_second_time(
     interface.publish(RECEIVE, body("0"), body("1"))
     kept, _ = await worker.take(2)
 
-    def broken(deliveries: Sequence[Delivery]) -> None:
+    def broken(deliveries: Sequence[Delivery], after_ms: int) -> None:
         raise LayerUnavailable("no answer")
 
     monkeypatch.setattr(worker.redis_layer._lease, "give_back", broken)

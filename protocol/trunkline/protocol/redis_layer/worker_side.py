@@ -12,7 +12,6 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from functools import partial
 
 from ..errors import LayerUnavailable
 from ..layer import WorkerReceiver
@@ -125,6 +124,7 @@ class RedisWorkerLayer:
     def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
         """See `layer.WorkerLayer.give_back`."""
         self._deliveries.give_back(deliveries, partial(self._lease.give_back, after_ms=after_ms))
+        self._early.forget(deliveries)
 
     def _return_begun(self, delivery: Delivery, done: Callable[[], None]) -> None:
         args: list[Arg] = [

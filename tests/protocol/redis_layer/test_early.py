@@ -1,0 +1,101 @@
+"""Early sends of a worker that lost its entry to another: all effects of an entry are one worker's."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.protocol.layer_harness import body
+from tests.protocol.redis_layer.conftest import Faulty, NotingInterface, NotingWorker
+from tests.support.waiting import until
+from trunkline.protocol.messages import Delivery, Outcome
+from trunkline.protocol.names import RECEIVE, ChannelName
+from trunkline.protocol.redis_layer.early import EarlySends
+
+ONE = Delivery(ChannelName("jobs"), "1-0", b"", 1, 0.0)
+OTHER = Delivery(ChannelName("jobs"), "2-0", b"", 1, 0.0)
+
+
+async def taken_over(
+    faulty: Faulty,
+) -> tuple[NotingInterface, NotingWorker, NotingWorker, Delivery, Delivery]:
+    """An entry in two workers' hands: of one that was silent for too long, and of the one that took over."""
+    interface = await faulty.interface()
+    slow = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"))
+    delivery = await slow.take_one()
+    heir = await faulty.worker(RECEIVE)
+    slow.redis_layer._lease.stop()
+    heir.space = 1
+    return interface, slow, heir, delivery, await heir.take_one(10)
+
+
+async def test_a_worker_whose_early_sends_were_dropped_does_not_win_the_acknowledgement(
+    faulty: Faulty,
+) -> None:
+    interface, slow, heir, delivery, taken = await taken_over(faulty)
+    dropped: list[int] = []
+
+    slow.layer.apply([interface.post("c", "early of the slow")], lambda: dropped.append(1), delivery)
+    assert await slow.finish(delivery, interface.post("c", "end of the slow")) == 0
+    assert dropped == [1]
+
+    await heir.apply(interface.post("c", "early"), within=taken)
+    assert await heir.finish(taken, interface.post("c", "end")) == 1
+    assert await interface.receive(2) == ["early", "end"]
+
+
+async def test_nor_does_it_from_the_thread_that_commits_while_the_loop_is_held_up(faulty: Faulty) -> None:
+    interface, slow, heir, delivery, taken = await taken_over(faulty)
+    await slow.apply(interface.post("c", "early of the slow"), within=delivery)
+    counts: list[int] = []
+
+    outcome = Outcome(delivery, [interface.post("c", "end of the slow")])
+    await asyncio.to_thread(slow.layer.commit_now, [outcome], counts.append)
+
+    await until(lambda: counts == [0])
+    assert await heir.finish(taken, interface.post("c", "end")) == 1
+    assert await interface.receive() == ["end"]
+
+
+async def test_what_is_committed_beside_early_sends_is_not_held_up(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("0"), body("1"))
+    first, second = await worker.take(2)
+    counts: list[int] = []
+    worker.layer.apply([interface.post("c", "early")], lambda: None, first)
+
+    outcomes = [Outcome(first, [interface.post("c", "1")]), Outcome(second, [interface.post("c", "2")])]
+    await asyncio.to_thread(worker.layer.commit_now, outcomes, counts.append)
+
+    await until(lambda: counts == [2])
+    assert sorted(await interface.receive(3)) == ["1", "2", "early"]
+    assert not worker.redis_layer._early
+
+
+async def test_an_entry_that_was_given_back_begins_anew(faulty: Faulty) -> None:
+    interface, slow, heir, delivery, taken = await taken_over(faulty)
+    await slow.apply(interface.post("c", "dropped"), within=delivery)
+    await slow.give_back(delivery)
+    await heir.give_back(taken)
+
+    assert not slow.redis_layer._early
+
+
+def test_an_outcome_waits_for_all_that_was_sent_within_its_delivery() -> None:
+    early, told = EarlySends(), list[str]()
+    assert not early
+    early.begin(ONE)
+    early.begin(ONE)
+    outcomes = [Outcome(ONE, []), Outcome(OTHER, [])]
+    assert early.part(outcomes) == ([outcomes[1]], [outcomes[0]], [])
+    early.then(ONE, lambda: told.append("answered"))
+
+    early.end(ONE, applied=False)
+    assert told == []
+    early.end(ONE, applied=True)
+    assert told == ["answered"]
+
+    assert early.part(outcomes) == ([outcomes[1]], [], [outcomes[0]])
+    early.forget([ONE, OTHER])
+    assert not early
