@@ -10,7 +10,7 @@ import pytest
 
 from trunkline.interface.publisher import MAX_BACKOFF_S, MAX_BATCH, MAX_BATCH_BYTES, MIN_BACKOFF_S, Publisher
 from trunkline.protocol.layer import Publication
-from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.names import CONNECT, RECEIVE
 
 
 class Owner:
@@ -204,6 +204,18 @@ def test_unreleased_entries_of_lost_batches_are_published_again(case: Case) -> N
 
     assert [item.owner for item in case.layer.batches[-1]] == [owners[3], owners[2]]
     assert owners[2].batch == 4
+
+
+def test_of_one_channel_that_was_lost_no_other_channels_entries_are_published_again(case: Case) -> None:
+    owners = [Owner(), Owner()]
+    for owner, channel in zip(owners, (RECEIVE, CONNECT), strict=True):
+        case.publisher.add(Publication(channel, b"body", owner))
+    case.loop.tick()
+
+    assert case.publisher.republish(owners, after=0, up_to=1, channel=CONNECT) == 1
+    case.loop.tick()
+
+    assert [item.owner for item in case.layer.batches[-1]] == [owners[1]]
 
 
 def test_what_was_refused_and_then_lost_leaves_once(case: Case) -> None:

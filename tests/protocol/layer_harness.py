@@ -71,7 +71,7 @@ class Interface:
     def holdings(self) -> Holdings:
         raise AssertionError("the layer says that it has lost its data")
 
-    def republish(self, after: int, up_to: int) -> None:
+    def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
         raise AssertionError(f"the layer says that it has lost batches {after + 1} to {up_to}")
 
     def publish(self, channel: ChannelName, *bodies: bytes, must: bool = False) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from trunkline.protocol.layer import InterfaceLayer, Publication
+from trunkline.protocol.names import ChannelName
 
 MAX_BATCH: Final = 512
 """Publications in one call: a script that runs longer keeps Redis from everybody else."""
@@ -130,12 +131,25 @@ class Publisher:
             if publication.owner.publication is publication:
                 self.add(publication)
 
-    def republish(self, owners: Iterable[Owner], after: int, up_to: int) -> int:
-        """Publishes again what left with a batch ``after < number <= up_to`` and is unreleased; gives how many."""
+    def republish(
+        self, owners: Iterable[Owner], after: int, up_to: int, channel: ChannelName | None = None
+    ) -> int:
+        """Publishes again what left with a batch ``after < number <= up_to`` and is unreleased; gives how many.
+
+        Args:
+            owners: of all that may be.
+            after: the last batch that is known.
+            up_to: the last that is not.
+            channel: only what is for this one; None: for any.
+        """
         count = 0
         for owner in owners:
             publication = owner.publication
-            if publication is not None and after < owner.batch <= up_to:
+            if (
+                publication is not None
+                and after < owner.batch <= up_to
+                and (channel is None or publication.channel == channel)
+            ):
                 self.add(publication)
                 count += 1
         return count

@@ -17,6 +17,7 @@ from trunkline.protocol.layer import Holdings, InterfaceLayer, Publication
 from trunkline.protocol.messages import LAST_SEQ, Entry
 from trunkline.protocol.names import (
     DISCONNECT,
+    ChannelName,
     ConnectionId,
     InterfaceId,
     ReplyName,
@@ -191,9 +192,9 @@ class Tenure:
         }
         return Holdings(connections, self.groups.tokens())
 
-    def republish(self, after: int, up_to: int) -> None:
-        """Publishes again what these batches held and no release has come for."""
-        count = self.publisher.republish(list(self.recipients.values()), after, up_to)
+    def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
+        """Publishes again what these batches held, all or for one channel, and no release has come for."""
+        count = self.publisher.republish(list(self.recipients.values()), after, up_to, channel)
         self.metrics.republished.value += count
 
     # ---- for the server ----

@@ -65,8 +65,9 @@ class InterfaceReceiver(Protocol):
         """The layer lost data and asks what it must register again."""
         ...
 
-    def republish(self, after: int, up_to: int) -> None:
-        """Batches ``after < number <= up_to`` were lost: publish again what of them is unreleased."""
+    def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
+        """Batches ``after < number <= up_to`` were lost, or only what they held for one channel: publish again what of it
+        is unreleased."""
 
 
 class InterfaceLayer(Protocol):
@@ -153,7 +154,8 @@ class WorkerLayer(Protocol):
         Args:
             effects: in their order.
             done: called when they are applied, or dropped because ``within`` is held no more.
-            within: apply them only while this delivery is still this worker's.
+            within: apply them only while this delivery is still this worker's. If it is not, a later commit of it does
+                not count either: whoever has it now applies all of its effects.
         """
 
     def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:

@@ -25,6 +25,7 @@ class NotingInterface(Interface):
         super().__init__(layer)
         self.told: list[str] = []
         self.lost: list[tuple[int, int]] = []
+        self.begun_anew: list[tuple[int, int, ChannelName]] = []
         self.held = Holdings({}, {})
 
     def away(self) -> None:
@@ -39,8 +40,11 @@ class NotingInterface(Interface):
     def holdings(self) -> Holdings:
         return self.held
 
-    def republish(self, after: int, up_to: int) -> None:
-        self.lost.append((after, up_to))
+    def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
+        if channel is None:
+            self.lost.append((after, up_to))
+        else:
+            self.begun_anew.append((after, up_to, channel))
 
 
 class NotingWorker(Worker):

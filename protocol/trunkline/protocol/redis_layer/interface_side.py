@@ -17,6 +17,7 @@ from ..layer import InterfaceReceiver, Publication
 from ..messages import LeaseInfo
 from ..names import GroupName, Keys
 from ..settings import LayerSettings
+from .anew import Beginnings
 from .faults import keep_doing, tell_fault
 from .link import Link
 from .mailbox_reading import MailboxReading
@@ -53,6 +54,7 @@ class RedisInterfaceLayer:
         self._recovery = Recovery(
             self._keys, self._lease_ms, self._calls, self._standing, self._publishing, self._mailbox
         )
+        self._beginnings = Beginnings()
         self._leaving: dict[GroupName, str] = {}
         self._recovering: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -158,6 +160,10 @@ class RedisInterfaceLayer:
             self._answer_odd(answer)
         elif answer[1] < self._publishing.answered:
             self._answer_odd([b"gap"])
+        else:
+            for begun in self._beginnings.due(answer[2], self._publishing.answered, self._mailbox.read_id):
+                log.warning("%s channel=%s began anew, publishing again", self._silence.who, begun.channel)
+                self._standing.receiver.republish(0, begun.up_to, begun.channel)
 
     def _fenced(self) -> None:
         if self._standing.ended:

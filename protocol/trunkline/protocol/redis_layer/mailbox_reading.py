@@ -10,6 +10,7 @@ import hiredis
 from ..codec import decode_mailbox
 from ..errors import CodecError
 from ..names import Keys
+from .anew import stream_id
 from .faults import tell_fault
 from .link import Link
 from .silence import GIVE_UP_S
@@ -49,7 +50,7 @@ class MailboxReading:
 
     def fall_back(self, last_id: str) -> None:
         """Redis may have fallen back behind what was read here: what it writes from now on follows its own last id."""
-        if _stream_id(last_id) < _stream_id(self.read_id):
+        if stream_id(last_id) < stream_id(self.read_id):
             self.read_id = last_id
 
     def look(self) -> None:
@@ -95,8 +96,3 @@ class MailboxReading:
                     # How much of it was done nobody knows; the entries behind it are none the worse.
                     tell_fault(f"interface={standing.id}", "handle a mailbox entry")
         self._read()
-
-
-def _stream_id(value: str) -> tuple[int, int]:
-    milliseconds, _, number = value.partition("-")
-    return int(milliseconds), int(number or 0)

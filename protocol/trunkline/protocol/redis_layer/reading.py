@@ -185,13 +185,21 @@ class Reading:
         self.send()
 
     async def _make_group(self, channel: ChannelName) -> None:
-        command = ["XGROUP", "CREATE", self._keys.stream(channel), self._keys.consumer_group, "0", "MKSTREAM"]
-        answers: list[Answer] = []
-        self.link.call(command, answers.append)
-        await self.link.ask(["SADD", self._keys.channels, channel])
-        for answer in answers:
-            if isinstance(answer, hiredis.ReplyError) and not str(answer).startswith("BUSYGROUP"):
-                raise LayerUnavailable(f"cannot make the consumer group of {channel}: {answer}")
+        try:
+            anew = await self.link.ask(
+                SCRIPTS["serve"].call(
+                    [self._keys.stream(channel)], [self._keys.base, self._keys.consumer_group, channel]
+                )
+            )
+        except LayerUnavailable as error:
+            raise LayerUnavailable(f"cannot make the consumer group of {channel}: {error}") from error
+        if anew:
+            log.error(
+                "worker=%s the consumer group of channel=%s was deleted: it begins anew, and interface servers publish "
+                "again what they hold of it",
+                self._worker,
+                channel,
+            )
 
     def _down(self) -> None:
         self.under_way = False

@@ -30,6 +30,7 @@ _NAMES = (
     "renew",
     "restore",
     "retire",
+    "serve",
     "tick",
 )
 

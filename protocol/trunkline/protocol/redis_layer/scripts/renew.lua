@@ -5,7 +5,8 @@
 -- ARGV[3] epoch it knows
 -- ARGV[4] lease in milliseconds
 -- ARGV[5] id of the last mailbox entry it has handled
--- Answer: {'epoch'}, {'fenced'}, or {'ok', number of the last batch known here}
+-- Answer: {'epoch'}, {'fenced'}, or {'ok', number of the last batch known here, what channels began anew or nil}: for each
+--   its name, the last batch of this interface that came before, and the last entry of its mailbox then (serve.lua)
 -- Only the owner renews, and a lease ends by the clock of Redis, never by a process's own.
 
 local base, interface = ARGV[1], ARGV[2]
@@ -16,4 +17,4 @@ if not published then return {'fenced'} end
 redis.call('XTRIM', base .. 'mailbox:' .. interface, 'MINID', ARGV[5])
 local time = redis.call('TIME')
 redis.call('ZADD', base .. 'leases:interface', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[4], interface)
-return {'ok', tonumber(published)}
+return {'ok', tonumber(published), redis.call('HGET', base .. 'anew', interface)}
