@@ -6,6 +6,7 @@ import asyncio
 import itertools
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 
 from tests.protocol.redis_layer.conftest import Faulty
 from tests.support.waiting import until
@@ -176,6 +177,23 @@ async def test_a_connection_lost_while_it_comes_up_is_an_attempt_that_failed(fau
     with pytest.raises(LayerUnavailable, match="lost the connection"):
         await link.open()
     assert told.downs == 1
+
+
+async def test_a_connection_that_is_reset_between_its_first_writes_is_an_attempt_that_failed(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+
+    async def reset(connection: object, check_health: bool = True) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    monkeypatch.setattr(AbstractConnection, "on_connect_check_health", reset)
+
+    with pytest.raises(LayerUnavailable, match="the handler is closed"):
+        await link.open()
+    await until(lambda: NAME not in [client["name"] for client in faulty.client.client_list()])
+    await link.close()
 
 
 async def test_a_closed_link_is_not_opened_again(faulty: Faulty) -> None:

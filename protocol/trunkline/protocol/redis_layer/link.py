@@ -144,10 +144,12 @@ class Link:
         made: Any = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             await made.connect()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:
+            # RuntimeError is what uvloop raises if the connection is reset between two of redis-py's first writes.
+            made._close()  # half made; nobody else knows of it
             raise LayerUnavailable(f"cannot reach Redis: {explained(error, self._url)}") from error
         except asyncio.CancelledError:
-            made._close()  # half made; nobody else knows of it
+            made._close()
             raise
         self._made = made
         self._lost.clear()
