@@ -22,6 +22,7 @@ STATS = ClusterStats(
     interfaces=[_lease("i1", "interface"), _lease("i2", "interface")],
     workers=[_lease("w1", "worker")],
     dead_letters=4,
+    dead_trimmed=7,
     mailbox_lengths={InterfaceId("i1"): 9},
     delayed=5,
     delayed_ever=8,
@@ -86,6 +87,7 @@ async def test_a_scrape_shows_streams_leases_mailboxes_and_dead_letters(
         'trunkline_live_processes{role="worker"} 1.0',
         'trunkline_mailbox_length{interface="i1"} 9.0',
         "trunkline_dead_letters_kept 4.0",
+        "trunkline_dead_letters_trimmed_total 7.0",
         "trunkline_delayed_length 5.0",
         "trunkline_delayed_ever 8.0",
     ):
@@ -108,6 +110,7 @@ async def test_while_the_layer_is_away_no_old_figure_is_shown(
     ]
     for name in ("dead_letters_kept", "delayed_length", "delayed_ever"):
         assert f"trunkline_{name} NaN" in shown
+    assert not [line for line in shown if line.startswith("trunkline_dead_letters_trimmed_total")]
 
 
 async def test_scrapes_at_once_share_one_look(operator: Operator, metrics: MetricSet) -> None:

@@ -30,6 +30,16 @@ def test_a_counter_counts_in_plain_integers_and_shows_with_prefix_and_suffix() -
     assert "# HELP trunkline_frames_in_total Frames received." in metrics.exposition().decode()
 
 
+def test_a_counter_that_somebody_else_counts_is_shown_while_its_value_is_known() -> None:
+    metrics = MetricSet()
+    values = iter([3.0, None])
+    metrics.counter_elsewhere("trimmed", "What made room.", lambda: next(values))
+    assert "trunkline_trimmed_total 3.0" in metrics.exposition().decode()
+    unknown = metrics.exposition().decode()
+    assert "# TYPE trunkline_trimmed_total counter" in unknown
+    assert "\ntrunkline_trimmed_total " not in unknown
+
+
 def test_a_labelled_counter_shows_each_combination() -> None:
     metrics = MetricSet()
     handled = metrics.labelled_counter("handled", "Messages.", ("channel", "outcome"))

@@ -44,6 +44,11 @@ class ClusterMetrics:
             "mailbox_length", "Entries in an interface server's mailbox.", ("interface",), self._mailboxes
         )
         metrics.gauge("dead_letters_kept", "Dead letters in the store.", self._dead)
+        metrics.counter_elsewhere(
+            "dead_letters_trimmed",
+            "Dead letters that made room for newer ones, in the whole cluster.",
+            self._trimmed,
+        )
         metrics.gauge(
             "delayed_length", "Messages that wait for their time, or to be tried again.", self._delayed
         )
@@ -91,6 +96,9 @@ class ClusterMetrics:
 
     def _ever(self) -> float:
         return float(self._stats.delayed_ever) if self._stats else float("nan")
+
+    def _trimmed(self) -> float | None:
+        return float(self._stats.dead_trimmed) if self._stats else None
 
     def _dead(self) -> float:
         return float(self._stats.dead_letters) if self._stats else float("nan")

@@ -135,6 +135,12 @@ class MetricSet(Collector):
         self._families.append(lambda: CounterMetricFamily(full, help, value=counter.value))
         return counter
 
+    def counter_elsewhere(self, name: str, help: str, read: Callable[[], float | None]) -> None:
+        """Declares a counter that somebody else counts; ``read`` gives its value at each scrape, or None if nobody
+        knows it now: then it is not shown, for a counter that falls would be taken for one that began again."""
+        full = self._declare(name, help)
+        self._families.append(lambda: CounterMetricFamily(full, help, value=read()))
+
     def labelled_counter(
         self, name: str, help: str, labels: Sequence[str], limit: int = LABEL_LIMIT
     ) -> Labelled[Counter]:
