@@ -93,6 +93,8 @@ async def test_a_message_that_kills_three_workers_is_put_away_and_punishes_nobod
     async with cluster.operator() as layer:
         letters = await layer.dead_letters()
     assert [(letter.reason, letter.attempt) for letter in letters] == [("poison", 4)]
+    for worker in dead:
+        assert worker.id in letters[0].error
 
 
 async def test_a_worker_stuck_in_a_handler_says_where_and_ends_so_that_another_goes_on(

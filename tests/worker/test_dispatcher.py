@@ -255,7 +255,10 @@ async def test_an_entry_under_which_three_workers_died_is_not_tried_again(
     found = await desk.effects(frames("a", "b", attempt=4))
     assert [letter.reason for letter in letters(found)] == ["poison", "poison"]
     assert letters(found)[0].error == "PoisonError: 3 workers died with this message"
-    assert desk.count('dead_letters_total{reason="poison"}') == 2
+    known = frames("c", attempt=4)._replace(died=("w1", "w2", "w3"))
+    (named,) = letters(await desk.effects(known))
+    assert named.error == "PoisonError: 3 workers died with this message: w1, w2, w3"
+    assert desk.count('dead_letters_total{reason="poison"}') == 3
     assert "poison" in caplog.text
 
 

@@ -52,6 +52,7 @@ class Delivery(NamedTuple):
         body: encoded `Entry`.
         attempt: 1, and one more for every worker that died or vanished with it.
         queued_ms: how long it stood in the stream before this delivery, in milliseconds of Redis' clock.
+        died: workers known to have died or ended with it, oldest first; not all if a delivery was lost.
     """
 
     channel: ChannelName
@@ -59,6 +60,7 @@ class Delivery(NamedTuple):
     body: bytes
     attempt: int
     queued_ms: float
+    died: tuple[str, ...] = ()
 
 
 # ---- effects: what a commit applies if, and only if, the acknowledgement of its entry counts ----

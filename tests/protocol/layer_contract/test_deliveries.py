@@ -223,5 +223,24 @@ async def test_entries_of_a_worker_that_ends_go_to_others_as_a_further_attempt(c
     await first.layer.close()
 
     taken = await second.take(2, within_s=15)
-    assert [(d.body, d.attempt) for d in taken] == [(body("1"), 2), (body("2"), 2)]
+    assert [(d.body, d.attempt, d.died) for d in taken] == [
+        (body("1"), 2, (first.id,)),
+        (body("2"), 2, (first.id,)),
+    ]
     assert await second.commit(*(Outcome(delivery, []) for delivery in taken)) == 2
+
+
+async def test_an_entry_names_all_who_died_with_it(cluster: Cluster) -> None:
+    interface, first = await cluster.interface(), await cluster.worker(JOBS)
+    second, third = await cluster.worker(JOBS), await cluster.worker(JOBS)
+    interface.publish(JOBS, body("killer"))
+    assert (await first.take_one()).died == ()
+    third.space = 0
+
+    await first.layer.close()
+    assert (await second.take_one(within_s=15)).died == (first.id,)
+    third.space = 100
+    await second.layer.close()
+
+    delivery = await third.take_one(within_s=15)
+    assert (delivery.attempt, delivery.died) == (3, (first.id, second.id))

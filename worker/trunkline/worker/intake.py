@@ -126,8 +126,11 @@ class Intake:
             return None
         if delivery.attempt > POISON_ATTEMPTS:
             deaths = delivery.attempt - 1
-            log.error("poison %s id=%s deaths=%d", job, delivery.id, deaths)
-            unseen = PoisonError(f"{deaths} workers died with this message")
+            log.error(
+                "poison %s id=%s deaths=%d workers=%s", job, delivery.id, deaths, ",".join(delivery.died)
+            )
+            names = f": {', '.join(delivery.died)}" if delivery.died else ""
+            unseen = PoisonError(f"{deaths} workers died with this message{names}")
             self._committer.add(self.condemned(job, "poison", unseen))
             return None
         return job

@@ -18,15 +18,17 @@ class Item:
         origin: the interface server whose registry waits for it, None for everything else.
         attempt: what its next or present delivery is numbered.
         worker: who holds it, None while it waits.
+        died: workers that were gone before it was done.
     """
 
-    __slots__ = ("added_s", "attempt", "body", "origin", "worker")
+    __slots__ = ("added_s", "attempt", "body", "died", "origin", "worker")
 
     def __init__(self, body: bytes, added_s: float, origin: InterfaceId | None) -> None:
         self.body = body
         self.added_s = added_s
         self.origin = origin
         self.attempt = 1
+        self.died: tuple[str, ...] = ()
         self.worker: WorkerId | None = None
 
 
@@ -65,7 +67,7 @@ class Stream:
             item = self._items[entry_id]
             item.worker = worker
             queued_ms = max(0.0, now_s - item.added_s) * 1000
-            taken.append(Delivery(self.channel, entry_id, item.body, item.attempt, queued_ms))
+            taken.append(Delivery(self.channel, entry_id, item.body, item.attempt, queued_ms, item.died))
         return taken
 
     def acknowledge(self, entry_id: str) -> Item | None:
@@ -110,7 +112,9 @@ class Stream:
         mine = [entry_id for entry_id in entry_ids if self.held_by(entry_id, worker)]
         for entry_id in mine:
             self._items[entry_id].worker = None
-            self._items[entry_id].attempt += int(failed)
+            if failed:
+                self._items[entry_id].attempt += 1
+                self._items[entry_id].died += (worker,)
         self._waiting.extendleft(reversed(mine))
 
     def stats(self, now_s: float) -> ChannelStats:

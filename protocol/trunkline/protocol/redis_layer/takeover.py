@@ -110,8 +110,8 @@ class Takeover:
         reading.satisfied()
         self._deliveries.hand_over(
             [
-                delivery
-                for channel, entry_id, fields, count in answer
+                delivery._replace(died=tuple(name.decode() for name in died))
+                for channel, entry_id, fields, count, died in answer
                 for delivery in self._deliveries.make(
                     ChannelName(channel.decode()), [(entry_id, fields, count)]
                 )

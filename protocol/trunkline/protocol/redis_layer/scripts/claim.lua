@@ -5,11 +5,20 @@
 -- ARGV[3] consumer that takes over
 -- ARGV[4] entries at most; of a dead worker's at most one, and nothing else with it: it may be what killed the worker
 -- then the channels it serves
--- Answer: an array of {channel, id, fields, deliveries}
+-- Answer: an array of {channel, id, fields, deliveries, workers that died with it}
 -- https://redis.io/docs/latest/commands/xclaim/
 
 local base, group, me, room = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local DEATHS_MS = 86400000 -- far longer than three workers take to die of one entry
 local taken = {}
+
+-- Notes who died with an entry; everybody who did, oldest first. A letter of poison names them.
+local function died(channel, id, worker)
+  local key = base .. 'deaths:' .. channel .. ':' .. id
+  redis.call('RPUSH', key, worker)
+  redis.call('PEXPIRE', key, DEATHS_MS)
+  return redis.call('LRANGE', key, 0, -1)
+end
 
 -- Takes up to `most` entries. An entry that was handed back was never begun, so its count of deliveries stays; after a death it rises.
 local function take(stream, channel, consumer, most, rise)
@@ -18,7 +27,7 @@ local function take(stream, channel, consumer, most, rise)
     local id, count = entry[1], entry[4] + rise
     local claimed = redis.call('XCLAIM', stream, group, me, 0, id, 'RETRYCOUNT', count)[1]
     if claimed then
-      taken[#taken + 1] = {channel, id, claimed[2], count}
+      taken[#taken + 1] = {channel, id, claimed[2], count, rise > 0 and died(channel, id, consumer) or {}}
     else
       redis.call('XACK', stream, group, id) -- the entry itself was deleted by somebody
     end
