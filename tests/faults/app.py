@@ -1,4 +1,4 @@
-"""The handlers under the fault suite's load. Every frame is numbered within its connection, and has effects of each kind.
+"""The handlers under the fault suite's load. Every frame is numbered in its connection, and has effects of each kind.
 
 ``/witness``            hears of every disconnect and of every message on a background channel
 ``/talk/ROOM/NAME``     what the comments at `_effects` say

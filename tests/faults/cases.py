@@ -9,6 +9,7 @@ from functools import partial
 
 from tests.faults import process_faults, redis_faults
 from tests.faults.cluster import Role
+from tests.faults.points import When
 from tests.faults.process_faults import ENDS_SOCKETS, PROCESS_FAULTS, ProcessFault
 from tests.faults.promises import Form, Promises
 from tests.faults.proxy import Point
@@ -22,6 +23,9 @@ INTERFACE_WITHIN_S = 6.0
 REDIS_WITHIN_S = 3.0
 SLOW_WITHIN_S = 8.0
 """Handlers of up to 2 s, a second time if their worker was killed."""
+
+ONCE = Promises()
+"""Every effect happens exactly once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Case:
 
     name: str
     strike: Strike
-    promises: Promises = Promises()
+    promises: Promises = ONCE
     within_s: float = WORKER_WITHIN_S
     ends_sockets: bool = False
     path: str = "talk"
@@ -91,7 +95,7 @@ def _workers() -> list[Case]:
         for step, point, path in WORKER_STEPS:
             # What was flushed is sent again when the message is handled again: by whom its worker is survived.
             again = path == "early" and fault in ("SIGKILL", "SIGSTOP", "partition")
-            promises = FLUSHED_AGAIN if again else Promises()
+            promises = FLUSHED_AGAIN if again else ONCE
             name = f"worker {fault} {point.when} {step}"
             cases.append(Case(name, partial(_at, role="worker", fault=act, point=point), promises, path=path))
     point = Point("commit", "after")
@@ -153,12 +157,15 @@ async def _at_any_worker(scene: Scene, point: Point) -> None:
         arming.disarm()
 
 
+MOMENTS: tuple[When, When] = ("before", "after")
+
+
 def _reapers() -> list[Case]:
     cases = []
-    for when in ("before", "after"):
+    for when in MOMENTS:
         strike = partial(_reaping, point=Point("claim", when), role="worker")
         cases.append(Case(f"reaper SIGKILL {when} claim", strike, within_s=2 * WORKER_WITHIN_S))
-    for when in ("before", "after"):
+    for when in MOMENTS:
         strike = partial(_reaping, point=Point("reap", when), role="interface")
         within_s = WORKER_WITHIN_S + INTERFACE_WITHIN_S
         cases.append(Case(f"reaper SIGKILL {when} reap", strike, within_s=within_s, ends_sockets=True))
@@ -193,7 +200,7 @@ def _redis() -> list[Case]:
         make("redis reaches maxmemory", redis_faults.out_of_memory),
         make("redis has a full disk", redis_faults.disk_full),
         make("redis XGROUP DESTROY", redis_faults.without_group),
-        make("redis DEL of a stream", redis_faults.without_stream, FORGOTTEN),
+        make("redis DEL of a stream", redis_faults.without_stream),
         make("redis SCRIPT FLUSH", redis_faults.without_scripts),
     ]
 

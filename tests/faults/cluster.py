@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.faults.proxy import Proxy
+import redis
+
 from tests.faults.leaks import leaks
 from tests.faults.own_redis import OwnRedis
+from tests.faults.proxy import Proxy
 from tests.support.commands import TRUNKLINE
 from tests.support.processes import Interface, Processes, Worker, new_prefix
 from tests.support.waiting import until
 from trunkline.protocol.codec import decode_session
+from trunkline.protocol.errors import LayerUnavailable
+from trunkline.protocol.messages import LeaseInfo
 
 APP = "tests.faults.app"
 Role = Literal["interface", "worker"]
@@ -128,19 +132,29 @@ class Cluster:
         held_in = self.keys.dead_workers if node.role == "worker" else self.keys.reaping
 
         async def buried() -> bool:
-            async with self.processes.data() as data:
-                return (
-                    await data.zscore(self.keys.leases(node.role), node.id) is None
-                    and await data.zscore(held_in, node.id) is None
-                )
+            try:
+                async with self.processes.data() as data:
+                    return (
+                        await data.zscore(self.keys.leases(node.role), node.id) is None
+                        and await data.zscore(held_in, node.id) is None
+                    )
+            except redis.RedisError:
+                return False  # Another fault struck Redis meanwhile.
 
         await until(buried, within_s, f"{node.process.name} is buried")
 
     async def until_ready(self, node: Node, within_s: float = 10.0) -> None:
         """Waits until a process that was fenced or declared dead has a lease again, under whatever id."""
-        lease = await until(lambda: self.processes.lease(node.process), within_s, "it has a lease again")
-        assert lease is not None
-        node.process.id = lease.id
+
+        async def lease() -> LeaseInfo | None:
+            try:
+                return await self.processes.lease(node.process)
+            except LayerUnavailable:
+                return None
+
+        found = await until(lease, within_s, f"{node.process.name} has a lease again")
+        assert found is not None
+        node.process.id = found.id
 
     async def sessions(self) -> dict[str, int]:
         """The counter in each session, by connection name."""
@@ -148,7 +162,7 @@ class Cluster:
         async with self.processes.data() as data:
             async for key in data.scan_iter(match=f"{self.keys.base}session:*", count=1000):
                 raw = await data.get(key)
-                if raw:
+                if isinstance(raw, bytes):
                     session = decode_session(raw)
                     found[str(session.get("name", key))] = int(session.get("counted", 0))
         return found

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.faults import report
+from tests.faults.cases import CASES
 from tests.faults.cluster import Cluster
 from tests.faults.own_redis import OwnRedis
+from tests.support.commands import ROOT
 from tests.support.redis_server import MISSING, find_binary, folder
 
 SHOWN_LINES = 40
@@ -62,6 +66,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-report", action="store_true", help="write docs/faults.md")
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Prints the matrix; writes it down if that was asked for and everything has passed."""
+    properties = [
+        item
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        for item in report.user_properties
+    ]
+    order = {case.name: place for place, case in enumerate(CASES)}
+    rows = [value for name, value in properties if name == "fault_case"]
+    rows.sort(key=lambda row: (order.get(row["case"], len(order)), row["case"]))
+    figures = sorted(value for name, value in properties if name == "fault_figure")
+    if not rows and not figures:
+        return
+    terminalreporter.section("faults")
+    for line in (*report.table(rows), "", *report.recoveries(rows), *figures):
+        terminalreporter.write_line(line)
+    if config.getoption("--write-report"):
+        if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+            terminalreporter.write_line("docs/faults.md is not written: not everything has passed")
+        else:
+            (ROOT / "docs" / "faults.md").write_text(report.document(rows, figures))
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def clusters(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusters]:
     """Clusters for this test process."""
@@ -75,10 +103,10 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Shows with a failed case what its processes logged."""
-    report = yield
+    made = yield
     clusters = getattr(item, "funcargs", {}).get("clusters")
-    if report.failed and isinstance(clusters, Clusters) and clusters.last is not None:
+    if made.failed and isinstance(clusters, Clusters) and clusters.last is not None:
         for process in clusters.last.processes.all():
             lines = process.text().splitlines()[-SHOWN_LINES:]
-            report.sections.append((f"log of {process.name} (pid {process.pid})", "\n".join(lines)))
-    return report
+            made.sections.append((f"log of {process.name} (pid {process.pid})", "\n".join(lines)))
+    return made

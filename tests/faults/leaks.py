@@ -9,8 +9,8 @@ from trunkline.protocol.names import Keys
 
 _EMPTY_KINDS = ("session", "group", "connections", "groups", "barrier")
 """Kinds of keys of which there may be none."""
-_HASHES_OF_PROCESSES = ("info", "published", "applied")
-_NONE_LEFT = ("dead-workers", "reaping", "delayed")
+_HASHES_OF_PROCESSES = ("info", "published", "applied", "anew")
+_NONE_LEFT = ("dead-workers", "reaping", "delayed", "resting")
 
 
 async def leaks(data: Any, keys: Keys, alive: set[str]) -> list[str]:

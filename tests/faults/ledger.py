@@ -1,7 +1,7 @@
 """The ledger: all that connections sent and heard in a case, and every way in which that breaks a promise. Pure.
 
-A witness that no fault touches hears of each disconnect how many frames were counted until then. So also of a connection
-that was cut, whose client cannot know, it is known which of its frames had effects: exactly those.
+A witness that no fault touches hears of each disconnect how many frames were counted until then. So also of a
+connection that was cut, whose client cannot know, it is known which of its frames had effects: exactly those.
 """
 
 from __future__ import annotations

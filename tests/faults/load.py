@@ -119,22 +119,29 @@ class Load:
         addresses: of interface servers. Connections take turns at them, so that every room is on all.
         path: first part of the handshakes' path, see `app`.
         connections: how many.
+        pace_s: seconds between two frames of a connection.
 
     Attributes:
         talkers: the connections.
         witnessed: by the witness.
         sent: frames so far.
         replies: to them.
-        pace_s: seconds between two frames of a connection.
+        pace_s: may be changed.
         stopped: no more is sent.
         gone_s: when the witness heard of each disconnect, by the loop's clock.
     """
 
-    def __init__(self, addresses: Sequence[str], path: str = "talk", connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        path: str = "talk",
+        connections: int = CONNECTIONS,
+        pace_s: float = PACE_S,
+    ) -> None:
         self.talkers: list[Talker] = []
         self.witnessed = Witnessed()
         self.sent = self.replies = 0
-        self.pace_s = PACE_S
+        self.pace_s = pace_s
         self.stopped = False
         self._addresses = addresses
         self._path = path
@@ -248,6 +255,10 @@ class Load:
             within_s,
             f"{len(names)} disconnects are handled",
         )
+
+    def waits_s(self, from_s: float) -> list[float]:
+        """How long the replies took that came since a moment of the loop's clock."""
+        return [at_s - sent_s for at_s, sent_s, _ in self._replied if at_s >= from_s]
 
     def recovery_s(self, from_s: float) -> float:
         """The longest that anybody waited for a reply from a moment of the loop's clock on; the time before it does

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-
 import resource
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -77,7 +76,7 @@ class Replica:
             client.config_set("repl-diskless-sync", "yes")
             client.config_set("repl-diskless-sync-delay", "0")
         with closing(redis.Redis.from_url(self._copy.url)) as client:
-            client.replicaof("127.0.0.1", port)  # type: ignore[no-untyped-call]
+            client.replicaof("127.0.0.1", port)
             await until(_is_linked(client), 20, "the replica has everything")
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +112,7 @@ class Replica:
             task.cancel()
         await asyncio.gather(*carriers, return_exceptions=True)
         with closing(redis.Redis.from_url(self._copy.url)) as client:
-            client.replicaof("NO", "ONE")  # type: ignore[no-untyped-call]
+            client.replicaof("NO", "ONE")
         (self._copy.folder / "s").rename(self._master.folder / "s")
         self._master.process = self._copy.process
 

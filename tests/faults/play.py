@@ -70,7 +70,7 @@ async def play(cluster: Cluster, case: Case) -> Result:
         await load.everybody_goes_on()
         await load.all_gone([talker for talker in scene.victims if talker.record.cut], GONE_WITHIN_S)
         await load.finish()
-        ledger = await _last_look(scene, case)
+        ledger = await end(cluster, load, sessions_lost=case.promises.sessions is Form.AROUND)
     cut = [talker.record.name for talker in load.talkers if talker.record.cut]
     expected = [talker.record.name for talker in scene.victims] if case.ends_sockets else []
     assert cut == expected or (case.may_keep_sockets and not cut), (
@@ -91,15 +91,19 @@ async def settle(scene: Scene) -> None:
         assert code == 0, f"{node.process.name} ends with {code}:\n{node.process.text()[-3000:]}"
 
 
-async def _last_look(scene: Scene, case: Case) -> Ledger:
-    """Waits for what is still on its way; then closes every connection and waits for its disconnect."""
-    load = scene.load
-    sessions = await scene.cluster.sessions()
+async def end(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> Ledger:
+    """Waits for what is still on its way; then closes every connection and waits for its disconnect.
+
+    Args:
+        cluster: of the case.
+        load: finished.
+        sessions_lost: as for `Ledger`.
+    """
+    sessions = await cluster.sessions()
     records = [talker.record for talker in load.talkers]
-    lost = case.promises.sessions is Form.AROUND
 
     def ledger() -> Ledger:
-        return Ledger(records, load.witnessed, sessions, sessions_lost=lost)
+        return Ledger(records, load.witnessed, sessions, sessions_lost=sessions_lost)
 
     def owed() -> int:
         columns = ("groups", "early", "background")

@@ -112,7 +112,7 @@ async def disk_full(scene: Scene) -> None:
     async with scene.cluster.processes.data() as data:
 
         async def refuses() -> bool:
-            return (await data.info("persistence"))["aof_last_write_status"] == "err"
+            return bool((await data.info("persistence"))["aof_last_write_status"] == "err")
 
         scene.struck()
         server.fill_disk()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.faults.cases import CASES, Case
@@ -13,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="session"), pyt
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_nothing_is_lost_doubled_or_reordered(
-    case: Case, clusters: Clusters, record_property: pytest.RecordProperty
+    case: Case, clusters: Clusters, record_property: Callable[[str, object], None]
 ) -> None:
     cluster = await clusters.get()
     whole = False
@@ -23,6 +25,5 @@ async def test_nothing_is_lost_doubled_or_reordered(
     finally:
         if not whole:
             await clusters.spoil()
-    print(result)
     record_property("fault_case", result._asdict())
     assert result.recovery_s <= case.within_s

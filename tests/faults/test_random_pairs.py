@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import pytest
 
@@ -21,7 +22,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 async def test_two_faults_at_random_lose_double_and_reorder_nothing(
-    turn: int, clusters: Clusters, request: pytest.FixtureRequest, record_property: pytest.RecordProperty
+    turn: int,
+    clusters: Clusters,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     given = request.config.getoption("--fault-seed")
     seed = secrets.randbelow(10**6) if given is None else int(given)

@@ -1,0 +1,80 @@
+"""The matrix of a run as text: for the terminal, and as docs/faults.md."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+"""A `play.Result` as it came from the test process."""
+
+COMMAND = "make faults ARGS=--write-report"
+_HEADS = ("case", "events sent", "effects", "lost", "twice", "reordered", "recovery s", "bound s")
+_FAMILIES = (
+    ("worker SIGKILL", "worker SIGKILL"),
+    ("interface SIGKILL, its disconnects handled", "interface SIGKILL"),
+    ("Redis SIGKILL and restart, from its first answer", "redis SIGKILL"),
+)
+_INTRODUCTION = f"""\
+Made by `{COMMAND}`. Each case runs real processes (two interface servers, two workers, a Redis that writes
+everything down), each behind a proxy that can stop the very Redis command a case names, under a load of numbered
+frames. Every frame counts in a session and is replied to, every fourth is sent to a group, every fourth to a
+background channel; joins and disconnects are counted too. *Lost*, *twice* and *reordered* are effects; where a
+case may have some, its last column says which. *Recovery* is the longest wait for a reply behind the fault, and
+for the disconnects of connections that the fault ended; behind a fault of Redis it counts from when that was over.""".splitlines()
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as text."""
+    numbers = (str(row[name]) for name in ("sent", "effects", "lost", "twice", "reordered"))
+    return (row["case"], *numbers, f"{row['recovery_s']:.2f}", f"{row['within_s']:.0f}")
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Lines in columns."""
+    lines = [_HEADS, *(cells(row) for row in rows), _total(rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
+    return [
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+
+
+def _total(rows: Sequence[Row]) -> tuple[str, ...]:
+    sums = (str(sum(row[name] for row in rows)) for name in ("sent", "effects", "lost", "twice", "reordered"))
+    return (f"{len(rows)} cases", *sums, "", "")
+
+
+def recoveries(rows: Sequence[Row]) -> list[str]:
+    """Median and worst of the three recoveries that everybody asks for."""
+    lines = []
+    for text, begin in _FAMILIES:
+        seconds = sorted(row["recovery_s"] for row in rows if row["case"].startswith(begin))
+        if seconds:
+            median, worst = statistics.median(seconds), seconds[-1]
+            lines.append(f"{text}: median {median:.1f} s, worst of {len(seconds)}: {worst:.1f} s")
+    return lines
+
+
+def document(rows: Sequence[Row], figures: Sequence[str]) -> str:
+    """docs/faults.md."""
+    lines = [
+        "# Faults, and what became of the messages",
+        "",
+        *_INTRODUCTION,
+        "",
+        f"| {' | '.join(_HEADS)} | what was lost or doubled, where Redis itself forgot or a handler flushed |",
+        f"|---|{'---:|' * (len(_HEADS) - 1)}---|",
+        *(f"| {' | '.join(cells(row))} | {row['detail']} |" for row in rows),
+        f"| **{'** | **'.join(_total(rows)[:6])}** | | | |",
+        "",
+        "## Time to recover",
+        "",
+        *(f"- {line}" for line in (*recoveries(rows), *figures)),
+        "",
+    ]
+    return "\n".join(lines)
