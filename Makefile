@@ -28,13 +28,15 @@ down: install ## stop the cluster, gracefully
 worker: install ## one more worker of the running cluster, in this terminal
 	@$(BIN)/trunkline worker $(ROUTING)
 test: install ## the tests that need nothing but Python (ARGS="-k name")
-	@$(BIN)/pytest -n 2 -m 'not browser and not crash and not faults' --cov $(ARGS)
+	@$(BIN)/pytest -n 2 -m 'not browser and not crash and not overload and not faults' --cov $(ARGS)
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
 	@$(BIN)/pytest -m browser $(ARGS)
 crash: install ## kill and stop real processes under load
 	@$(BIN)/pytest -m crash $(ARGS)
+overload: install ## twice the load of the capacity, and clients that mean no good, on real processes
+	@$(BIN)/pytest -m overload tests/overload $(ARGS)
 faults: install ## every fault at every step of a message's life (ARGS="--fault-seed 123" replays a pair)
 	@$(BIN)/pytest -n 2 -m faults tests/faults $(ARGS)
 soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
@@ -49,4 +51,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash faults soak bench lock clean
+.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak bench lock clean

@@ -25,6 +25,7 @@ VERBS = [
     "lint",
     "browser",
     "crash",
+    "overload",
     "faults",
     "soak",
     "bench",

@@ -7,6 +7,7 @@ import pytest
 from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import disconnects
+from trunkline.interface import inbound
 from trunkline.interface.frames import PING, TEXT
 from trunkline.interface.reader import TURN_FRAMES
 from trunkline.protocol.names import DISCONNECT, RECEIVE
@@ -62,7 +63,7 @@ async def test_a_read_full_of_pings_is_answered_in_turns_and_in_order(rig: Rig) 
 async def test_a_connection_that_is_closed_between_its_turns_still_ends_in_order(rig: Rig) -> None:
     async with RawClient(*rig.address) as client:
         await client.upgrade()
-        client.send(frame(PING) * (TURN_FRAMES * 50))
+        client.send(frame(PING) * (TURN_FRAMES * 5))
         await client.receive()
         rig.connections()[0].close(4000)
         client.send(frame(8, (4000).to_bytes(2, "big")))
@@ -73,3 +74,40 @@ async def test_a_connection_that_is_closed_between_its_turns_still_ends_in_order
         assert await client.ended()
     await rig.layer.entry(DISCONNECT)
     assert disconnects(rig.layer)[0][1] == 4000
+
+
+@pytest.mark.parametrize("failed", [True, False])
+async def test_a_client_that_sends_on_behind_our_close_frame_is_cut_off_before_its_time(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, failed: bool
+) -> None:
+    monkeypatch.setattr(inbound, "MAX_DISCARDED_BYTES", 1_000_000)
+    rig = await make_rig(close_timeout_s=3600)
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        if failed:
+            client.send(frame(TEXT, b"no mask", masked=False))
+        else:
+            rig.connections()[0].close(1002)
+        assert await client.close_code() == 1002
+
+        with pytest.raises(ConnectionError):
+            while True:
+                client.send(frame(TEXT, b"a") * 10_000)
+                await client.writer.drain()
+    await rig.layer.entry(DISCONNECT)
+    # Most of it was not even looked at.
+    assert rig.drops("closing") <= inbound.MAX_SEARCHED_BYTES // len(frame(TEXT, b"a"))
+
+
+async def test_what_was_read_before_the_close_is_searched_no_further_either(rig: Rig) -> None:
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        client.send(frame(PING) * 100_000)
+        await client.receive()
+        rig.connections()[0].close(4000)
+
+        while (answer := await client.receive())[0] == 0x8A:
+            pass
+        assert answer == (0x88, (4000).to_bytes(2, "big"))
+    await rig.layer.entry(DISCONNECT)
+    assert rig.drops("closing") <= inbound.MAX_SEARCHED_BYTES // len(frame(PING))

@@ -12,7 +12,7 @@ from tests.support.history import History, check
 from tests.support.waiting import until
 
 WINDOW = 4
-"""Messages of a connection that may be without a reply: so frames gather behind the entry in flight."""
+"""Messages of a connection that may be without a reply by default: so frames gather behind the entry in flight."""
 _OPEN_AT_ONCE = 50
 
 
@@ -46,7 +46,7 @@ class Talker:
         self._socket = socket
         self._load = load
         self._sent_s: list[float] = []
-        self._window = asyncio.Semaphore(WINDOW)
+        self._window = asyncio.Semaphore(load.window)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
 
     async def _read(self) -> None:
@@ -106,6 +106,7 @@ class Load:
         count: messages of each connection.
         pace_s: seconds a connection waits behind each message; 0 sends as fast as replies come.
         path: of the handshakes, in front of the name.
+        window: messages of a connection that may be without a reply.
 
     Attributes:
         talkers: the connections.
@@ -120,9 +121,11 @@ class Load:
         *,
         pace_s: float = 0.0,
         path: str = "/count/",
+        window: int = WINDOW,
     ) -> None:
         self.count = count
         self.pace_s = pace_s
+        self.window = window
         self.stopped = False
         self.talkers: list[Talker] = []
         self.replies = 0

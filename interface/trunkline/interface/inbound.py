@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from . import frames
 from .rate import FULL, NONE_LEFT
@@ -17,6 +17,14 @@ from .states import CONNECTING, HOLD_TURN, OPEN, State
 
 if TYPE_CHECKING:
     from .tenure import Tenure
+
+MAX_SEARCHED_BYTES: Final = 262_144
+"""How far the answer to our close frame is looked for. It comes behind what the client had sent before it saw ours; if
+it is further away, the connection ends with the close time instead."""
+MAX_DISCARDED_BYTES: Final = 8_388_608
+"""What is read behind our close frame until the connection is cut off before its time. Reading goes on at all because
+closing a socket with data unread resets it, and the close frame may be lost; so much is on its way on a fast line until
+that has arrived."""
 
 
 class Inbound(asyncio.Protocol):
@@ -30,7 +38,17 @@ class Inbound(asyncio.Protocol):
         heard: tick of the wheel in which data came last.
     """
 
-    __slots__ = ("_bucket", "_held", "_reader", "_stopped", "_tenure", "_transport", "heard", "state")
+    __slots__ = (
+        "_bucket",
+        "_discarded",
+        "_held",
+        "_reader",
+        "_stopped",
+        "_tenure",
+        "_transport",
+        "heard",
+        "state",
+    )
 
     def __init__(self, tenure: Tenure) -> None:
         self.state: State = CONNECTING
@@ -39,6 +57,7 @@ class Inbound(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader: FrameReader | None = None
         self._bucket = FULL
+        self._discarded = 0
         self._held = 0
         self._stopped = False
 
@@ -72,12 +91,25 @@ class Inbound(asyncio.Protocol):
         self.heard = tenure.wheel.now
         tenure.metrics.bytes_in.value += len(data)
         reader = self._reader
-        if reader is not None:
-            reader.feed(data)
-            if not self._held:
-                self._read(reader)
-                if tenure.busy:
-                    self.crowded()
+        if self.state is not OPEN:
+            reader = self._discard(len(data))
+        if reader is None:
+            return
+        reader.feed(data)
+        if not self._held:
+            self._read(reader)
+            if tenure.busy:
+                self.crowded()
+
+    def _discard(self, size: int) -> FrameReader | None:
+        """So much came behind our close frame, or behind a failure. Looks on for the client's answer for a while, reads
+        on for a while longer, and cuts it off then: a client that floods us costs as much while it is being closed."""
+        self._discarded += size
+        if self._discarded > MAX_SEARCHED_BYTES:
+            self._reader = None
+        if self._discarded > MAX_DISCARDED_BYTES and self._transport is not None:
+            self._transport.abort()
+        return self._reader
 
     def _read(self, reader: FrameReader) -> None:
         reader.spent = 0
@@ -105,6 +137,8 @@ class Inbound(asyncio.Protocol):
             return
         if reader.spent == TURN_FRAMES:
             # Enough for now: the rest of what was read is looked at when the others have been. Also while closing.
+            if self.state is not OPEN and self._discard(TURN_FRAMES * frames.MAX_CONTROL_BYTES) is None:
+                return
             self._held |= HOLD_TURN
             self._stop()
             self._tenure.loop.call_soon(self.let_go, HOLD_TURN)

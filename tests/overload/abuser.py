@@ -1,0 +1,161 @@
+"""One client that means no good, in a process of its own: ``python -m tests.overload.abuser KIND HOST PORT``.
+
+It comes from an address of its own (127.0.0.2), begins again whenever it is thrown out, and has the lowest priority: on
+a real network it would not share the server's processors. Every second it says how many bytes it has sent and how often
+it was thrown out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import zlib
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+
+import uvloop
+
+from tests.support.client_frames import RawClient, frame
+from trunkline.interface.frames import BINARY, PING, TEXT
+
+ADDRESS = "127.0.0.2"
+AGAIN_S = 0.02
+CONNECTIONS = 1000
+NICENESS = 19
+
+sent_bytes = 0
+ended = 0
+
+
+class Abuser(RawClient):
+    """A raw client from the abuser's address."""
+
+    async def __aenter__(self) -> Abuser:
+        self.reader, self.writer = await asyncio.open_connection(*self._where, local_addr=(ADDRESS, 0))
+        return self
+
+    async def push(self, data: bytes) -> None:
+        """Sends, no quicker than the server reads."""
+        global sent_bytes
+        if self.reader.at_eof():
+            raise ConnectionResetError
+        self.writer.write(data)
+        sent_bytes += len(data)
+        await self.writer.drain()
+
+    async def swallow(self) -> None:
+        """Reads whatever comes, until the end."""
+        while await self.reader.read(1_000_000):
+            pass
+
+
+def bomb(size: int) -> bytes:
+    """A compressed message of so many equal bytes."""
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return (squeezer.compress(b"0" * size) + squeezer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def groups() -> Iterator[bytes]:
+    """Names of ever new groups to join."""
+    for start in itertools.count(0, 50):
+        yield b"".join(frame(TEXT, b"abuse-%d" % number) for number in range(start, start + 50))
+
+
+# Kind: path, whether it reads, what it sends over and over.
+STREAMS: dict[str, tuple[str, bool, Callable[[], Iterator[bytes]]]] = {
+    "flood": ("/echo/abuser", True, lambda: itertools.repeat(frame(TEXT, b"a") * 5000)),
+    "slow_reader": ("/flood/abuser", False, lambda: itertools.repeat(frame(TEXT, b"4") * 20)),
+    "huge_frames": ("/echo/abuser", True, lambda: itertools.repeat(frame(BINARY, b"x" * 65_536))),
+    "too_huge_frames": ("/echo/abuser", True, lambda: itertools.repeat(frame(BINARY, b"x" * 2_000_000))),
+    "many_groups": ("/groups/abuser", True, groups),
+    "ping_flood": ("/echo/abuser", True, lambda: itertools.repeat(frame(PING) * 20_000)),
+    "ping_flood_unread": ("/echo/abuser", False, lambda: itertools.repeat(frame(PING, b"p" * 125) * 1000)),
+    "tiny_fragments": (
+        "/echo/abuser",
+        True,
+        lambda: itertools.repeat(
+            (frame(TEXT, b"a", fin=False) + frame(0, b"a", fin=False) * 1000 + frame(0, b"a")) * 10
+        ),
+    ),
+    "compression": (
+        "/echo/abuser",
+        True,
+        lambda: itertools.repeat(frame(BINARY, bomb(65_000), rsv=4) * 20),
+    ),
+    "compression_bomb": (
+        "/echo/abuser",
+        True,
+        lambda: itertools.repeat(frame(BINARY, bomb(50_000_000), rsv=4)),
+    ),
+}
+
+
+async def stream(kind: str, host: str, port: int) -> None:
+    """One connection that sends as fast as it can."""
+    path, reads, make = STREAMS[kind]
+    async with Abuser(host, port) as client:
+        if not reads:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(client.handshake(path).replace("\n", "\r\n").encode() + b"\r\n\r\n")
+            await asyncio.sleep(0.2)  # until the server has accepted it, which nobody here reads
+            reading = None
+        else:
+            await client.upgrade(path, "\nSec-WebSocket-Extensions: permessage-deflate")
+            reading = asyncio.create_task(client.swallow())
+        try:
+            for data in make():
+                await client.push(data)
+                if reading is not None and reading.done():
+                    return
+        finally:
+            if reading is not None:
+                reading.cancel()
+                with suppress(asyncio.CancelledError, ConnectionError):
+                    await reading
+
+
+async def connection(host: str, port: int, data: bytes) -> None:
+    """One connection of many, held as long as the server lets it."""
+    async with Abuser(host, port) as client:
+        await client.push(data)
+        await client.swallow()
+
+
+def many(kind: str, host: str, port: int) -> list[Callable[[], Awaitable[None]]]:
+    """What is done at once, over and over."""
+    if kind in STREAMS:
+        return [lambda: stream(kind, host, port)]
+    client = RawClient(host, port)
+    lines = client.handshake("/echo/abuser").replace("\n", "\r\n").encode()
+    data = lines + b"\r\n\r\n" if kind == "many_connections" else lines
+    return [lambda: connection(host, port, data)] * CONNECTIONS
+
+
+KINDS = (*STREAMS, "many_connections", "half_open")
+
+
+async def again(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Does it again whenever it has ended."""
+    global ended
+    while True:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await attempt()
+        ended += 1
+        await asyncio.sleep(AGAIN_S)
+
+
+async def main(kind: str, host: str, port: int) -> None:
+    """Abuses until it is killed."""
+    tasks = [asyncio.create_task(again(attempt)) for attempt in many(kind, host, port)]
+    print(f"abusing kind={kind}", flush=True)
+    while not any(task.done() for task in tasks):
+        await asyncio.sleep(1)
+        print(f"sent_bytes={sent_bytes} ended={ended}", flush=True)
+    await asyncio.gather(*tasks)
+
+
+if __name__ == "__main__":
+    os.nice(NICENESS)
+    uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
