@@ -83,9 +83,10 @@ class Books:
         if number != page.replied or number >= page.sent:
             kind = "doubled" if number < page.replied else "lost" if number < page.sent else "invented"
             self.fault(kind, f"{name} heard reply {number} and expected {page.replied}, of {page.sent}")
-        elif counted != number + 1:
-            self.fault("session", f"{name} heard that {counted} frames were counted with number {number}")
-        page.replied = max(page.replied, number + 1)
+        # Relative to the one before, so that one write too many is one fault, and not all that follow.
+        if counted != page.told + 1:
+            self.fault("session", f"{name} heard that {counted} frames were counted, behind {page.told}")
+        page.told, page.replied = counted, max(page.replied, number + 1)
         self.totals["replies"] += 1
         return True
 
@@ -132,9 +133,10 @@ class Books:
         if number != page.noted or number >= page.sent:
             kind = "doubled" if number < page.noted else "lost" if number < page.sent else "invented"
             self.fault(kind, f"{page.name} had frame {number} handled behind {page.noted} of {page.sent}")
-        page.noted = max(page.noted, number + 1)
-        if int(event["counted"]) != number + 1:
-            self.fault("session", f"{page.name} counted {event['counted']} with frame {number}")
+        counted = int(event["counted"])
+        if counted != page.counted + 1:
+            self.fault("session", f"{page.name} counted {counted} with frame {number}, behind {page.counted}")
+        page.counted, page.noted = counted, max(page.noted, number + 1)
         self.totals["frames"] += 1
         if verb in TALLIED:
             page.tallies.add(number)

@@ -33,8 +33,10 @@ class Page:
         end: how its client saw it end.
         sent: frames it sent.
         replied: replies it heard, so the number of the next.
+        told: what the last of them said that its session had counted.
         here: the ledger has its connect.
         noted: frames in the ledger, so the number of the next.
+        counted: what the last of them said that the session had counted.
         gone: close code in the ledger's disconnect; None while that is missing.
         tallies: frames in the ledger whose background message is missing there.
         rooms: it is a member of, by the ledger.
@@ -50,8 +52,10 @@ class Page:
     end: End = End.NOT_YET
     sent: int = 0
     replied: int = 0
+    told: int = 0
     here: bool = False
     noted: int = 0
+    counted: int = 0
     gone: int | None = None
     tallies: set[int] = field(default_factory=set)
     rooms: set[str] = field(default_factory=set)

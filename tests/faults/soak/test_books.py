@@ -27,8 +27,10 @@ class Kept:
     def read(self, kind: str, name: str = "a", **content: object) -> None:
         self.books.read({"kind": kind, "name": name, **content}, NOW_S)
 
-    def note(self, number: int, name: str = "a", verb: str = "echo", room: str = "r") -> None:
-        self.read("note", name, number=number, verb=verb, room=room, counted=number + 1)
+    def note(
+        self, number: int, name: str = "a", verb: str = "echo", room: str = "r", counted: int | None = None
+    ) -> None:
+        self.read("note", name, number=number, verb=verb, room=room, counted=counted or number + 1)
 
     def gone(self, counted: int, name: str = "a", code: int = 1000) -> None:
         self.read("gone", name, code=code, counted=counted)
@@ -76,7 +78,7 @@ def test_what_the_ledger_says_of_a_forgotten_connection_is_a_fault(kept: Kept) -
 
 @pytest.mark.parametrize(
     ("heard", "kind"),
-    [(("1 2",), "lost"), (("0 1", "0 1"), "doubled"), (("7 8",), "invented"), (("0 2",), "session")],
+    [(("1 1",), "lost"), (("0 1", "0 2"), "doubled"), (("7 1",), "invented"), (("0 2", "1 3"), "session")],
 )
 def test_a_reply_that_is_not_the_next_is_a_fault(kept: Kept, heard: tuple[str, ...], kind: str) -> None:
     kept.open(frames=3)
@@ -90,10 +92,18 @@ def test_a_frame_that_is_not_the_next_in_the_ledger_is_a_fault(
     kept: Kept, numbers: list[int], kind: str
 ) -> None:
     kept.open(frames=3)
-    for number in numbers:
-        kept.note(number)
+    for counted, number in enumerate(numbers, 1):
+        kept.note(number, counted=counted)
 
     assert kept.found == {kind: 1}
+
+
+def test_a_session_that_counted_a_frame_twice_is_one_fault(kept: Kept) -> None:
+    kept.open(frames=3)
+    for number, counted in enumerate((1, 3, 4)):
+        kept.note(number, counted=counted)
+
+    assert kept.found == {"session": 1}
 
 
 def test_a_frame_behind_the_disconnect_is_a_fault(kept: Kept) -> None:
