@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 
 from tests.protocol.redis_layer.conftest import Faulty
 from trunkline.protocol.errors import LayerUnavailable
@@ -48,3 +49,21 @@ async def test_a_redis_that_is_away_or_refuses_us_says_so(faulty: Faulty, tmp_pa
     with pytest.raises(LayerUnavailable):
         await away.waits_s()
     await away.close()
+
+
+async def test_a_connection_that_was_reset_under_redis_py_is_made_again(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = QueueWait(faulty.settings)
+    assert await queues.waits_s() == {}
+
+    async def reset(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AbstractConnection, "send_packed_command", reset)
+        with pytest.raises(LayerUnavailable, match="the handler is closed"):
+            await queues.waits_s()
+
+    assert await queues.waits_s() == {}
+    await queues.close()

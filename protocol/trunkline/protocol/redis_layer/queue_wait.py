@@ -56,6 +56,10 @@ class QueueWait:
                 (seconds, microseconds), *found = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise LayerUnavailable(str(error) or "Redis does not answer") from error
+        except RuntimeError as error:
+            # What uvloop raises of a connection that was reset and that redis-py does not know to be gone.
+            await self._redis.connection_pool.disconnect()
+            raise LayerUnavailable(f"the connection to Redis was reset: {error}") from error
         now_ms = seconds * 1000 + microseconds // 1000
         return {
             channel: max(0, now_ms - int(first[0][0].partition(b"-")[0])) / 1000 if first else 0.0
