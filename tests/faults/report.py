@@ -16,13 +16,14 @@ _FAMILIES = (
     ("interface SIGKILL, its disconnects handled", "interface SIGKILL"),
     ("Redis SIGKILL and restart, from its first answer", "redis SIGKILL"),
 )
-_INTRODUCTION = f"""\
+_INTRODUCTION = f"""
 Made by `{COMMAND}`. Each case runs real processes (two interface servers, two workers, a Redis that writes
 everything down), each behind a proxy that can stop the very Redis command a case names, under a load of numbered
 frames. Every frame counts in a session and is replied to, every fourth is sent to a group, every fourth to a
 background channel; joins and disconnects are counted too. *Lost*, *twice* and *reordered* are effects; where a
 case may have some, its last column says which. *Recovery* is the longest wait for a reply behind the fault, and
-for the disconnects of connections that the fault ended; behind a fault of Redis it counts from when that was over.""".splitlines()
+for the disconnects of connections that the fault ended; behind a fault of Redis it counts from when that was over.
+"""
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def document(rows: Sequence[Row], figures: Sequence[str]) -> str:
     lines = [
         "# Faults, and what became of the messages",
         "",
-        *_INTRODUCTION,
+        *_INTRODUCTION.splitlines()[1:],
         "",
         f"| {' | '.join(_HEADS)} | what was lost or doubled, where Redis itself forgot or a handler flushed |",
         f"|---|{'---:|' * (len(_HEADS) - 1)}---|",

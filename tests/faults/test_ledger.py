@@ -13,7 +13,7 @@ SENT = 8
 
 
 def whole(cut: bool = False, handled: int = SENT) -> tuple[list[Record], Witnessed, dict[str, int]]:
-    """Two connections of a room, and all they should have heard; so many frames counted of the first, which may be cut."""
+    """Two connections of a room and what they should hear; so many frames counted of the first, which may be cut."""
     records = [Record(name, "room", sends_early=True, sent=SENT) for name in ("a", "b")]
     counts = {"a": handled, "b": SENT}
     for record in records:
