@@ -89,7 +89,7 @@ async def test_a_scrape_shows_streams_leases_mailboxes_and_dead_letters(
         "trunkline_dead_letters_kept 4.0",
         "trunkline_dead_letters_trimmed_total 7.0",
         "trunkline_delayed_length 5.0",
-        "trunkline_delayed_ever 8.0",
+        "trunkline_delayed_total 8.0",
     ):
         assert line in shown
 
@@ -108,8 +108,9 @@ async def test_while_the_layer_is_away_no_old_figure_is_shown(
     assert not [
         line for line in shown if line.startswith(("trunkline_stream", "trunkline_live", "trunkline_mailbox"))
     ]
-    for name in ("dead_letters_kept", "delayed_length", "delayed_ever"):
+    for name in ("dead_letters_kept", "delayed_length"):
         assert f"trunkline_{name} NaN" in shown
+    assert not [line for line in shown if line.startswith("trunkline_delayed_total")]
     assert not [line for line in shown if line.startswith("trunkline_dead_letters_trimmed_total")]
 
 

@@ -52,7 +52,9 @@ class ClusterMetrics:
         metrics.gauge(
             "delayed_length", "Messages that wait for their time, or to be tried again.", self._delayed
         )
-        metrics.gauge("delayed_ever", "Messages that were ever made to wait so; it only rises.", self._ever)
+        metrics.counter_elsewhere(
+            "delayed", "Messages that were made to wait so, in the whole cluster.", self._delayed_ever
+        )
 
     async def refresh(self) -> None:
         """Asks the layer, unless it was asked a moment ago. While it does not answer, no cluster metric is shown:
@@ -94,8 +96,8 @@ class ClusterMetrics:
     def _delayed(self) -> float:
         return float(self._stats.delayed) if self._stats else float("nan")
 
-    def _ever(self) -> float:
-        return float(self._stats.delayed_ever) if self._stats else float("nan")
+    def _delayed_ever(self) -> float | None:
+        return float(self._stats.delayed_ever) if self._stats else None
 
     def _trimmed(self) -> float | None:
         return float(self._stats.dead_trimmed) if self._stats else None
