@@ -110,7 +110,7 @@ class Takeover:
         reading.satisfied()
         self._deliveries.hand_over(
             [
-                delivery._replace(died=tuple(name.decode() for name in died))
+                delivery._replace(died=tuple(died.decode().split()))
                 for channel, entry_id, fields, count, died in answer
                 for delivery in self._deliveries.make(
                     ChannelName(channel.decode()), [(entry_id, fields, count)]

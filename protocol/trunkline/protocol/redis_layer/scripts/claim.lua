@@ -5,7 +5,7 @@
 -- ARGV[3] consumer that takes over
 -- ARGV[4] entries at most; of a dead worker's at most one, and nothing else with it: it may be what killed the worker
 -- then the channels it serves
--- Answer: an array of {channel, id, fields, deliveries, workers that died with it}
+-- Answer: an array of {channel, id, fields, deliveries, workers that died with it, with spaces between}
 -- https://redis.io/docs/latest/commands/xclaim/
 
 local base, group, me, room = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -15,9 +15,10 @@ local taken = {}
 -- Notes who died with an entry; everybody who did, oldest first. A letter of poison names them.
 local function died(channel, id, worker)
   local key = base .. 'deaths:' .. channel .. ':' .. id
-  redis.call('RPUSH', key, worker)
-  redis.call('PEXPIRE', key, DEATHS_MS)
-  return redis.call('LRANGE', key, 0, -1)
+  local before = redis.call('GET', key)
+  local names = before and before .. ' ' .. worker or worker
+  redis.call('SET', key, names, 'PX', DEATHS_MS)
+  return names
 end
 
 -- Takes up to `most` entries. An entry that was handed back was never begun, so its count of deliveries stays; after a death it rises.
@@ -27,7 +28,7 @@ local function take(stream, channel, consumer, most, rise)
     local id, count = entry[1], entry[4] + rise
     local claimed = redis.call('XCLAIM', stream, group, me, 0, id, 'RETRYCOUNT', count)[1]
     if claimed then
-      taken[#taken + 1] = {channel, id, claimed[2], count, rise > 0 and died(channel, id, consumer) or {}}
+      taken[#taken + 1] = {channel, id, claimed[2], count, rise > 0 and died(channel, id, consumer) or ''}
     else
       redis.call('XACK', stream, group, id) -- the entry itself was deleted by somebody
     end

@@ -83,14 +83,14 @@ local function write_session(interface, connection, value)
 end
 
 -- Keeps a dead letter; `kept` says that there was one.
-local function keep(call, ...)
-  call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', ...)
-  call('INCR', base .. 'dead-count')
+local function keep(...)
+  redis.call('XADD', base .. 'dead', 'MAXLEN', '~', dead_capacity, '*', ...)
+  redis.call('INCR', base .. 'dead-count')
   kept = true
 end
 
 local function keep_letter(body)
-  keep(redis.call, 'b', body)
+  keep('b', body)
 end
 
 -- Members of one score stand in the order of their bytes, so numbers need one length to stand in the order of sending.
@@ -111,7 +111,7 @@ local function send_channel(channel, body, delay_ms, unique, letter)
   elseif letter then
     keep_letter(letter)
   else
-    keep(redis.call, 'full', channel, 'body', body)
+    keep('full', channel, 'body', body)
   end
 end
 
@@ -121,7 +121,10 @@ local function keep_failed(letter, error, content, channel)
   local text = type(error) == 'table' and error.err or tostring(error)
   local line = letter .. ': ' .. text
   if #failures < 100 then failures[#failures + 1] = line end
-  keep(redis.pcall, 'failed', line, 'body', content, 'channel', channel or '')
+  -- One that cannot even be kept is counted as if it had made room.
+  if not pcall(keep, 'failed', line, 'body', content, 'channel', channel or '') then
+    redis.pcall('INCR', base .. 'dead-count')
+  end
 end
 
 local function try(letter, content, effect, ...)
