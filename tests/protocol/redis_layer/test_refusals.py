@@ -46,6 +46,23 @@ def test_a_missing_permission_names_user_command_and_what_to_do(text: str, said:
     assert "secret" not in shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@user_script: {line}: The user executing the script can't run this command or subcommand",
+        "The user executing the script can't run this command or subcommand",
+    ],
+)
+def test_an_error_that_a_script_hands_on_is_that_of_the_script_that_was_called(text: str) -> None:
+    script = SCRIPTS["serve"]
+    line = next(number for number, row in enumerate(script.text.splitlines(), 1) if "pcall('XGROUP'" in row)
+
+    shown = explained(text.format(line=line), URL, ["EVALSHA", script.sha, 1])
+    assert "may not run XGROUP" in shown and " in serve.lua: " in shown
+    assert "may not run a command: " in explained(text.format(line=line), URL)
+    assert "may not run a command: " in explained(text.format(line=line), URL, ["XADD", "x"])
+
+
 def test_a_wrong_password_names_the_user() -> None:
     shown = explained("invalid username-password pair or user is disabled.", URL)
 

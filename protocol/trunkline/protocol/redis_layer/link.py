@@ -118,7 +118,9 @@ class Link:
         if not answer.done():
             raise LayerUnavailable(f"{self._name}: lost the connection to Redis")
         if isinstance(answer.result(), hiredis.ReplyError):
-            raise LayerUnavailable(f"{self._name}: Redis answers: {explained(answer.result(), self._url)}")
+            raise LayerUnavailable(
+                f"{self._name}: Redis answers: {explained(answer.result(), self._url, command)}"
+            )
         return answer.result()
 
     def reset(self, reason: object) -> None:
