@@ -53,13 +53,14 @@ def test_nothing_of_a_running_cluster_shows_it(server: AclServer, folder: Path) 
 
     listed = [word for member in members for word in psutil.Process(member.pid).cmdline()]
     other = {**environ, "TRUNKLINE_REDIS_URL": server.url("nobody", PASSWORD + "2")}
-    for arguments in (
-        ["status", "--run-dir", folder, "--json"],
-        ["status", "--run-dir", folder],
-        ["logs", "--run-dir", folder],
-        ["dead", "list", "--run-dir", folder],
-        ["scale", "--run-dir", folder, "--workers", "2"],
-    ):
+    asked: list[list[str]] = [
+        ["status", "--run-dir", str(folder), "--json"],
+        ["status", "--run-dir", str(folder)],
+        ["logs", "--run-dir", str(folder)],
+        ["dead", "list", "--run-dir", str(folder)],
+        ["scale", "--run-dir", str(folder), "--workers", "2"],
+    ]
+    for arguments in asked:
         printed.append(command(*arguments))
         assert printed[-1].code == 0, printed[-1].printed
     printed.append(command(*up_of_one("examples.chat.routing", folder), environ=other))
@@ -124,22 +125,7 @@ def test_a_command_that_cannot_reach_redis_does_not_show_it(arguments: list[str]
         "redis://:s3cret@host:99999/0",
     ],
 )
-def test_a_url_that_is_refused_is_not_quoted(url: str, tmp_path: Path) -> None:
-    for arguments in (
-        ["interface"],
-        ["worker", "examples.echo.routing"],
-        ["up", "examples.echo.routing"],
-        ["dev", "examples.echo.routing"],
-        ["dead", "list"],
-    ):
-        if arguments[0] in (
-            "interface",
-            "dead",
-        ):  # one command of each kind as a process, the others' settings below
-            done = command(*arguments, environ={"TRUNKLINE_REDIS_URL": url})
-            assert done.code != 0
-            assert "redis-url" in done.err
-            assert leaks(done.printed) == []
+def test_a_url_that_is_refused_is_not_quoted(url: str) -> None:
     kinds: list[tuple[type[Settings], list[str]]] = [
         (InterfaceSettings, []),
         (WorkerSettings, ["m"]),
@@ -155,6 +141,15 @@ def test_a_url_that_is_refused_is_not_quoted(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused, outside(url):
         pass
     assert leaks(str(refused.value)) == []
+
+
+@pytest.mark.parametrize("verb", ["interface", "dead list"])
+def test_a_command_does_not_quote_a_url_that_it_refuses(verb: str) -> None:
+    done = command(*verb.split(), environ={"TRUNKLINE_REDIS_URL": f"http://app:{PASSWORD}@host"})
+
+    assert done.code != 0
+    assert "redis-url" in done.err
+    assert leaks(done.printed) == []
 
 
 def test_settings_that_are_logged_or_shown_by_a_debugger_hide_it(caplog: pytest.LogCaptureFixture) -> None:
