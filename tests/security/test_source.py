@@ -30,7 +30,7 @@ FORBIDDEN_CALLS = {
     "tempfile.mktemp",
     "subprocess.getoutput",
 }
-JITTER = {"random.uniform", "random.random"}
+JITTER = {"random.randint", "random.random", "random.uniform"}
 """What `random` is for: retries and closes spread over time. Ids and tokens come from `secrets`."""
 
 
