@@ -49,8 +49,8 @@ class Channel:
                 `contents` lists.
             immediately: do not wait for the end of the handler (in an `async def` handler prefer
                 ``await message.flush()``). What the handler sent before goes out as well, to keep the order.
-            delay_s: seconds until a background channel gets it, up to a year. Until then it waits in Redis, and survives
-                every process; one for which there is no room becomes a dead letter.
+            delay_s: seconds until a background channel gets it, up to a year. Until then it waits in Redis and
+                survives every process; one for which there is no room becomes a dead letter.
 
         Raises:
             MessageError: the content or the delay is none, or there is no handler at work here.

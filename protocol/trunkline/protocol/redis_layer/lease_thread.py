@@ -94,7 +94,9 @@ class LeaseThread:
         try:
             return self._tick()
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"cannot reach Redis: {explained(error, self._settings.redis_url)}") from error
+            raise LayerUnavailable(
+                f"cannot reach Redis: {explained(error, self._settings.redis_url)}"
+            ) from error
 
     def start(self) -> None:
         """Begins to renew."""
