@@ -16,8 +16,8 @@ from tests.support.waiting import until
 from trunkline.protocol import codec
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.layer import Holdings
-from trunkline.protocol.messages import Delivery, GroupSend, Outcome
-from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName
+from trunkline.protocol.messages import ChannelSend, Delivery, GroupSend, Outcome
+from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, GroupName
 from trunkline.protocol.redis_layer import (
     RedisInterfaceLayer,
     RedisSender,
@@ -29,6 +29,8 @@ from trunkline.protocol.redis_layer import (
 from trunkline.protocol.redis_layer.link import Link
 from trunkline.protocol.redis_layer.scripts import SCRIPTS
 from trunkline.protocol.settings import LayerSettings
+
+BACKGROUND = ChannelName("background")
 
 
 def deafen(link: Link) -> None:
@@ -255,3 +257,28 @@ async def test_a_worker_ends_beside_a_redis_that_stands_still(own_redis: RedisSe
             await asyncio.wait_for(worker.layer.close(), 15)
         finally:
             os.kill(own_redis.pid, signal.SIGCONT)
+
+
+async def test_what_is_sent_early_while_a_connection_gets_ready_overtakes_nothing(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await faulty.worker(RECEIVE)
+    layer, calls = worker.redis_layer, worker.redis_layer._calls
+    ask, late = calls.link.ask, asyncio.Event()
+    answered: list[str] = []
+
+    async def sends_meanwhile(command: Sequence[str | bytes | int]) -> object:
+        if not late.is_set():
+            late.set()
+            layer.apply([ChannelSend(BACKGROUND, b"late", 0)], lambda: answered.append("late"))
+        return await ask(command)
+
+    monkeypatch.setattr(calls.link, "ask", sends_meanwhile)
+    drop(calls.link)
+    await until(lambda: not calls.link.up)
+    layer.apply([ChannelSend(BACKGROUND, b"soon", 0)], lambda: answered.append("soon"))
+
+    await until(lambda: len(answered) == 2)
+    assert late.is_set()
+    assert answered == ["soon", "late"]
+    assert faulty.bodies(BACKGROUND) == [b"soon", b"late"]

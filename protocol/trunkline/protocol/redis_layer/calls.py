@@ -30,7 +30,7 @@ class Calls:
         silence: of the link.
     """
 
-    __slots__ = ("_numbers", "_on_down", "_waiting", "link", "silence")
+    __slots__ = ("_live", "_numbers", "_on_down", "_waiting", "link", "silence")
 
     def __init__(self, url: str, on_down: Callable[[], None]) -> None:
         self.link = Link(url, "trunkline-worker", self._up, self._down)
@@ -38,6 +38,7 @@ class Calls:
         self._on_down = on_down
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Call] = {}
+        self._live = False
 
     def keep(self, command: Sequence[str | bytes | int], done: Callable[[Answer], None]) -> None:
         """Sends a call now, and again on every new connection until it is answered."""
@@ -47,7 +48,9 @@ class Calls:
         """As `keep`, of a command that was packed before."""
         number = next(self._numbers)
         self._waiting[number] = _Call(packed, done)
-        if self.link.up:
+        # Not while a new connection gets ready: this call would overtake those that wait to be sent again, and be sent
+        # with them a second time. `apply.lua` tells by a number behind its own that a call was applied.
+        if self._live:
             self._send(number)
 
     def _send(self, number: int) -> None:
@@ -66,11 +69,13 @@ class Calls:
         self._waiting.pop(number).done(answer)
 
     async def _up(self) -> None:
+        self._live = True
         for number in list(self._waiting):
             self._send(number)
         self.silence.come_back()
 
     def _down(self) -> None:
+        self._live = False
         self.silence.forget()
         self.silence.go_away()
         self._on_down()
