@@ -1,4 +1,4 @@
-"""Channels that began anew (``serve.lua``): on which of the notices Redis gives an interface server it has to act. Pure."""
+"""Channels that began anew (``serve.lua``): which of the notices that Redis gives call for something. Pure."""
 
 from __future__ import annotations
 
