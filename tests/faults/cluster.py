@@ -82,6 +82,12 @@ class Cluster:
                     nodes[place] = await make(worker_flags)
         await self.processes.ready()
 
+    async def replace_worker(self, place: int) -> Node:
+        """Starts another worker in the place of one, which it gives back and which runs on."""
+        old, self.workers[place] = self.workers[place], await self._worker(())
+        await self.processes.ready()
+        return old
+
     async def _interface(self, flags: tuple[str, ...]) -> Node:
         proxy = await Proxy.start(self.redis.url)
         processes = self.processes
@@ -126,6 +132,18 @@ class Cluster:
         """Whether its id, as last known, has a lease."""
         async with self.processes.data() as data:
             return await data.zscore(self.keys.leases(node.role), node.id) is not None
+
+    async def reaper(self) -> Node:
+        """The worker that watches the others."""
+
+        async def holder() -> Node | None:
+            async with self.processes.data() as data:
+                name = await data.get(self.keys.reaper)
+            return next((one for one in self.workers if name == one.id.encode()), None)
+
+        found = await until(holder, 5, "a worker watches the others")
+        assert found is not None
+        return found
 
     async def until_buried(self, node: Node, within_s: float = 12.0) -> None:
         """Waits until it was declared dead, and what it left is with others."""

@@ -190,7 +190,11 @@ class Ledger:
     def _of_sessions(self) -> Iterable[Entry]:
         for record in self._records.values():
             before = 0
+            said: set[tuple[int, int]] = set()
             for position, (number, counted) in enumerate(record.replies):
+                if (number, counted) in said:
+                    continue  # The same reply again, of one write.
+                said.add((number, counted))
                 # Relative to the reply before, so that one write too many is one fault and not all that follow.
                 if counted != before + 1:
                     kind: Kind = "doubled" if counted > before + 1 else "lost"

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="session"), pyt
 Note = Callable[[str, object], None]
 
 SLOWER = 5.0
-LEAST_P99_S = 0.1
-"""On a busy machine a p99 of milliseconds says nothing: five times that may be one turn of the scheduler."""
+LEAST_P99_S = 1.0
+"""On a busy machine a p99 of milliseconds says nothing: the new worker's imports take a core from everybody else."""
 DRAINED = 200
 """Connections of the drained server; it closes ten in each twentieth of a second (`interface.drain`)."""
 PACED_S = 0.5
@@ -51,10 +51,11 @@ async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_de
         await load.goes_on(1500)
         before_s = p99_s(load.waits_s(began_s))
         restarted_s = clock()
-        for worker in list(cluster.workers):
-            worker.process.terminate()
-            assert await worker.process.ends() == ExitCode.OK
-            await cluster.start()
+        for place in range(len(cluster.workers)):
+            old = await cluster.replace_worker(place)
+            old.process.terminate()
+            assert await old.process.ends() == ExitCode.OK
+            await old.proxy.close()
         await load.goes_on(500)
         during_s = p99_s(load.waits_s(restarted_s))
         await load.finish()

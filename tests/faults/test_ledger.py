@@ -47,6 +47,10 @@ HARMS: dict[str, tuple[Harm, set[tuple[str, str]]]] = {
         {("replies", "lost"), ("events", "lost"), ("sessions", "lost"), ("disconnects", "reordered")},
     ),
     "a reply that came twice": (
+        lambda records, witnessed, sessions: records[1].replies.append((7, 8)),
+        {("replies", "doubled")},
+    ),
+    "a reply that came twice, of a frame that was counted twice": (
         lambda records, witnessed, sessions: records[1].replies.append((7, 9)),
         {("replies", "doubled"), ("sessions", "lost"), ("disconnects", "reordered")},
     ),
