@@ -7,6 +7,7 @@
 -- ARGV[9] number of the call, rising with each of this worker's; from outside something unique
 -- ARGV[10] number of effects, then they
 -- Answer: 1, or 0 if the entry is not held any more and nothing was applied; then a line for each effect that could not be
+--   applied, and '!full' as in commit.lua
 
 local worker, number = ARGV[8], ARGV[9]
 if worker ~= '' then
