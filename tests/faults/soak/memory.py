@@ -18,6 +18,7 @@ WARM_UP_S = 300.0
 """Of a process's life that does not count: caches fill and the allocator finds its size. Half of a soak that is
 shorter than twice this."""
 LEAST_SAMPLES = 6
+PARTS = 6
 ALLOWED_BYTES = 3 * 1024 * 1024
 ALLOWED_SHARE = 0.08
 """How much a process may grow from the end of its warm-up to the end of the soak and count as flat: the larger of the
@@ -45,6 +46,8 @@ class Growth(NamedTuple):
         median_bytes: of them.
         grown_bytes: by how much a line through them rises over their time.
         flat: that is no more than allowed.
+        course_bytes: the medians of equal parts of them, one after the other: a curve that bends tells a cache that
+            fills from a leak.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Growth(NamedTuple):
     median_bytes: float
     grown_bytes: float
     flat: bool
+    course_bytes: Sequence[float]
 
 
 def growth(name: str, samples: Sequence[Sample], warm_up_s: float) -> Growth | None:
@@ -70,8 +74,11 @@ def growth(name: str, samples: Sequence[Sample], warm_up_s: float) -> Growth | N
     )
     median_bytes = statistics.median(sample.size_bytes for sample in late)
     grown_bytes = slope * (late[-1].at_s - late[0].at_s)
-    allowed_bytes = max(ALLOWED_BYTES, ALLOWED_SHARE * median_bytes)
-    return Growth(name, len(late), median_bytes, grown_bytes, grown_bytes <= allowed_bytes)
+    flat = grown_bytes <= max(ALLOWED_BYTES, ALLOWED_SHARE * median_bytes)
+    part = len(late) / PARTS
+    parts = (late[int(number * part) : int((number + 1) * part)] for number in range(PARTS))
+    course_bytes = [statistics.median(sample.size_bytes for sample in one) for one in parts]
+    return Growth(name, len(late), median_bytes, grown_bytes, flat, course_bytes)
 
 
 @dataclass(slots=True)

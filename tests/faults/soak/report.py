@@ -74,14 +74,19 @@ def table(
     for who, how in endings.items():
         lines += ["", who, *_counts(how)]
     lines += ["", "memory behind the warm-up"]
-    lines += [
-        f"  {one.name:<24} {one.median_bytes / _MIB:8.1f} MiB  {one.grown_bytes / _MIB:+7.2f} MiB in {one.samples} "
-        f"samples  {'flat' if one.flat else 'GROWS'}"
-        for one in growths
-    ] or ["  no process was old enough"]
+    lines += [_memory(one) for one in growths] or ["  no process was old enough"]
     lines += ["", "what was wrong", *_counts({kind: books.counts[kind] for kind in FAULT_KINDS})]
     lines += ["", *books.faults] if books.faults else []
     return "\n".join(lines)
+
+
+def _memory(one: Growth) -> str:
+    course = " ".join(f"{part / _MIB:.1f}" for part in one.course_bytes)
+    verdict = "flat" if one.flat else "GROWS"
+    return (
+        f"  {one.name:<24} {one.median_bytes / _MIB:8.1f} MiB  {one.grown_bytes / _MIB:+7.2f} MiB in {one.samples} "
+        f"samples ({course})  {verdict}"
+    )
 
 
 def _counts(counts: Mapping[str, int]) -> list[str]:

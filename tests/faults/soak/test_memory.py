@@ -29,6 +29,13 @@ def test_a_process_that_grows_slowly_and_always_is_not() -> None:
     assert abs(found.grown_bytes / MIB - 9.9) < 0.1
 
 
+def test_the_course_shows_each_part() -> None:
+    found = growth("p", samples(*(50 + place // 10 for place in range(60))), 0)
+
+    assert found is not None
+    assert found.course_bytes == [(50 + part) * MIB for part in range(6)]
+
+
 def test_growth_while_it_warms_up_does_not_count() -> None:
     found = growth("p", samples(*(min(place, 30) for place in range(100))), 300)
 

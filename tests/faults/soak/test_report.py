@@ -27,7 +27,7 @@ def test_a_minute_without_replies_and_faults_says_so() -> None:
 
 
 def test_the_table_has_zeros_where_nothing_was_wrong_and_words_where_something_was() -> None:
-    growths = [Growth("worker-1", 90, 50e6, 9e6, False)]
+    growths = [Growth("worker-1", 90, 50e6, 9e6, False, [45e6, 55e6])]
 
     shown = table(books_with_a_fault(), {"worker kill": 3}, {"ended": {}}, growths).splitlines()
 
