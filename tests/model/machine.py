@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -226,13 +226,26 @@ class Machine(RuleBasedStateMachine):
         invariants.settled(world)
 
 
-def narrowed(machine: type[Machine], *rules: str) -> type[Machine]:
+def narrowed(machine: type[RuleBasedStateMachine], *rules: str) -> type[RuleBasedStateMachine]:
     """The machine with these rules only: what takes a certain few is found soon."""
     everything = {
-        name for name in dir(machine) if hasattr(getattr(machine, name), "hypothesis_stateful_rule")
+        name: getattr(machine, name)
+        for name in dir(machine)
+        if hasattr(getattr(machine, name), "hypothesis_stateful_rule")
     }
-    assert set(rules) <= everything, f"{set(rules) - everything} are no rules of {machine.__name__}"
-    return type(f"Narrowed{machine.__name__}", (machine,), dict.fromkeys(everything - set(rules)))
+    assert everything.keys() >= set(rules), (
+        f"{set(rules) - everything.keys()} are no rules of {machine.__name__}"
+    )
+    # Still methods, for other rules may call them.
+    others = {name: _plain(found) for name, found in everything.items() if name not in rules}
+    return type(f"Narrowed{machine.__name__}", (machine,), others)
+
+
+def _plain(method: Callable[..., None]) -> Callable[..., None]:
+    def plain(self: RuleBasedStateMachine, *args: object, **kwargs: object) -> None:
+        method(self, *args, **kwargs)
+
+    return plain
 
 
 class AnswersAreLost(Machine):

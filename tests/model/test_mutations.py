@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from . import machine
 from .budget import LIMIT_S, search
@@ -23,7 +23,7 @@ FALL = narrowed(
     machine.RedisFalls, "frame", "interface_goes_on", "worker_goes_on", "redis_loses_what_all_have_done_since"
 )
 
-WHERE: dict[str, type[machine.Machine]] = {
+WHERE: dict[str, type[RuleBasedStateMachine]] = {
     "ack_decides": TAKE_OVER,
     "numbers": machine.AnswersAreLost,
     "one_in_flight": machine.Machine,
