@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -134,3 +135,24 @@ async def test_a_channel_whose_key_holds_something_else_is_named(faulty: Faulty)
 
     with pytest.raises(LayerUnavailable, match=r"consumer group of bad.*WRONGTYPE"):
         await faulty.worker(RECEIVE, bad)
+
+
+async def test_no_read_begins_before_its_connection_is_ready(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface, worker = await faulty.interface(), await faulty.worker(RECEIVE)
+    reading = reading_of(worker)
+    ask, begun = reading.link.ask, list[bool]()
+
+    async def wants_meanwhile(command: Sequence[str | bytes | int]) -> object:
+        if not reading.reader_id:
+            reading.want(1)
+            begun.append(reading.under_way)
+        return await ask(command)
+
+    monkeypatch.setattr(reading.link, "ask", wants_meanwhile)
+    reading.link.reset("as the test wants it")
+    interface.publish(RECEIVE, body("0"))
+
+    await until(lambda: worker.inbox)
+    assert begun and not any(begun)

@@ -127,7 +127,8 @@ class Reading:
 
     def send(self) -> None:
         """Begins a read if one is wanted and possible."""
-        if self.under_way or self.searching or self.paused or self.ended or not self.link.up:
+        # Without the number of its connection that one is not ready yet, and would wait behind the read to be.
+        if self.under_way or self.searching or self.paused or self.ended or not self.reader_id:
             return
         if time.monotonic() - self._searched_s > SEARCH_S:
             self._begin_search()
