@@ -11,13 +11,15 @@ import pytest
 import pytest_asyncio
 
 from tests.faults import report
-from tests.faults.cases import CASES
+from tests.faults.cases import CASES, Case
 from tests.faults.cluster import Cluster
 from tests.faults.own_redis import OwnRedis
+from tests.faults.play import Result, play
 from tests.support.commands import ROOT
 from tests.support.redis_server import MISSING, find_binary, folder
 
 SHOWN_LINES = 40
+TURNS = 3
 
 
 class Clusters:
@@ -50,6 +52,27 @@ class Clusters:
             redis.wait_until_it_answers()
             self._present = self.last = Cluster(redis, logs)
         return self._present
+
+    async def play(self, case: Case) -> Result:
+        """Plays a case on a cluster that is whole. If only its time was over the bound it is played again, as a busy
+        machine makes a recovery longer and never shorter; every history has to be right.
+
+        Raises:
+            AssertionError: a promise was broken, or the bound never held.
+        """
+        for turn in range(TURNS):
+            cluster = await self.get()
+            whole = False
+            try:
+                result = await play(cluster, case)
+                whole = case.keeps_cluster
+            finally:
+                if not whole:
+                    await self.spoil()
+            if result.recovery_s <= case.within_s:
+                return result
+            print(f"turn {turn + 1}: {result}")
+        raise AssertionError(f"{case.name}: recovered {TURNS} times in over {case.within_s} s")
 
     async def spoil(self) -> None:
         """Ends the present one; the next case gets another."""
