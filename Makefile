@@ -41,6 +41,8 @@ faults: install ## every fault at every step of a message's life (ARGS="--fault-
 	@$(BIN)/pytest -n 2 -m faults tests/faults $(ARGS)
 soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
 	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)
+model: install ## explore the model of the protocol for some minutes (ARGS="--hypothesis-seed=1")
+	@TRUNKLINE_MODEL=long $(BIN)/pytest -n 2 tests/model $(ARGS)
 bench: install ## measure the speed figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
@@ -51,4 +53,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak bench lock clean
+.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model bench lock clean

@@ -28,6 +28,7 @@ VERBS = [
     "overload",
     "faults",
     "soak",
+    "model",
     "bench",
     "clean",
     "lock",

@@ -10,11 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 LONG: Final = os.environ.get("TRUNKLINE_MODEL") == "long"
 
-LIMIT_S: Final = 900 if LONG else 60
+LIMIT_S: Final = 900 if LONG else 300
 """For one machine, with the shrinking of what it finds."""
 
 
-def explore(examples: int, steps: int = 40, times: int = 12) -> settings:
+def explore(examples: int, steps: int = 40, times: int = 5) -> settings:
     """How a machine is explored.
 
     Args:

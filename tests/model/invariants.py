@@ -32,7 +32,7 @@ def holding(world: World) -> None:
     """At every moment: each event's effects once, a connection's in order, its disconnect once and last; the session
     shows every event before; nobody was sent anything twice or out of turn."""
     _once_and_in_order(world.ledger)
-    _sessions_remember(world.ledger)
+    sessions_remember(world.ledger)
     sent = what_clients_are_sent(world.ledger)
     for connection, got in what_clients_got(world).items():
         whole = sent.get(connection, ())
@@ -46,7 +46,7 @@ def settled(world: World) -> None:
     sent = what_clients_are_sent(world.ledger)
     for name, found in open_connections(world).items():
         assert found.got == sent[name], f"{name} got {found.got}, was sent {sent[name]}"
-    _disconnected_once(world)
+    disconnected_once(world)
     _nothing_is_left(world)
 
 
@@ -102,7 +102,8 @@ def _once_and_in_order(ledger: Iterable[Applied]) -> None:
         last[event.connection] = LAST_SEQ if event.channel == DISCONNECT else event.seq
 
 
-def _sessions_remember(ledger: Iterable[Applied]) -> None:
+def sessions_remember(ledger: Iterable[Applied]) -> None:
+    """Each handler found in the session what the ones before it had left there."""
     handled: dict[str, tuple[int, ...]] = defaultdict(tuple)
     for delivery, effects, _, undone in ledger:
         for effect in effects:
@@ -194,7 +195,8 @@ def _accepted(ledger: Iterable[Applied]) -> dict[str, str]:
     }
 
 
-def _disconnected_once(world: World) -> None:
+def disconnected_once(world: World) -> None:
+    """Of every accepted connection that is gone, and of no other."""
     counts = Counter(
         one.delivery.event.connection
         for one in world.ledger

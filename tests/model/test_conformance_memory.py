@@ -212,4 +212,4 @@ class Bus(RuleBasedStateMachine):
         assert len(self.bus.dead_letters) == len(self.store.letters)
 
 
-TestBus = case(Bus, explore(60, 30))
+TestBus = case(Bus, explore(30, 30))

@@ -415,4 +415,4 @@ def play(scripts: type[Scripts], history: Callable[[Scripts], None]) -> None:
 
 
 def test_every_script_answers_and_leaves_behind_what_the_model_says(scripts: type[Scripts]) -> None:
-    run_state_machine_as_test(scripts, settings=explore(25, 30, times=20))
+    run_state_machine_as_test(scripts, settings=explore(20, 30, times=10))

@@ -31,9 +31,9 @@ class Groups(machine.AnswersAreLost):
     plans = ("join", "part", "say")
 
 
-TestPublishingIntoFullStreams = case(LittleRoom, explore(80))
-TestMembersComeAndGo = case(Groups, explore(100))
-TestWorkersDie = case(TakeOver, explore(100))
-TestInterfacesDie = case(machine.InterfacesDie, explore(100))
-TestEverybodyDies = case(machine.Deadly, explore(120, 50))
-TestRedisLosesData = case(machine.Doomed, explore(120, 50))
+TestPublishingIntoFullStreams = case(LittleRoom, explore(50))
+TestMembersComeAndGo = case(Groups, explore(60))
+TestWorkersDie = case(TakeOver, explore(60))
+TestInterfacesDie = case(machine.InterfacesDie, explore(60))
+TestEverybodyDies = case(machine.Deadly, explore(80, 50))
+TestRedisLosesData = case(machine.Doomed, explore(80, 50))
