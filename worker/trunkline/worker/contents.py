@@ -101,7 +101,9 @@ def connect_payload(content: object) -> Payload:
         if "outbound" in given:
             checked["outbound"] = outbound(given["outbound"])
     else:
-        _refuse_without(given, ("subprotocol", "headers", "outbound", "text", "bytes", "reason"), "'accept': True")
+        _refuse_without(
+            given, ("subprotocol", "headers", "outbound", "text", "bytes", "reason"), "'accept': True"
+        )
         checked["status"] = status(given.get("status", REFUSED), 400)
     rest = {key: given[key] for key in FRAME_KEYS if key in given}
     if not rest:
