@@ -20,7 +20,7 @@ Strike = Callable[[Scene], Awaitable[None]]
 
 WORKER_WITHIN_S = 3.0
 ASLEEP_WITHIN_S = 4.0
-"""A worker that sleeps or is cut off is found dead as one that was killed; a machine that does all this at once is slow."""
+"""One that sleeps or is cut off may hold what it was given later than one that is dead."""
 INTERFACE_WITHIN_S = 6.0
 REDIS_WITHIN_S = 3.0
 TWO_DEATHS_WITHIN_S = 12.0
@@ -93,8 +93,8 @@ INTERFACE_STEPS = (
 FLUSHED_AGAIN = Promises(
     early=Form.AT_LEAST, replies=Form.AT_LEAST, groups=Form.AT_LEAST, background=Form.AT_LEAST
 )
-"""What was sent early is sent again, and with it what earlier frames of the same entry had sent: the order among replies
-forbids to hold that back."""
+"""What was sent early is sent again, and with it what earlier frames of the same entry had sent: the order among
+replies forbids to hold that back."""
 
 
 def _workers() -> list[Case]:
