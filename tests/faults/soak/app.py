@@ -21,7 +21,10 @@ def _note(kind: str, **content: str | int) -> None:
 
 
 @channel_session
-def connect(message: Message, room: str, name: str) -> None:
+def connect(message: Message, room: str) -> None:
+    # Names are no part of the path: workers remember the routes of some thousand paths, and a memory that fills would
+    # look like a leak.
+    name = message.channel_session["name"] = message["query_string"]
     Group(room).add(message.reply_channel)
     _note("here", name=name, room=room)
 
@@ -70,9 +73,10 @@ TALLIED = frozenset({"tally", "later"})
 
 
 @channel_session
-def frame(message: Message, room: str, name: str) -> None:
+def frame(message: Message, room: str) -> None:
     number, verb, where = message["text"].split()
     session = message.channel_session
+    name = session["name"]
     counted = session["counted"] = session.get("counted", 0) + 1
     message.reply_channel.send({"text": f"{number} {counted}"})
     _note("note", name=name, number=int(number), verb=verb, room=where, counted=counted)
@@ -80,16 +84,17 @@ def frame(message: Message, room: str, name: str) -> None:
 
 
 @channel_session
-def disconnect(message: Message, room: str, name: str) -> None:
-    counted = message.channel_session.get("counted", 0)
-    _note("gone", name=name, code=message["code"], counted=counted)
+def disconnect(message: Message, room: str) -> None:
+    session = message.channel_session
+    name = session.get("name", "(no session)")
+    _note("gone", name=name, code=message["code"], counted=session.get("counted", 0))
 
 
 def tally(message: Message) -> None:
     _note("tally", name=message["name"], number=message["number"])
 
 
-_PATH = r"^/(?P<room>[\w-]+)/(?P<name>[\w-]+)$"
+_PATH = r"^/(?P<room>[\w-]+)$"
 
 channel_routing = [
     route("websocket.connect", connect, path=_PATH),

@@ -88,7 +88,7 @@ class Crowd:
             life += 1
             name, room = f"c{number}-{life}", _any_room(rng)
             patience_s = rng.uniform(*IMPATIENT_S) if rng.random() < IMPATIENT_SHARE else HANDSHAKE_S
-            connected = await self._open(f"{rng.choice(addresses)}/{room}/{name}", name, patience_s)
+            connected = await self._open(f"{rng.choice(addresses)}/{room}?{name}", name, patience_s)
             if connected is not None:
                 await Talker(self, name, room, rng, connected).run()
 
