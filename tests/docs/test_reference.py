@@ -122,7 +122,7 @@ async def test_a_process_tells_the_metrics_of_its_tables_and_no_others(
 
 
 def test_it_explains_every_reason_of_a_drop() -> None:
-    reasons = set(re.findall(r'\bdrop\("(\w+)"\)', code_of(*INTERFACE)))
+    reasons = set(re.findall(r'\bdrop\("(\w+)"[,)]', code_of(*INTERFACE)))
     assert first_cells(section("Of an interface server")) >= reasons
     assert first_cells(section("Of an interface server").split("`reason` of a drop:")[1]) == {
         "reason",

@@ -41,8 +41,9 @@ def test_messages_that_came_meanwhile_leave_together_after_the_release() -> None
 
     assert flow.push("b", 1) is None
     assert flow.push(b"c", 1) is None
-    assert flow.waiting == 2
+    assert (flow.waiting, flow.held) == (2, 3)
     assert flow.release(1)
+    assert flow.held == 2
     assert flow.take() == ["b", b"c"]
     assert flow.in_flight == 2
     assert flow.release(2)

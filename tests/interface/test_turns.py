@@ -103,6 +103,25 @@ async def test_open_sockets_are_read_once_and_again_at_their_turn(
         assert not connection.paused
 
 
+async def test_in_a_turn_no_more_is_read_than_leaves_with_the_next_entry(make_rig: MakeRig) -> None:
+    rig = await make_rig(accepts_only)
+    queues = Queues()
+    queues.waits_s = {RECEIVE: 60.0}
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        await see(rig, queues)
+        client.send(b"".join(frame(TEXT, b"%d" % number) for number in range(60)))
+        first = await rig.layer.entry(RECEIVE)
+        rig.layer.release(first)
+        second = await rig.layer.entry(RECEIVE, 1)
+        rig.layer.release(second)
+
+        assert second.events == [str(number) for number in range(1, 33)]
+        assert len(rig.layer.of(RECEIVE)) == 2
+        give(rig.shared, rig.server.tenure)
+        assert (await rig.layer.entry(RECEIVE, 2)).events == ["33"]
+
+
 async def test_turns_go_round_and_who_is_closed_needs_none(make_rig: MakeRig) -> None:
     rig = await make_rig(accepts_only)
     queues = Queues()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.protocol.codec import encode_entry
 from trunkline.protocol.layer import Publication
-from trunkline.protocol.messages import Entry
+from trunkline.protocol.messages import MAX_EVENTS_PER_ENTRY, Entry
 from trunkline.protocol.names import (
     CONNECT,
     DISCONNECT,
@@ -129,7 +129,8 @@ class Connection(WebSocket):
             return
         if flow.waiting == 1:
             self._waits_s = perf_counter()
-        if flow.full:
+        # While workers cannot keep up no more is read than leaves with the next entry: what is behind waits twice.
+        if flow.full or (self._tenure.busy and flow.waiting >= MAX_EVENTS_PER_ENTRY):
             self.hold(HOLD_FULL)
 
     def crowded(self) -> None:

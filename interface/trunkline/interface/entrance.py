@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 AWAY: Final = Refusal(503, "the server cannot take connections now", "away")
 BUSY: Final = Refusal(503, "the server is busy; try again later", "busy")
 TOO_MANY: Final = Refusal(429, "too many connections from your address; try again later", "address")
+TOO_OFTEN: Final = Refusal(429, "too many connections from your address; try again later", "address_rate")
 
 
 LIMITS: Final = frozenset({"away", "busy", "address", "address_rate"})
@@ -69,7 +70,7 @@ class Entrance:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request."""
         if request.method in REFUSED:
-            return plain(405, f"{request.method} is not served here", {"Allow": ALLOW})
+            return self._counted(plain(405, f"{request.method} is not served here", {"Allow": ALLOW}))
         target = request.raw_path
         if not target.startswith("/"):
             # The absolute form, "GET http://host/path": what counts is the path.
@@ -114,7 +115,7 @@ class Entrance:
             return await self._admit(request, tenure, upgrade, raw_path, query, address)
         reason = self._shared.addresses.refuse(address, monotonic())
         if reason:
-            return self._refused(TOO_MANY._replace(outcome=reason), raw_path)
+            return self._refused(TOO_MANY if reason == TOO_MANY.outcome else TOO_OFTEN, raw_path)
         self._shared.addresses.enter(address)
         try:
             return await self._admit(request, tenure, upgrade, raw_path, query, address)

@@ -75,6 +75,11 @@ class Flow:
         return len(self._waiting) if self._waiting is not None else 0
 
     @property
+    def held(self) -> int:
+        """Events that are not released yet: those of the entry in flight and those that wait."""
+        return self.waiting + (self._next - self.in_flight if self.in_flight >= 0 else 0)
+
+    @property
     def disconnecting(self) -> bool:
         """What is in flight, or was last, is the disconnect."""
         return self.ended and self._disconnect is None

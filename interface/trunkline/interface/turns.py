@@ -35,13 +35,15 @@ async def look(shared: Shared, queue_wait: QueueWait, tenure: Tenure | None) -> 
 
 def give(shared: Shared, tenure: Tenure | None) -> None:
     """Gives those turns that are due."""
-    released = sum(shared.metrics.release_seconds.counts)
-    if tenure is None or not tenure.turns:
-        shared.admission.turns(released, 0, 0)
-        return
-    # Counted only now: to know it always would cost something with every message.
-    under_way = sum(recipient.publication is not None for recipient in tenure.recipients.values())
-    tenure.give_turns(shared.admission.turns(released, under_way, len(tenure.turns)))
+    admission = shared.admission
+    received = shared.metrics.messages_in.value
+    under_way: int | None = None
+    if tenure is not None and admission.busy:
+        # Counted only then: to know it always would cost something with every message.
+        under_way = sum(connection.flow.held for connection in tenure.connections())
+    turns = admission.turns(received, under_way, len(tenure.turns) if tenure is not None else 0)
+    if tenure is not None:
+        tenure.give_turns(turns)
 
 
 async def take_turns(
