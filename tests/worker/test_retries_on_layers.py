@@ -26,7 +26,8 @@ def run(request: pytest.FixtureRequest) -> Run:
     """Runs routes on the layer under test, in two workers."""
     layer: LayerKind = request.param
     settings: LayerSettings | None = request.getfixturevalue("layer_settings") if layer == "redis" else None
-    options = {"handler_timeout_s": 0.2}
+    # A worker whose event loop stands still for longer than this ends its process, which is the tests' own.
+    options = {"handler_timeout_s": 3.0}
     return lambda routes: stack(routes, layer, workers=2, redis=settings, worker_options=options)
 
 
