@@ -106,7 +106,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("faults")
     for line in (*report.table(rows), "", *report.recoveries(rows), *figures):
         terminalreporter.write_line(line)
-    if config.getoption("--write-report"):
+    if config.getoption("--write-report", False):
         if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
             terminalreporter.write_line("docs/faults.md is not written: not everything has passed")
         else:

@@ -17,7 +17,9 @@ PAIRS = 6
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """So many fresh seeds, or the one that was asked for. Not the seeds themselves: test processes agree on ids."""
-    metafunc.parametrize("turn", range(1 if metafunc.config.getoption("--fault-seed") is not None else PAIRS))
+    metafunc.parametrize(
+        "turn", range(1 if metafunc.config.getoption("--fault-seed", None) is not None else PAIRS)
+    )
 
 
 async def test_two_faults_at_random_lose_double_and_reorder_nothing(
@@ -26,7 +28,7 @@ async def test_two_faults_at_random_lose_double_and_reorder_nothing(
     request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> None:
-    given = request.config.getoption("--fault-seed")
+    given = request.config.getoption("--fault-seed", None)
     seed = secrets.randbelow(10**6) if given is None else int(given)
     case = pair(seed)
     print(f'{case.name}; again: make faults ARGS="-k random --fault-seed {seed}"')
