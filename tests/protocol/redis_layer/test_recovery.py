@@ -18,6 +18,8 @@ from trunkline.protocol.layer import Holdings
 from trunkline.protocol.messages import Outcome
 from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer, RedisWorkerLayer
+from trunkline.protocol.redis_layer.scripts import SCRIPTS
+from trunkline.protocol.redis_layer.wire import Answer
 from trunkline.protocol.settings import LayerSettings
 
 INTERFACE_LINKS = ("trunkline-interface", "trunkline-mailbox")
@@ -86,6 +88,32 @@ async def test_a_redis_that_fell_back_tells_which_batches_are_gone(faulty: Fault
     assert interface.lost == [(2, 5)]
     interface.publish(RECEIVE, body("after"))
     await until(lambda: body("after") in faulty.bodies(RECEIVE))
+
+
+async def test_what_is_read_while_it_registers_again_is_not_read_twice(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface, worker = await faulty.interface(), await faulty.worker(RECEIVE)
+    layer = interface.layer
+    assert isinstance(layer, RedisInterfaceLayer)
+    ask = layer._calls.ask
+
+    async def slow(command: list[str | bytes | int]) -> Answer:
+        answer = await ask(command)
+        if SCRIPTS["register"].sha in command:
+            # Redis has told the last id of the mailbox, and before that is heard another entry is written and read.
+            await worker.apply(interface.post("c", "once"))
+            await interface.receive()
+        return answer
+
+    monkeypatch.setattr(layer._calls, "ask", slow)
+    faulty.cut(["trunkline-interface"])
+    await until(lambda: interface.told == ["away", "back"])
+
+    assert layer._mailbox.read_id == interface.mail[-1][1]
+    faulty.cut(["trunkline-mailbox"])  # and it reads from there
+    await worker.apply(interface.post("c", "twice"))
+    assert await interface.receive(2) == ["once", "twice"]
 
 
 async def test_a_newer_add_keeps_its_token_when_holdings_are_written_again(faulty: Faulty) -> None:

@@ -48,9 +48,15 @@ class MailboxReading:
         self.link = Link(url, "trunkline-mailbox", self._up, self._down)
         self.read_id = "0-0"
 
-    def fall_back(self, last_id: str) -> None:
-        """Redis may have fallen back behind what was read here: what it writes from now on follows its own last id."""
-        if stream_id(last_id) < stream_id(self.read_id):
+    def fall_back(self, last_id: str, read_before: str) -> None:
+        """Redis may have fallen back behind what was read here: what it writes from now on follows its own last id.
+
+        Args:
+            last_id: of the mailbox, as Redis has told on the other link.
+            read_before: `read_id` when it was asked. Whatever was read since stands behind that in any case, and read a
+                second time would be sent to clients twice.
+        """
+        if self.read_id == read_before and stream_id(last_id) < stream_id(self.read_id):
             self.read_id = last_id
 
     def look(self) -> None:
