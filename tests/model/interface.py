@@ -126,7 +126,7 @@ class Interface:
 
 def begin(identity: str, rules: Rules) -> Interface:
     """A new interface server on its way to its registration."""
-    return _call(Interface(identity, rules), "register", 0)
+    return _call(Interface(identity, rules), "register", 0, 0)
 
 
 def _call(interface: Interface, name: str, *args: object) -> Interface:
@@ -396,7 +396,7 @@ def reconnect(interface: Interface) -> Interface:
 
 def _register(interface: Interface) -> Interface:
     interface = replace(interface, live=False, session=interface.session + 1)
-    return _call(interface, "register", interface.epoch)
+    return _call(interface, "register", interface.epoch, interface.read_id)
 
 
 def _registered(interface: Interface, call: Call, answer: tuple[object, ...]) -> Interface:
@@ -407,7 +407,9 @@ def _registered(interface: Interface, call: Call, answer: tuple[object, ...]) ->
     if interface.epoch and (epoch != interface.epoch or known < interface.answered):
         before = interface.lost_after
         interface = replace(interface, lost_after=known if before is None else min(known, before))
-    interface = replace(interface, epoch=epoch, read_id=min(interface.read_id, last_id))
+    interface = replace(interface, epoch=epoch)
+    if interface.read_id == call.args[1] or not interface.rules.reads_on:
+        interface = replace(interface, read_id=min(interface.read_id, last_id))
     if interface.lost_after is None:
         return _go_on(interface)
     if not interface.rules.restored:

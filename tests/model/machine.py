@@ -256,6 +256,17 @@ class AnswersAreLost(Machine):
     def interface_loses_its_connection(self, which: int) -> None:
         self.world = steps.cut(self.world, self.pick(self.running_interfaces, which))
 
+    @precondition(lambda self: self.running_interfaces)
+    @rule(which=picks)
+    def mail_comes_before_the_answer_to_a_registration(self, which: int) -> None:
+        """Calls and mailbox have a connection each, and only that of the calls is new."""
+        me = self.pick(self.running_interfaces, which)
+        self.world = steps.execute_interface(steps.cut(self.world, me), me)
+        for worker in self.running_workers:
+            self.world = settling.worker_goes_on(self.world, worker)
+        self.world = steps.mail(self.world, me)
+        self.set(interfaces.hear(self.world.interfaces[me]))
+
     @precondition(lambda self: self.running_workers)
     @rule(which=picks)
     def worker_loses_its_connection(self, which: int) -> None:

@@ -42,6 +42,7 @@ class Rules:
         fencing: a buried interface publishes nothing.
         restored: an interface writes again what Redis lost.
         republished: and publishes what was in batches that Redis lost.
+        reads_on: what an interface reads while it registers is not read again because of the answer.
         found_again: a worker asks what it holds.
         early_is_asked: a worker that was told its early effects were dropped commits nothing of that entry.
     """
@@ -56,6 +57,7 @@ class Rules:
     fencing: bool = True
     restored: bool = True
     republished: bool = True
+    reads_on: bool = True
     found_again: bool = True
     early_is_asked: bool = True
 

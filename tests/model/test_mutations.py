@@ -16,7 +16,7 @@ from .test_safety import Groups, TakeOver
 pytestmark = pytest.mark.timeout(LIMIT_S)
 
 TAKE_OVER = narrowed(
-    TakeOver, "frame", "worker_reads", "worker_goes_on", "handler_begins", "handlers_end", "redis_takes_a_call",
+    TakeOver, "frame", "worker_reads", "interface_goes_on", "worker_goes_on", "handler_begins", "handlers_end",
     "worker_is_taken_for_dead",
 )  # fmt: skip
 FALL = narrowed(
@@ -28,12 +28,15 @@ WHERE: dict[str, type[RuleBasedStateMachine]] = {
     "numbers": machine.AnswersAreLost,
     "one_in_flight": machine.Machine,
     "seqs": FALL,
-    "tokens": Groups,
+    "tokens": narrowed(Groups, "frame", "interface_goes_on", "worker_goes_on", "mail_is_read"),
     "leaves_last": machine.Machine,
     "barrier": machine.InterfacesDie,
     "fencing": machine.InterfacesDie,
     "restored": machine.RedisFalls,
     "republished": machine.RedisFalls,
+    "reads_on": narrowed(
+        Groups, "frame", "interface_goes_on", "mail_comes_before_the_answer_to_a_registration"
+    ),
     "found_again": machine.AnswersAreLost,
     "early_is_asked": TAKE_OVER,
 }

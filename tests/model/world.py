@@ -103,7 +103,7 @@ def execute_interface(world: World, identity: str) -> World:
 def _run(store: Store, me: str, call: interfaces.Call) -> tuple[Store, tuple[object, ...]]:
     args = call.args
     if call.name == "register":
-        (known,) = args
+        known, _ = args
         assert isinstance(known, int)
         return interface_scripts.register(store, me, known, store.clock + 1)
     if call.name == "publish":
