@@ -66,8 +66,8 @@ class InterfaceReceiver(Protocol):
         ...
 
     def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
-        """Batches ``after < number <= up_to`` were lost, or only what they held for one channel: publish again what of it
-        is unreleased."""
+        """Batches ``after < number <= up_to`` were lost, or only what they held for one channel: publish again what of
+        it is unreleased."""
 
 
 class InterfaceLayer(Protocol):
