@@ -177,10 +177,13 @@ class Processes:
         return sum(item["pending"] for item in consumers if item["name"].decode() == worker.id)
 
     async def traces(self, word: str) -> list[str]:
-        """Where in Redis a word (an interface id, a connection) still stands: keys, and members within them."""
+        """Where in Redis a word (an interface id, a connection) still stands: keys, and members within them. Who died
+        with an entry does not count: that ends by itself, and a dead letter may want to name it until then."""
         found = []
         async with self.data() as client:
             async for raw in client.scan_iter(match=f"{self.keys.base}*", count=1000):
+                if raw.decode().startswith(f"{self.keys.base}deaths:"):
+                    continue
                 if word in raw.decode():
                     found.append(raw.decode())
                 elif word.encode() in await _members(client, raw):

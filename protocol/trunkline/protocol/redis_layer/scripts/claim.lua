@@ -9,7 +9,7 @@
 -- https://redis.io/docs/latest/commands/xclaim/
 
 local base, group, me, room = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local DEATHS_MS = 86400000 -- far longer than three workers take to die of one entry
+local DEATHS_MS = 600000 -- longer than three workers take to die of one entry, and not so long that a crash leaves much
 local taken = {}
 
 -- Notes who died with an entry; everybody who did, oldest first. A letter of poison names them.
