@@ -21,6 +21,7 @@ DOCUMENTS = [
     "docs/dead-letters.md",
     "docs/tutorial.md",
     "docs/handlers.md",
+    "docs/overload.md",
     "docs/reference.md",
     "protocol/README.md",
     "benchmarks/README.md",

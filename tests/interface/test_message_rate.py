@@ -36,6 +36,17 @@ async def test_one_message_or_ping_too_many_closes_with_1008(make_rig: MakeRig, 
     assert sum(len(entry.events) for entry in rig.layer.of(RECEIVE)) <= 4
 
 
+async def test_a_large_message_counts_as_several(make_rig: MakeRig) -> None:
+    rig = await make_rig(message_rate=0.001, message_burst=5)
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        client.send(frame(TEXT, b"x" * 50_000))
+        assert len((await client.receive())[1]) == 50_000
+        client.send(frame(TEXT, b"x" * 20_000))
+
+        assert await client.close_code() == 1008
+
+
 async def test_within_the_rate_nobody_notices_it(make_rig: MakeRig) -> None:
     rig = await make_rig(message_rate=1000.0, message_burst=200)
     async with RawClient(*rig.address) as client:

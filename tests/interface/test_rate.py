@@ -36,6 +36,23 @@ def test_a_refused_attempt_costs_nothing() -> None:
     assert taken(Rate(10.0, 1), attempts)[-1]
 
 
+def test_several_tokens_are_taken_at_once_or_none() -> None:
+    rate = Rate(10.0, 4)
+    bucket = rate.take(FULL, 100.0, 3)
+
+    assert rate.take(bucket, 100.0, 2) == NONE_LEFT
+    assert rate.take(bucket, 100.0, 1) != NONE_LEFT
+    assert rate.take(bucket, 100.11, 2) != NONE_LEFT
+
+
+def test_from_a_full_bucket_more_than_it_holds_may_be_taken_and_is_paid_for_later() -> None:
+    rate = Rate(10.0, 2)
+    bucket = rate.take(FULL, 100.0, 10)
+
+    assert rate.take(bucket, 100.85) == NONE_LEFT
+    assert rate.take(bucket, 100.95) != NONE_LEFT
+
+
 @given(
     st.floats(0.5, 1000.0),
     st.integers(1, 50),

@@ -12,11 +12,11 @@ from tests.support.processes import Processes
 
 APP = "tests.overload.app"
 LIMITS = (
-    "--message-rate=200",
-    "--message-burst=400",
-    "--connections-per-address=200",
-    "--address-rate=20",
-    "--address-burst=200",
+    "--message-rate=100",
+    "--message-burst=100",
+    "--connections-per-address=100",
+    "--address-rate=5",
+    "--address-burst=100",
     "--request-timeout-s=5",
     "--close-timeout-s=1",
     "--deflate",

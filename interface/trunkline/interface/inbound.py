@@ -18,6 +18,9 @@ from .states import CONNECTING, HOLD_TURN, OPEN, State
 if TYPE_CHECKING:
     from .tenure import Tenure
 
+TOKEN_BYTES: Final = 16_384
+"""A message counts as one at the message rate, and as one more for each time it is so large: about there copying it
+through Redis costs as much as handling it."""
 MAX_SEARCHED_BYTES: Final = 262_144
 """How far the answer to our close frame is looked for. It comes behind what the client had sent before it saw ours; if
 it is further away, the connection ends with the close time instead."""
@@ -119,7 +122,7 @@ class Inbound(asyncio.Protocol):
                 kind = type(message)
                 if (kind is str or kind is bytes) and self.state is OPEN:
                     if limited:
-                        self._take_token()
+                        self._take_tokens(1 + reader.size // TOKEN_BYTES)
                     self.received(message, reader.size)  # type: ignore[arg-type]
                     if self._held:
                         return
@@ -130,7 +133,7 @@ class Inbound(asyncio.Protocol):
                     self._tenure.drop("closing")
                 elif kind is Ping:
                     if limited:
-                        self._take_token()
+                        self._take_tokens(1)
                     self.pinged(message[0])  # type: ignore[arg-type]
         except FrameError as error:
             self.fail(error)
@@ -143,15 +146,15 @@ class Inbound(asyncio.Protocol):
             self._stop()
             self._tenure.loop.call_soon(self.let_go, HOLD_TURN)
 
-    def _take_token(self) -> None:
+    def _take_tokens(self, tokens: int) -> None:
         """One more message or ping.
 
         Raises:
-            FrameError: it is one too many at the message rate.
+            FrameError: it is too much for the message rate.
         """
         rate = self._tenure.message_rate
         if rate is not None:
-            bucket = rate.take(self._bucket, perf_counter())
+            bucket = rate.take(self._bucket, perf_counter(), tokens)
             if bucket == NONE_LEFT:
                 self._tenure.turned_away("message_rate")
                 raise FrameError(frames.POLICY_VIOLATION, "too many messages in a short time")

@@ -23,24 +23,26 @@ class Rate:
         burst: tokens a full bucket holds, at least 1.
     """
 
-    __slots__ = ("_interval_s", "_tolerance_s")
+    __slots__ = ("_bucket_s", "_interval_s")
 
     def __init__(self, per_s: float, burst: int) -> None:
         self._interval_s = 1.0 / per_s
-        self._tolerance_s = self._interval_s * (burst - 1)
+        self._bucket_s = self._interval_s * burst
 
-    def take(self, full_at_s: float, now_s: float) -> float:
-        """Takes a token.
+    def take(self, full_at_s: float, now_s: float, tokens: int = 1) -> float:
+        """Takes a token, or several at once; from a full bucket as many as are wanted.
 
         Args:
             full_at_s: the bucket: when it will be full again, `FULL` for a new one.
             now_s: the present on the same clock.
+            tokens: how many.
 
         Returns:
-            The bucket afterwards; `NONE_LEFT` if there is no token, and the bucket stays as it was.
+            The bucket afterwards; `NONE_LEFT` if there are not as many, and the bucket stays as it was.
         """
+        taken_s = self._interval_s * tokens
         if full_at_s <= now_s:
-            return now_s + self._interval_s
-        if full_at_s - now_s > self._tolerance_s:
+            return now_s + taken_s
+        if full_at_s - now_s + taken_s > self._bucket_s:
             return NONE_LEFT
-        return full_at_s + self._interval_s
+        return full_at_s + taken_s

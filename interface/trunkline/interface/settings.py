@@ -149,7 +149,8 @@ class InterfaceSettings(ProcessSettings):
     )
     message_rate: Rate = Field(
         0.0,
-        description="messages and pings of a connection a second, close code 1008 beyond; 0 for any number",
+        description="messages and pings of a connection a second, each 16 KiB of a message one more; close code 1008 "
+        "beyond; 0 for any number",
     )
     message_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         100, description="messages of a connection at once, beyond which --message-rate counts"
