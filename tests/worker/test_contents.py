@@ -87,6 +87,10 @@ def test_a_frame_that_is_none_is_refused_by_key_value_and_expectation(
             {"accept": True, "subprotocol": "chat.v2", "headers": [("Set-Cookie", b"a=b")]},
             {"accept": True, "subprotocol": "chat.v2", "headers": [["Set-Cookie", "a=b"]]},
         ),
+        (
+            {"accept": True, "outbound": "drop_oldest", "text": "hello"},
+            {"accept": True, "outbound": "drop_oldest", "text": "hello"},
+        ),
         ({"accept": False}, {"accept": False, "status": 403}),
         ({"accept": False, "status": 401}, {"accept": False, "status": 401}),
         ({"accept": False, "close": True}, {"accept": False, "status": 403, "close": True}),
@@ -101,6 +105,10 @@ def test_a_connect_handler_may_say_frames_and_a_verdict(content: object, payload
     [
         ({"accept": 1}, "True or False"),
         ({"accept": False, "text": "x"}, "'text' goes only together with 'accept': True"),
+        ({"accept": True, "outbound": "newest"}, "'close' or 'drop_oldest' or 'latest_only'"),
+        ({"accept": True, "outbound": 5}, "'close' or 'drop_oldest' or 'latest_only'"),
+        ({"accept": False, "outbound": "close"}, "'outbound' goes only together with 'accept': True"),
+        ({"text": "a", "outbound": "close"}, "'outbound' goes only together with 'accept'"),
         ({"accept": False, "subprotocol": "x"}, "'subprotocol' goes only together with 'accept': True"),
         ({"accept": True, "status": 200}, "'status' goes only together with 'accept': False"),
         ({"text": "x", "headers": []}, "'headers' goes only together with 'accept'"),
@@ -176,8 +184,8 @@ def test_a_reply_of_unknown_kind_is_told_by_its_keys() -> None:
         ([{"accept": True, "bytes": b"hi"}], {"accept": True}, [b"hi"]),
         ([{"accept": True, "text": "a", "close": True}], {"accept": True}, [{"text": "a", "close": True}]),
         (
-            [{"accept": True, "subprotocol": "v2", "headers": [["a", "b"]]}, "x"],
-            {"accept": True, "subprotocol": "v2", "headers": [["a", "b"]]},
+            [{"accept": True, "subprotocol": "v2", "headers": [["a", "b"]], "outbound": "latest_only"}, "x"],
+            {"accept": True, "subprotocol": "v2", "headers": [["a", "b"]], "outbound": "latest_only"},
             ["x"],
         ),
     ],
