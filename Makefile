@@ -1,6 +1,6 @@
 # The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
 # Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), PYTHON (install), ARGS (test, logs, bench),
-# MINUTES (soak).
+# MINUTES (soak), SECONDS (fuzz).
 BIN := .venv/bin
 STAMP := .venv/.installed$(subst /,-,$(PYTHON))
 flag = $(if $($(1)),--$(2) '$($(1))')
@@ -43,6 +43,8 @@ soak: install ## a load that comes and goes, and a fault every few seconds: MINU
 	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)
 model: install ## explore the model of the protocol for some minutes (ARGS="--hypothesis-seed=1")
 	@TRUNKLINE_MODEL=long $(BIN)/pytest -n 2 tests/model $(ARGS)
+fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="--fuzz-seed 123" replays it)
+	@$(BIN)/pytest tests/fuzz --timeout 0 --fuzz-seconds $(or $(SECONDS),60) $(ARGS)
 bench: install ## measure the speed figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
@@ -53,4 +55,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model bench lock clean
+.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model fuzz bench lock clean

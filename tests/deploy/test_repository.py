@@ -28,6 +28,7 @@ VERBS = [
     "overload",
     "faults",
     "soak",
+    "fuzz",
     "model",
     "bench",
     "clean",

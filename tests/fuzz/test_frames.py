@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from typing import Any
 
@@ -188,16 +189,14 @@ def test_what_we_take_aiohttps_reader_reads_alike(data: bytes, deflate: bool) ->
 
 @given(streams)
 def test_what_we_take_the_websockets_library_reads_alike(data: bytes) -> None:
-    protocols = pytest.importorskip(
-        "websockets.server", reason="websockets is not installed: one opinion less"
-    )
-    from websockets.frames import Opcode
-    from websockets.protocol import State
-
+    reason = "websockets is not installed: one opinion less"
+    servers: Any = pytest.importorskip("websockets.server", reason=reason)
+    Opcode: Any = importlib.import_module("websockets.frames").Opcode
+    State: Any = importlib.import_module("websockets.protocol").State
     mine, failed = ours([data], False)
     if failed is not None:
         return
-    theirs = protocols.ServerProtocol(state=State.OPEN, max_size=LIMIT)
+    theirs = servers.ServerProtocol(state=State.OPEN, max_size=LIMIT)
     theirs.receive_data(data)
     parts: list[bytes] = []
     found: list[Any] = []

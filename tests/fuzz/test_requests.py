@@ -89,7 +89,8 @@ def test_a_handshake_is_refused_or_answered_in_one_piece(headers: CIMultiDict[st
     found = read_upgrade("GET", (1, 1), headers)
     if not isinstance(found, Upgrade):
         assert 400 <= found.status < 500
-        assert "\r" not in found.text and "\n" not in found.text
+        # Its text is a body and may quote the client; what stands in a header is ours.
+        assert not any(set(value) & {"\r", "\n"} for value in found.headers.values())
         return
     assert all(TOKEN.fullmatch(item) for item in found.subprotocols)
     for protocol in (None, *found.subprotocols):
