@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import zlib
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.bytes_ import mutated, pieces_of
-from tests.support.client_frames import frame
+from tests.support.client_frames import MASK, frame
 from trunkline.interface.frames import BINARY, CLOSE, DEFLATE_TAIL, PING, PONG, TEXT, may_be_sent
 from trunkline.interface.reader import MAX_FRAGMENTS, TURN_FRAMES, Close, FrameError, FrameReader, Ping, Pong
 
@@ -146,10 +147,33 @@ one_frame = st.builds(
     rsv=st.sampled_from([0, 0, 0, 4, 4, 1, 2, 7]),
     masked=st.sampled_from([True] * 9 + [False]),
 )
-good_frame = st.builds(frame, st.sampled_from([0, TEXT, BINARY, PING, PONG]), payloads, fin=st.booleans())
+
+
+@st.composite
+def forms(draw: st.DrawFn) -> bytes:
+    """A frame whose length is written in any form, also a longer one than it needs."""
+    size = draw(st.sampled_from([0, 1, 125, 126, 127, 499, 500, 501]))
+    form, octets = draw(st.sampled_from([(126, 2), (127, 8)]))
+    return bytes((0x82, 0x80 | form)) + size.to_bytes(octets, "big") + MASK + bytes(size)
+
+
+@st.composite
+def whole_message(draw: st.DrawFn) -> bytes:
+    """A message as it should be, in one or several frames, with pings between them."""
+    kind, data = draw(st.sampled_from([TEXT, BINARY])), draw(payloads)
+    cuts = [0, *sorted(draw(st.lists(st.integers(0, len(data)), max_size=3))), len(data)]
+    frames = []
+    for number, (start, end) in enumerate(itertools.pairwise(cuts)):
+        frames.append(frame(0 if number else kind, data[start:end], fin=number == len(cuts) - 2))
+        if draw(st.booleans()):
+            frames.append(frame(draw(st.sampled_from([PING, PONG])), b"p"))
+    return b"".join(frames)
+
+
+some_frames = st.one_of(one_frame, whole_message(), forms())
 streams = st.one_of(
-    mutated(st.lists(one_frame, min_size=1, max_size=6).map(b"".join)),
-    st.lists(good_frame, min_size=1, max_size=8).map(b"".join),
+    mutated(st.lists(some_frames, min_size=1, max_size=6).map(b"".join)),
+    st.lists(whole_message(), min_size=2, max_size=8).map(b"".join),
     st.binary(max_size=60),
 )
 

@@ -24,7 +24,7 @@ PARTS = [
     "..", ".", "%2e", "%2f", "%00", "\0", "\\", "/", "//", ":", "@", "?", "#", "[", "]", "a", "host", "http://",
     "https://", "websocket", "Upgrade", ",", ";", "=", '"', "for=", "proto=", "127.0.0.1", "::1", "10.0.0.1", "null",
     "*", "%", "\udcff", "permessage-deflate", "client_max_window_bits", "chat", "13", "dGhlIHNhbXBsZSBub25jZQ==", " ",
-    "\t", "é", "\r\n",
+    "\t", "é", "\r\n", ".a", "link", "secret", "../",
 ]  # fmt: skip
 texts = st.one_of(st.lists(st.sampled_from(PARTS), max_size=8).map("".join), st.text(max_size=40))
 names = st.sampled_from(
