@@ -10,6 +10,7 @@ from tests.support.processes import Processes
 from tests.support.redis_server import Redis
 from tests.support.sockets import Client
 from tests.support.waiting import until
+from trunkline.protocol.names import RECEIVE
 
 CONNECTIONS = 100
 STOPPED_S = 5.0
@@ -95,8 +96,7 @@ async def test_a_redis_that_forgets_everything_under_load_loses_no_message_and_n
         await heard_by_all(load, 1)
         await load.goes_on(2000)
         for _ in range(3):
-            async with cluster.data() as data:
-                await data.flushall()
+            await flush_all_that_waits(cluster)
             await load.goes_on(2000)
         await load.finish()
 
@@ -107,6 +107,17 @@ async def test_a_redis_that_forgets_everything_under_load_loses_no_message_and_n
         assert {tuple(talker.announced) for talker in load.talkers} == {("!before", "!behind")}
         assert await crier.hears(2) == ["!before", "!behind"]
     load.check()
+
+
+async def flush_all_that_waits(cluster: Processes) -> None:
+    """FLUSHALL while there surely is something to lose, which workers would else have handled by then."""
+    for worker in cluster.workers:
+        worker.pause()
+    async with cluster.data() as data:
+        await until(lambda: data.xlen(cluster.keys.stream(RECEIVE)), what="messages wait")
+        await data.flushall()
+    for worker in cluster.workers:
+        worker.resume()
 
 
 async def republished(cluster: Processes) -> float:
