@@ -14,7 +14,7 @@ LIMIT_S: Final = 900 if LONG else 300
 """For one machine, with the shrinking of what it finds."""
 
 
-def explore(examples: int, steps: int = 40, times: int = 5) -> settings:
+def explore(examples: int, steps: int = 40, times: int = 10) -> settings:
     """How a machine is explored.
 
     Args:
