@@ -21,7 +21,8 @@ def add_entry(store: Store, event: Event) -> Store:
 def register(store: Store, interface: str, known_epoch: int, fresh_epoch: int) -> tuple[Store, Answer]:
     """``register.lua``; the answer is ``("fenced",)`` or ``("ok", epoch, last batch, last id of the mailbox)``."""
     store = replace(store, suspects=cut(store.suspects, interface), epoch=store.epoch or fresh_epoch)
-    if interface not in store.published and store.epoch == known_epoch:
+    buried = interface in store.reaping and store.rules.buried_stay
+    if interface not in store.published and (store.epoch == known_epoch or buried):
         return store, ("fenced",)
     if interface not in store.mailboxes:
         clock = store.clock + 1

@@ -392,6 +392,12 @@ class InterfacesDie(Watched):
         if noticed:
             self.declare_dead(interface.id)
 
+    @precondition(lambda self: self.running_interfaces)
+    @rule(which=picks)
+    def interface_is_taken_for_dead(self, which: int) -> None:
+        """It runs, but cannot reach Redis for a while."""
+        self.declare_dead(self.pick(self.running_interfaces, which))
+
     @precondition(lambda self: any(one.stopped for one in self.world.interfaces.values()))
     @rule(which=picks)
     def interface_wakes(self, which: int) -> None:

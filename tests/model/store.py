@@ -40,6 +40,7 @@ class Rules:
         leaves_last: it leaves groups behind a whole mailbox entry: a later add in it has the same token.
         barrier: a burial waits for what its interface has published.
         fencing: a buried interface publishes nothing.
+        buried_stay: an interface that is being buried does not register, whatever was lost.
         restored: an interface writes again what Redis lost.
         republished: and publishes what was in batches that Redis lost.
         reads_on: what an interface reads while it registers is not read again because of the answer.
@@ -55,6 +56,7 @@ class Rules:
     leaves_last: bool = True
     barrier: bool = True
     fencing: bool = True
+    buried_stay: bool = True
     restored: bool = True
     republished: bool = True
     reads_on: bool = True

@@ -11,7 +11,7 @@ from . import machine
 from .budget import LIMIT_S, search
 from .machine import narrowed
 from .store import Rules
-from .test_safety import Groups, TakeOver
+from .test_safety import Groups, LostWhileDying, TakeOver
 
 pytestmark = pytest.mark.timeout(LIMIT_S)
 
@@ -23,6 +23,7 @@ FALL = narrowed(
     machine.RedisFalls, "frame", "interface_goes_on", "worker_goes_on", "redis_loses_what_all_have_done_since"
 )
 
+
 WHERE: dict[str, type[RuleBasedStateMachine]] = {
     "ack_decides": TAKE_OVER,
     "numbers": machine.AnswersAreLost,
@@ -32,6 +33,13 @@ WHERE: dict[str, type[RuleBasedStateMachine]] = {
     "leaves_last": machine.Machine,
     "barrier": machine.InterfacesDie,
     "fencing": machine.InterfacesDie,
+    "buried_stay": narrowed(
+        LostWhileDying,
+        "redis_falls_back",
+        "redis_takes_a_call",
+        "interface_loses_its_connection",
+        "interface_is_taken_for_dead",
+    ),
     "restored": machine.RedisFalls,
     "republished": machine.RedisFalls,
     "reads_on": narrowed(

@@ -31,9 +31,14 @@ class Groups(machine.AnswersAreLost):
     plans = ("join", "part", "say")
 
 
+class LostWhileDying(machine.RedisFalls, machine.AnswersAreLost, machine.InterfacesDie):
+    """Redis loses data, and interface servers are declared dead."""
+
+
 TestPublishingIntoFullStreams = case(LittleRoom, explore(50))
 TestMembersComeAndGo = case(Groups, explore(60))
 TestWorkersDie = case(TakeOver, explore(60))
 TestInterfacesDie = case(machine.InterfacesDie, explore(60))
 TestEverybodyDies = case(machine.Deadly, explore(80, 50))
 TestRedisLosesData = case(machine.Doomed, explore(80, 50))
+TestRedisLosesDataWhileInterfacesDie = case(LostWhileDying, explore(60))

@@ -139,6 +139,20 @@ async def test_an_interface_without_its_registration_is_fenced(faulty: Faulty) -
     assert faulty.bodies(RECEIVE) == []
 
 
+async def test_an_interface_that_is_being_buried_is_fenced_whatever_was_lost(faulty: Faulty) -> None:
+    """It registered after the loss, never heard so, and was silent until it was declared dead."""
+    interface = await faulty.interface()
+
+    with faulty.client.pipeline() as step:
+        step.set(faulty.keys.epoch, "another")
+        step.hdel(faulty.keys.published(), interface.id)
+        step.zadd(faulty.keys.reaping, {interface.id: 1})
+        step.execute()
+
+    await until(lambda: interface.told[-1:] == ["fenced"])
+    assert not faulty.client.hexists(faulty.keys.published(), interface.id)
+
+
 async def test_commits_on_a_cut_connection_count_once(faulty: Faulty) -> None:
     interface = await faulty.interface()
     worker = await faulty.worker(RECEIVE)

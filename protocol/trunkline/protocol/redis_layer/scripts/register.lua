@@ -15,7 +15,9 @@ redis.call('HDEL', base .. 'suspects', interface)
 redis.call('SET', KEYS[1], ARGV[4], 'NX')
 local epoch = redis.call('GET', KEYS[1])
 local published = redis.call('HGET', base .. 'published', interface)
-if not published and epoch == ARGV[3] then return {'fenced'} end
+-- With another epoch the data was lost, and it begins again; unless it did that before, never heard so, was silent and is
+-- being buried now: then what it would write is taken for what it left behind.
+if not published and (epoch == ARGV[3] or redis.call('ZSCORE', base .. 'reaping', interface)) then return {'fenced'} end
 
 local mailbox = base .. 'mailbox:' .. interface
 if redis.call('EXISTS', mailbox) == 0 then
