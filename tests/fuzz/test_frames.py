@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import zlib
 from typing import Any
 
-import pytest
 from aiohttp._websocket.models import WSMessage, WSMessageTextBytes, WSMsgType
 from aiohttp._websocket.reader_py import WebSocketDataQueue, WebSocketReader
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from tests.fuzz.bytes_ import mutated, pieces_of
 from tests.support.client_frames import MASK, frame
@@ -213,19 +214,16 @@ def test_what_we_take_aiohttps_reader_reads_alike(data: bytes, deflate: bool) ->
 
 @given(streams)
 def test_what_we_take_the_websockets_library_reads_alike(data: bytes) -> None:
-    reason = "websockets is not installed: one opinion less"
-    servers: Any = pytest.importorskip("websockets.server", reason=reason)
-    Opcode: Any = importlib.import_module("websockets.frames").Opcode
-    State: Any = importlib.import_module("websockets.protocol").State
     mine, failed = ours([data], False)
     if failed is not None:
         return
-    theirs = servers.ServerProtocol(state=State.OPEN, max_size=LIMIT)
+    theirs = ServerProtocol(state=State.OPEN, max_size=LIMIT)
     theirs.receive_data(data)
     parts: list[bytes] = []
     found: list[Any] = []
     kind = Opcode.BINARY
     for event in theirs.events_received():
+        assert isinstance(event, Frame)
         body = bytes(event.data)
         if event.opcode in (Opcode.PING, Opcode.PONG):
             found.append(Ping(body) if event.opcode is Opcode.PING else Pong(body))

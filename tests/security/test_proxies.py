@@ -13,6 +13,8 @@ from trunkline.interface.proxies import Client, TrustedProxies
 # an interface server does nothing else.
 FIELDS, FIELD_BYTES = 4, 8000
 LIMIT_S = 0.1
+TIMES = 5
+"""The quickest counts: the garbage collector may run in any."""
 
 
 @pytest.mark.parametrize(
@@ -22,9 +24,11 @@ LIMIT_S = 0.1
 def test_no_forwarding_header_takes_long_to_read(name: str, value: str) -> None:
     proxies = TrustedProxies(["10.0.0.0/8"])
     text = (value * FIELD_BYTES)[:FIELD_BYTES]
-    began_s = time.process_time()
+    seconds = []
+    for _ in range(TIMES):
+        began_s = time.thread_time()
+        client = proxies.client("10.0.0.1", 1, "http", CIMultiDict([(name, text)] * FIELDS))
+        seconds.append(time.thread_time() - began_s)
+        assert isinstance(client, Client)
 
-    client = proxies.client("10.0.0.1", 1, "http", CIMultiDict([(name, text)] * FIELDS))
-
-    assert time.process_time() - began_s < LIMIT_S
-    assert isinstance(client, Client)
+    assert min(seconds) < LIMIT_S

@@ -42,12 +42,13 @@ class Groups(Generic[M]):
         self._groups_of.setdefault(member, set()).add(group)
         self._tokens[group] = token
 
-    def vain(self, group: GroupName, token: str) -> bool:
-        """Notes an add for somebody who is gone. True if nobody is in the group, so that it must be left again."""
-        if group not in self._members:
-            return self._left_now(group, token)
-        self._tokens[group] = token
-        return False
+    def vain(self, group: GroupName, token: str) -> None:
+        """Notes an add, of the entry at hand, for somebody who is gone. If nobody is in the group when the entry is done,
+        it must be left again."""
+        if group in self._members:
+            self._tokens[group] = token
+        else:
+            self._emptied.append(group)
 
     def discard(self, group: GroupName, member: M) -> str | None:
         """Takes a member out of a group.

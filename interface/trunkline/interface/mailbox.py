@@ -78,8 +78,8 @@ def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
         tenure.groups.entry = token
         if member is not None and member.state is not CLOSED and member.state is not CLOSING:
             tenure.groups.add(group, member, token)
-        elif tenure.groups.vain(group, token):
-            tenure.layer.leave_group(group, token)
+        else:
+            tenure.groups.vain(group, token)
     elif number == GROUP_DISCARD and member is not None:
         last = tenure.groups.discard(group, member)
         if last is not None:
