@@ -43,7 +43,7 @@ class Groups(Generic[M]):
         self._tokens[group] = token
 
     def vain(self, group: GroupName, token: str) -> None:
-        """Notes an add, of the entry at hand, for somebody who is gone. If nobody is in the group when the entry is done,
+        """Notes an add, of the entry at hand, for somebody who is gone. If nobody is in the group when it is done,
         it must be left again."""
         if group in self._members:
             self._tokens[group] = token
