@@ -9,8 +9,8 @@ import pytest
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty, NotingInterface
 from tests.support.waiting import until
-from trunkline.protocol.layer import Holdings
-from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName
+from trunkline.protocol.layer import Holdings, Publication
+from trunkline.protocol.names import DISCONNECT, RECEIVE, ConnectionId, GroupName
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, mailbox_reading
 
 
@@ -32,6 +32,24 @@ async def test_an_error_of_redis_is_no_answer_and_what_was_sent_is_sent_again(fa
 
     await until(lambda: faulty.bodies(RECEIVE) == [body("0")])
     await until(lambda: interface.told == ["away", "back"])
+
+
+async def test_a_batch_that_redis_cannot_take_whole_adds_nothing_until_it_can(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    wrong = faulty.keys.stream(DISCONNECT)
+    faulty.client.set(wrong, "of another type")
+
+    interface.layer.publish(
+        [Publication(RECEIVE, body("0"), None), Publication(DISCONNECT, body("1"), None, must=True)]
+    )
+    await until(
+        lambda: layer_of(interface)._standing.session > 2
+    )  # so often a connection was given up for its answer
+    assert faulty.bodies(RECEIVE) == []
+    faulty.client.delete(wrong)
+
+    await until(lambda: faulty.bodies(DISCONNECT) == [body("1")])
+    assert faulty.bodies(RECEIVE) == [body("0")]
 
 
 async def test_an_answer_to_what_was_asked_before_a_recovery_is_void(faulty: Faulty) -> None:

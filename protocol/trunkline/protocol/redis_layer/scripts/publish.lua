@@ -30,17 +30,22 @@ if number <= last then
 end
 if number > last + 1 then return {'gap', last} end
 
+-- All of them are looked at before anything is written: a key of another type fails the script, Redis undoes nothing, and
+-- what was added by then would be added again with the batch.
 local capacity, room = tonumber(ARGV[6]), {}
+for at = 7, #ARGV, 3 do
+  local channel = ARGV[at]
+  if not room[channel] then room[channel] = capacity - redis.call('XLEN', base .. 'stream:' .. channel) end
+end
+
 local refused = {'refused'}
 for at = 7, #ARGV, 3 do
   local channel = ARGV[at]
-  local stream = base .. 'stream:' .. channel
-  local left = room[channel] or capacity - redis.call('XLEN', stream)
+  local left = room[channel]
   if left > 0 or ARGV[at + 1] == '1' then
-    redis.call('XADD', stream, '*', 'b', ARGV[at + 2])
+    redis.call('XADD', base .. 'stream:' .. channel, '*', 'b', ARGV[at + 2])
     room[channel] = left - 1
   else
-    room[channel] = left
     refused[#refused + 1] = (at - 4) / 3
   end
 end
