@@ -98,7 +98,7 @@ async def test_an_interface_that_wakes_up_behind_its_lease_starts_over_under_a_n
         await cluster.forgotten(paused.id)
         paused.resume()
         await asyncio.gather(*(talker.gone() for talker in load.talkers))
-        lease = await until(lambda: cluster.lease(paused), 10, "it has a lease again")
+        lease = await until(lambda: cluster.lets_in(paused), 10, "it has a lease again and lets clients in")
 
         assert lease is not None and lease.id != paused.id
         assert set(load.closed().values()) == {1012}

@@ -72,11 +72,13 @@ async def test_a_redis_that_lost_its_last_moment_gets_it_back_from_the_interface
 
     async with Load(addresses, CONNECTIONS, path="/echo/") as load:
         await load.goes_on(2000)
+        await hold_messages(cluster)
         redis_process.process.kill()
         # As if the machine had lost power: the end of what was written down has not reached the disk.
         with redis_process.appendonly_file.open("r+b") as written:
             written.truncate(redis_process.appendonly_file.stat().st_size * 3 // 4)
         redis_process.restart()
+        resume_workers(cluster)
         await load.goes_on(2000)
         await load.finish()
 
@@ -96,7 +98,10 @@ async def test_a_redis_that_forgets_everything_under_load_loses_no_message_and_n
         await heard_by_all(load, 1)
         await load.goes_on(2000)
         for _ in range(3):
-            await flush_all_that_waits(cluster)
+            await hold_messages(cluster)
+            async with cluster.data() as data:
+                await data.flushall()
+            resume_workers(cluster)
             await load.goes_on(2000)
         await load.finish()
 
@@ -109,13 +114,16 @@ async def test_a_redis_that_forgets_everything_under_load_loses_no_message_and_n
     load.check()
 
 
-async def flush_all_that_waits(cluster: Processes) -> None:
-    """FLUSHALL while there surely is something to lose, which workers would else have handled by then."""
+async def hold_messages(cluster: Processes) -> None:
+    """Stops the workers, and returns when there surely is something to lose, which they would else have handled."""
     for worker in cluster.workers:
         worker.pause()
     async with cluster.data() as data:
         await until(lambda: data.xlen(cluster.keys.stream(RECEIVE)), what="messages wait")
-        await data.flushall()
+
+
+def resume_workers(cluster: Processes) -> None:
+    """Lets them go on."""
     for worker in cluster.workers:
         worker.resume()
 

@@ -150,6 +150,14 @@ class Processes:
             stats = await layer.stats()
         return next((lease for lease in stats.interfaces + stats.workers if lease.pid == process.pid), None)
 
+    async def lets_in(self, process: Process) -> LeaseInfo | None:
+        """The lease that a process holds, once it says that it is ready; it holds it a moment before."""
+        lease = await self.lease(process)
+        if lease is None:
+            return None
+        async with aiohttp.ClientSession() as session, session.get(f"http://{lease.admin}/ready") as answer:
+            return lease if answer.status == 200 else None
+
     async def metric(self, process: Process, sample: str) -> float:
         """What a process counts.
 
