@@ -64,10 +64,10 @@ NTH = 5
 """Which of the commands: the load flows by then."""
 
 
-async def _at(scene: Scene, role: Role, fault: ProcessFault, point: Point) -> None:
+async def _at(scene: Scene, role: Role, fault: ProcessFault, point: Point, nth: int = NTH) -> None:
     victim = scene.victim(role)
     rare = point.command in ("renew", "tick", "register")
-    with victim.proxy.armed(point, 1 if rare else NTH) as arming:
+    with victim.proxy.armed(point, 1 if rare else nth) as arming:
         if point.command == "register":
             victim.proxy.cut_all()
         await fault(scene, victim, await arming)
@@ -185,6 +185,38 @@ def _reapers() -> list[Case]:
     return cases
 
 
+# ---- the deaths that everybody asks for, often enough for a median and a worst of ten ----
+
+LATER = (20, 35, 50, 65, 80)
+"""Which of the commands in these: a worker or an interface server that has been up for longer dies the same way."""
+REDIS_LATER = (50, 100, 150, 200, 250, 300, 350, 400)
+"""How many replies later than in its first case Redis dies."""
+
+
+async def _after(scene: Scene, replies: int) -> None:
+    await scene.load.goes_on(replies)
+    await redis_faults.killed(scene)
+
+
+def _deaths() -> list[Case]:
+    cases = []
+    for nth in LATER[:-1]:
+        strike = partial(
+            _at, role="worker", fault=process_faults.sigkill, point=Point("commit", "before"), nth=nth
+        )
+        cases.append(Case(f"worker SIGKILL before commit {nth}", strike))
+    for nth in LATER:
+        strike = partial(
+            _at, role="interface", fault=process_faults.sigkill, point=Point("publish", "after"), nth=nth
+        )
+        name = f"interface SIGKILL after publish {nth}"
+        cases.append(Case(name, strike, within_s=INTERFACE_WITHIN_S, ends_sockets=True))
+    for replies in REDIS_LATER:
+        name = f"redis SIGKILL {replies} replies later and restart"
+        cases.append(Case(name, partial(_after, replies=replies), within_s=REDIS_WITHIN_S))
+    return cases
+
+
 # ---- Redis, clocks, slowness ----
 
 FORGOTTEN = Promises(
@@ -240,5 +272,12 @@ def _others() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: tuple[Case, ...] = (*_workers(), *_interfaces(), *_reapers(), *_redis(), *_others())
+CASES: tuple[Case, ...] = (
+    *_workers(),
+    *_interfaces(),
+    *_deaths(),
+    *_reapers(),
+    *_redis(),
+    *_others(),
+)
 """All of them."""
