@@ -1,7 +1,7 @@
 """Handlers for the overload suite.
 
 ``/echo/NAME``   each frame comes back
-``/work/NAME``   the same, after a while of work that nothing else can be done beside
+``/busy/NAME``   the same, after a while of work that nothing else can be done beside
 ``/groups/NAME`` each text is the name of a group to join
 ``/flood/NAME``  each text is a number: so many kilobytes come back
 """
@@ -41,9 +41,9 @@ def flood(message: Message) -> None:
 
 
 channel_routing = [
-    route("websocket.connect", accept, path=r"^/(?:echo|work|groups|flood)/(?P<name>[\w-]+)$"),
+    route("websocket.connect", accept, path=r"^/(?:echo|busy|groups|flood)/(?P<name>[\w-]+)$"),
     route("websocket.receive", echo, path=r"^/echo/"),
-    route("websocket.receive", work, path=r"^/work/"),
+    route("websocket.receive", work, path=r"^/busy/"),
     route("websocket.receive", join, path=r"^/groups/"),
     route("websocket.receive", flood, path=r"^/flood/"),
 ]

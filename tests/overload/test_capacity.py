@@ -4,6 +4,7 @@ well again soon after the load has gone."""
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import aiohttp
 import psutil
@@ -32,8 +33,55 @@ RECOVERY_S = 5.0
 """Beside the time that what the clients had sent already takes the workers."""
 
 
-async def releases(cluster: Processes) -> tuple[int, int]:
-    """How many entries were released so far, and how many of them took longer than the bound."""
+class Memory:
+    """What the processes of a cluster hold, against what they held when this was made."""
+
+    def __init__(self, cluster: Processes, redis_process: Redis) -> None:
+        pids = {
+            "interface": cluster.interfaces[0].pid,
+            "worker": cluster.workers[0].pid,
+            "redis": redis_process.process.pid,
+        }
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._before = self._now()
+        self._peaks = dict.fromkeys(self._before, 0)
+
+    def _now(self) -> dict[str, int]:
+        return {name: process.memory_info().rss for name, process in self._processes.items()}
+
+    def look(self) -> None:
+        """Takes a peak into account."""
+        self._peaks = {name: max(self._peaks[name], rss) for name, rss in self._now().items()}
+
+    @property
+    def growth_bytes(self) -> dict[str, int]:
+        """How far the highest that was seen is above what was there before, by process."""
+        return {name: peak - self._before[name] for name, peak in self._peaks.items()}
+
+    def __str__(self) -> str:
+        return " ".join(
+            f"{name}_mib={self._peaks[name] / 2**20:.0f}(+{grown / 2**20:.1f})"
+            for name, grown in self.growth_bytes.items()
+        )
+
+
+class Releases(NamedTuple):
+    """Entries that an interface server released.
+
+    Attributes:
+        entries: how many.
+        slow: how many of them took longer than the bound.
+    """
+
+    entries: int
+    slow: int
+
+    def since(self, before: Releases) -> Releases:
+        return Releases(self.entries - before.entries, self.slow - before.slow)
+
+
+async def releases(cluster: Processes) -> Releases:
+    """What was released so far."""
     lease = await cluster.lease(cluster.interfaces[0])
     assert lease is not None
     # One scrape: two would have entries between them.
@@ -43,7 +91,7 @@ async def releases(cluster: Processes) -> tuple[int, int]:
         int(float(text.partition(f'trunkline_release_seconds_bucket{{le="{bound}"}} ')[2].partition("\n")[0]))
         for bound in (BOUND_S, "+Inf")
     )
-    return ever, ever - within
+    return Releases(ever, ever - within)
 
 
 async def handshake(address: str) -> tuple[int, str]:
@@ -58,6 +106,62 @@ async def handshake(address: str) -> tuple[int, str]:
             return error.status, error.headers.get("Retry-After", "") if error.headers else ""
 
 
+class Watched(NamedTuple):
+    """What was seen while the load went on.
+
+    Attributes:
+        released: entries of that time.
+        handled_per_s: replies.
+        answers: status and ``Retry-After`` of the handshakes of a client that comes late, one a second.
+        memory: of the processes.
+    """
+
+    released: Releases
+    handled_per_s: float
+    answers: list[tuple[int, str]]
+    memory: Memory
+
+    def __str__(self) -> str:
+        return (
+            f"capacity={1 / WORK_S:.0f}/s offered={CONNECTIONS / PACE_S:.0f}/s handled={self.handled_per_s:.0f}/s "
+            f"entries={self.released.entries} slow={self.released.slow} {self.memory} handshakes={self.answers}"
+        )
+
+
+async def watch(cluster: Processes, load: Load, memory: Memory) -> Watched:
+    """Looks at a load that has settled."""
+    before, replies = await releases(cluster), load.replies
+    answers = []
+    for _ in range(int(WATCHED_S)):
+        memory.look()
+        answers.append(await handshake(cluster.interfaces[0].address))
+        await asyncio.sleep(1)
+    released = (await releases(cluster)).since(before)
+    return Watched(released, (load.replies - replies) / WATCHED_S, answers, memory)
+
+
+async def recover(address: str, load: Load) -> str:
+    """Ends the load; returns what it took until handshakes succeed again.
+
+    Raises:
+        AssertionError: it took longer than it may.
+    """
+    clock = asyncio.get_running_loop().time
+    stopped_s = clock()
+    load.stopped = True
+    left_s = (sum(talker.sent for talker in load.talkers) - load.replies) * WORK_S
+    await load.finish(within_s=left_s * 1.5 + RECOVERY_S)
+    finished_s = clock()
+
+    async def is_let_in() -> bool:
+        return (await handshake(address))[0] == 101
+
+    await until(is_let_in, RECOVERY_S, "a handshake succeeds again")
+    return (
+        f"left_s={left_s:.1f} finished_s={finished_s - stopped_s:.1f} recovered_s={clock() - finished_s:.1f}"
+    )
+
+
 async def test_at_twice_the_capacity_nothing_grows_and_what_is_let_in_does_not_wait_long(
     cluster: Processes, redis_process: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,59 +169,20 @@ async def test_at_twice_the_capacity_nothing_grows_and_what_is_let_in_does_not_w
     cluster.worker(routing=APP)
     await cluster.ready()
     address = cluster.interfaces[0].address
-    processes = {
-        name: psutil.Process(pid)
-        for name, pid in (
-            ("interface", cluster.interfaces[0].pid),
-            ("worker", cluster.workers[0].pid),
-            ("redis", redis_process.process.pid),
-        )
-    }
 
-    async with Load([address], CONNECTIONS, pace_s=PACE_S, path="/work/", window=10**6) as load:
+    async with Load([address], CONNECTIONS, pace_s=PACE_S, path="/busy/", window=10**6) as load:
         await asyncio.sleep(SETTLED_S)
-        before = {name: process.memory_info().rss for name, process in processes.items()}
-        ever, slow = await releases(cluster)
-        replies = load.replies
-        answers = []
-        peaks = dict.fromkeys(before, 0)
-        for _ in range(int(WATCHED_S)):
-            for name, process in processes.items():
-                peaks[name] = max(peaks[name], process.memory_info().rss)
-            answers.append(await handshake(address))
-            await asyncio.sleep(1)
-        ever_after, slow_after = await releases(cluster)
-        entries, slow = ever_after - ever, slow_after - slow
-        handled_s = (load.replies - replies) / WATCHED_S
-        stopped_s = asyncio.get_running_loop().time()
-        load.stopped = True
-        left_s = (sum(talker.sent for talker in load.talkers) - load.replies) * WORK_S
-        await load.finish(within_s=left_s * 1.5 + RECOVERY_S)
-        finished_s = asyncio.get_running_loop().time()
-
-        async def is_let_in() -> bool:
-            return (await handshake(address))[0] == 101
-
-        await until(is_let_in, RECOVERY_S, "a handshake succeeds again")
-        recovered_s = asyncio.get_running_loop().time() - finished_s
+        watched = await watch(cluster, load, Memory(cluster, redis_process))
+        recovered = await recover(address, load)
     load.check()
     with capsys.disabled():
-        print(
-            f"\ncapacity={1 / WORK_S:.0f}/s offered={CONNECTIONS / PACE_S:.0f}/s handled={handled_s:.0f}/s "
-            f"entries={entries} slow={slow} "
-            f"left_s={left_s:.1f} finished_s={finished_s - stopped_s:.1f} recovered_s={recovered_s:.1f} "
-            + " ".join(
-                f"{name}_mib={peaks[name] / 2**20:.0f}(+{(peaks[name] - before[name]) / 2**20:.1f})"
-                for name in before
-            )
-            + f" handshakes={answers}"
-        )
+        print(f"\n{watched} {recovered}")
 
-    refused = [retry for status, retry in answers if status == 503]
-    assert len(refused) > len(answers) / 2
+    refused = [retry for status, retry in watched.answers if status == 503]
+    assert len(refused) > len(watched.answers) / 2
     assert all(1 <= int(retry) <= 5 for retry in refused)
     assert len(set(refused)) > 1
-    assert {name: peaks[name] - before[name] < GROWTH_BYTES for name in before} == dict.fromkeys(before, True)
-    assert slow <= entries / 100
-    assert handled_s > 0.5 / WORK_S
+    assert {name: grown for name, grown in watched.memory.growth_bytes.items() if grown >= GROWTH_BYTES} == {}
+    assert watched.released.slow <= watched.released.entries / 100
+    assert watched.handled_per_s > 0.5 / WORK_S
     assert await cluster.metric(cluster.interfaces[0], 'turned_away_total{reason="busy"}') >= len(refused)
