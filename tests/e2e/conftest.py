@@ -5,24 +5,19 @@ They stay whole whatever a test does to them: that is what these tests are about
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.processes import Interface, Processes, show_logs
+from tests.support.own_processes import end_well, pytest_runtest_makereport
+from tests.support.processes import Interface, Processes
 from tests.support.redis_server import RedisServer
 from tests.support.sockets import Client, Socket
 
+__all__ = ["pytest_runtest_makereport"]
+
 OUTBOUND_BYTES = 262_144
 """Small, so that a client which does not read is found soon."""
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Shows with a failed test what its processes logged."""
-    report = yield
-    show_logs(item, report)
-    return report
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +28,7 @@ def running(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
     processes.worker()
     processes.worker()
     yield processes
-    complaints = processes.complaints()
-    processes.end()
-    assert not complaints, "\n".join(complaints)
+    end_well(processes)
 
 
 @pytest.fixture
