@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.processes import Processes, Worker
@@ -39,17 +41,16 @@ class Talk:
         await until(lambda: len(self.calls(word)) >= times, 15, f"call {times} for {word}")
 
 
-async def open_talk(cluster: Processes, client: Client, tmp_path: Path, path: str) -> Talk:
-    address = cluster.interfaces[0].address
-    return Talk(await client.open(f"{address}/{path}/x"), tmp_path / f"{path}.calls")
-
-
-async def start(cluster: Processes, workers: int) -> None:
-    """An interface server and so many workers."""
+@asynccontextmanager
+async def talking(cluster: Processes, tmp_path: Path, path: str, workers: int) -> AsyncIterator[Talk]:
+    """An interface server, so many workers, and a client of theirs on a path."""
     cluster.interface()
     for _ in range(workers):
         cluster.worker(routing=APP)
     await cluster.ready()
+    async with Client() as client:
+        socket = await client.open(f"{cluster.interfaces[0].address}/{path}/x")
+        yield Talk(socket, tmp_path / f"{path}.calls")
 
 
 async def holder(cluster: Processes) -> Worker:
@@ -67,9 +68,7 @@ async def holder(cluster: Processes) -> Worker:
 async def test_while_a_message_is_tried_again_the_later_ones_of_its_connection_wait(
     cluster: Processes, tmp_path: Path
 ) -> None:
-    await start(cluster, 2)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "ordered")
+    async with talking(cluster, tmp_path, "ordered", workers=2) as talk:
         await talk.say("first", fail=2)
         await talk.say("second")
         await talk.say("third", fail=1)
@@ -77,9 +76,7 @@ async def test_while_a_message_is_tried_again_the_later_ones_of_its_connection_w
 
 
 async def test_without_order_the_later_ones_go_on(cluster: Processes, tmp_path: Path) -> None:
-    await start(cluster, 2)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "free")
+    async with talking(cluster, tmp_path, "free", workers=2) as talk:
         await talk.say("first", fail=2)
         await talk.say("second")
         await talk.say("third")
@@ -89,9 +86,7 @@ async def test_without_order_the_later_ones_go_on(cluster: Processes, tmp_path: 
 
 
 async def test_a_handler_that_asks_to_be_called_again_is(cluster: Processes, tmp_path: Path) -> None:
-    await start(cluster, 1)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "asking")
+    async with talking(cluster, tmp_path, "asking", workers=1) as talk:
         await talk.say("first", fail=2)
         await talk.say("second")
         assert await talk.socket.hears(2, 20) == ["first 3", "second 1"]
@@ -100,9 +95,7 @@ async def test_a_handler_that_asks_to_be_called_again_is(cluster: Processes, tmp
 async def test_a_message_that_waits_in_a_worker_that_is_killed_is_handled_once_and_in_its_turn(
     cluster: Processes, tmp_path: Path
 ) -> None:
-    await start(cluster, 2)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "patient")
+    async with talking(cluster, tmp_path, "patient", workers=2) as talk:
         await talk.say("first", fail=1)
         await talk.say("second")
         await talk.called("first")
@@ -117,9 +110,7 @@ async def test_a_message_that_waits_in_a_worker_that_is_killed_is_handled_once_a
 async def test_a_message_that_is_set_aside_outlives_every_worker_with_its_count(
     cluster: Processes, tmp_path: Path
 ) -> None:
-    await start(cluster, 1)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "free")
+    async with talking(cluster, tmp_path, "free", workers=1) as talk:
         await talk.say("first", fail=2)
         await talk.say("second")
         await talk.called("first", times=2)
@@ -144,9 +135,7 @@ async def set_aside(cluster: Processes) -> bool:
 async def test_work_in_the_background_is_tried_again_whoever_is_killed(
     cluster: Processes, tmp_path: Path
 ) -> None:
-    await start(cluster, 2)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "work")
+    async with talking(cluster, tmp_path, "background", workers=2) as talk:
         await talk.say("first", fail=2)
         await talk.called("first")
         await until(lambda: set_aside(cluster), 10, "the message is set aside")
@@ -159,9 +148,7 @@ async def test_work_in_the_background_is_tried_again_whoever_is_killed(
 async def test_a_worker_that_ends_waits_for_no_retry_and_the_next_one_not_less_long(
     cluster: Processes, tmp_path: Path
 ) -> None:
-    await start(cluster, 1)
-    async with Client() as client:
-        talk = await open_talk(cluster, client, tmp_path, "patient")
+    async with talking(cluster, tmp_path, "patient", workers=1) as talk:
         await talk.say("first", fail=1)
         await talk.say("second")
         await talk.called("first")

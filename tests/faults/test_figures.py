@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Clusters
+from tests.faults.ledger import Ledger
 from tests.faults.load import Load
 from tests.faults.play import end
 from tests.faults.promises import Promises
@@ -41,6 +42,13 @@ def p99_s(seconds: Sequence[float]) -> float:
     return sorted(seconds)[len(seconds) * 99 // 100]
 
 
+async def end_uncut(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> Ledger:
+    """Ends a load of which nobody cut a connection."""
+    await load.finish()
+    assert not any(talker.record.cut for talker in load.talkers)
+    return await end(cluster, load, sessions_lost=sessions_lost)
+
+
 async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_delays_one(
     cluster: Cluster, record_property: Note
 ) -> None:
@@ -58,9 +66,7 @@ async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_de
             await old.proxy.close()
         await load.goes_on(500)
         during_s = p99_s(load.waits_s(restarted_s))
-        await load.finish()
-        assert not any(talker.record.cut for talker in load.talkers)
-        ledger = await end(cluster, load)
+        ledger = await end_uncut(cluster, load)
 
     assert ledger.broken(Promises()) == []
     times = during_s / before_s
@@ -119,9 +125,7 @@ async def test_groups_are_whole_again_soon_after_redis_forgot_everything(
         first = {talker.record.name: talker.record.sent for talker in load.talkers}
         whole_s = clock() - flushed_s
         await load.goes_on(1500)
-        await load.finish()
-        assert not any(talker.record.cut for talker in load.talkers)
-        ledger = await end(cluster, load, sessions_lost=True)
+        ledger = await end_uncut(cluster, load, sessions_lost=True)
 
     late = [
         entry

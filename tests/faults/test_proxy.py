@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import hiredis
@@ -12,6 +13,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.faults.points import Held, When
 from tests.faults.proxy import Point, Proxy
 from tests.support.gate import echo
 from tests.support.redis_server import RedisServer
@@ -56,6 +58,16 @@ async def beside(redis_server: RedisServer) -> AsyncIterator[Any]:
 @pytest.fixture
 def key(redis_server: RedisServer) -> str:
     return redis_server.fresh_prefix()
+
+
+@asynccontextmanager
+async def stopped_set(
+    proxy: Proxy, client: Any, key: str, when: When
+) -> AsyncIterator[tuple[asyncio.Task[Any], Held]]:
+    """A key being set to 1, stopped before or after it happens."""
+    with proxy.armed(Point("SET", when)) as arming:
+        writing = asyncio.create_task(client.set(key, "1"))
+        yield writing, await arming
 
 
 class Pipelined:
@@ -154,10 +166,7 @@ async def test_tls_is_refused() -> None:
 async def test_a_command_stopped_before_has_not_happened_until_it_goes(
     proxy: Proxy, through: Any, beside: Any, key: str
 ) -> None:
-    with proxy.armed(Point("SET", "before")) as arming:
-        writing = asyncio.create_task(through.set(key, "1"))
-        held = await arming
-
+    async with stopped_set(proxy, through, key, "before") as (writing, held):
         assert await beside.get(key) is None
         assert not writing.done()
         held.go()
@@ -180,9 +189,8 @@ async def test_a_point_can_be_waited_for_while_the_load_runs(proxy: Proxy, throu
 
 
 async def test_a_command_cut_before_never_happens(proxy: Proxy, through: Any, beside: Any, key: str) -> None:
-    with proxy.armed(Point("SET", "before")) as arming:
-        writing = asyncio.create_task(through.set(key, "1"))
-        (await arming).cut()
+    async with stopped_set(proxy, through, key, "before") as (writing, held):
+        held.cut()
 
         with pytest.raises(redis.ConnectionError):
             await writing
@@ -194,10 +202,7 @@ async def test_a_command_cut_before_never_happens(proxy: Proxy, through: Any, be
 async def test_a_command_stopped_after_has_happened_and_waits_for_its_answer(
     proxy: Proxy, through: Any, beside: Any, key: str
 ) -> None:
-    with proxy.armed(Point("SET", "after")) as arming:
-        writing = asyncio.create_task(through.set(key, "1"))
-        held = await arming
-
+    async with stopped_set(proxy, through, key, "after") as (writing, held):
         assert await beside.get(key) == "1"
         assert not writing.done()
         held.go()
@@ -207,9 +212,8 @@ async def test_a_command_stopped_after_has_happened_and_waits_for_its_answer(
 async def test_a_command_cut_after_has_happened_and_its_answer_is_lost(
     proxy: Proxy, through: Any, beside: Any, key: str
 ) -> None:
-    with proxy.armed(Point("SET", "after")) as arming:
-        writing = asyncio.create_task(through.set(key, "1"))
-        (await arming).cut()
+    async with stopped_set(proxy, through, key, "after") as (writing, held):
+        held.cut()
 
         with pytest.raises(redis.ConnectionError):
             await writing
@@ -218,10 +222,7 @@ async def test_a_command_cut_after_has_happened_and_its_answer_is_lost(
 
 
 async def test_other_connections_go_on(proxy: Proxy, through: Any, key: str) -> None:
-    with proxy.armed(Point("SET", "before")) as arming:
-        writing = asyncio.create_task(through.set(key, "1"))
-        held = await arming
-
+    async with stopped_set(proxy, through, key, "before") as (writing, held):
         assert await through.get(key) is None
         held.go()
         await writing

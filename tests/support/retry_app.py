@@ -7,7 +7,7 @@ is noted in the file ``calls``, which tells that number in whatever process it i
 ``/patient/``      the same after three seconds
 ``/free/``         set aside for half a second, without order
 ``/asking/``       the handler asks to be called again, without a policy
-``/work/``         all this in the background
+``/background/``   all this in the background
 """
 
 from __future__ import annotations
@@ -60,6 +60,6 @@ channel_routing = [
     route("websocket.receive", handle, path="^/patient/", on_error=Retry(1, PATIENCE_S, jitter=0)),
     route("websocket.receive", handle, path="^/free/", on_error=Retry(3, 0.5, jitter=0), ordered=False),
     route("websocket.receive", ask, path="^/asking/"),
-    route("websocket.receive", order_work, path="^/work/"),
+    route("websocket.receive", order_work, path="^/background/"),
     route("work", handle, on_error=Retry(3, 0.5)),
 ]

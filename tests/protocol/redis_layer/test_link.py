@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio.connection import AbstractConnection
@@ -35,28 +36,53 @@ class Told:
         self.downs += 1
 
 
-async def test_a_redis_that_is_gone_after_long_service_is_tried_again_with_growing_pauses(
-    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+@pytest.fixture
+def told() -> Told:
+    """The owner of the link."""
+    return Told()
+
+
+@pytest.fixture
+async def link(faulty: Faulty, told: Told) -> AsyncIterator[Link]:
+    """A link that is not open yet; closed behind the test."""
+    made = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def opened(link: Link) -> Link:
+    """The link, open."""
     await link.open()
+    return link
+
+
+async def asking_for_ever(faulty: Faulty, link: Link, key: str) -> asyncio.Task[object]:
+    """A question on its way that Redis does not answer while the list is empty."""
+    asking = asyncio.create_task(link.ask(["BLPOP", faulty.keys.base + key, 0]))
+    await until(lambda: link.waiting)
+    return asking
+
+
+async def test_a_redis_that_is_gone_after_long_service_is_tried_again_with_growing_pauses(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, opened: Link, told: Told
+) -> None:
     loop = asyncio.get_running_loop()
     attempts_s: list[float] = []
 
     async def refused() -> None:
         attempts_s.append(loop.time())
         if len(attempts_s) > 1000:  # of a loop that never yields no test would ever be told
-            await link.close()
+            await opened.close()
         raise LayerUnavailable("nobody listens")
 
     served_until_s = loop.time() + module.LAST_BACKOFF_S
     await until(lambda: loop.time() > served_until_s, what="it has been up long enough to count")
-    monkeypatch.setattr(link, "_connect", refused)
+    monkeypatch.setattr(opened, "_connect", refused)
 
     faulty.cut([NAME])
     await until(lambda: len(attempts_s) >= 5, 10)
-    await link.close()
+    await opened.close()
 
     pauses_s = [later - earlier for earlier, later in itertools.pairwise(attempts_s)]
     assert len(attempts_s) < 10
@@ -64,24 +90,17 @@ async def test_a_redis_that_is_gone_after_long_service_is_tried_again_with_growi
 
 
 async def test_an_owner_that_fails_when_it_is_told_does_not_end_the_link(
-    faulty: Faulty, caplog: pytest.LogCaptureFixture
+    faulty: Faulty, caplog: pytest.LogCaptureFixture, opened: Link, told: Told
 ) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
-    await link.open()
-
     told.fault = ZeroDivisionError("a fault of the owner")
     faulty.cut([NAME])
 
     await until(lambda: told.ups == 2)
-    assert link.up
+    assert opened.up
     assert "a fault of the owner" in caplog.text
-    await link.close()
 
 
-async def test_without_a_connection_nothing_is_sent(faulty: Faulty) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+async def test_without_a_connection_nothing_is_sent(faulty: Faulty, link: Link) -> None:
     answers: list[object] = []
 
     assert not link.call(["PING"], answers.append)
@@ -96,53 +115,41 @@ async def test_without_a_connection_nothing_is_sent(faulty: Faulty) -> None:
     assert link.send(b"*1\r\n$4\r\nPING\r\n", answers.append)
     assert link.waiting == 2
     await until(lambda: answers == [b"PONG", b"PONG"])
-    await link.close()
 
 
-async def test_a_question_that_redis_refuses_says_why(faulty: Faulty) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
-    await link.open()
-
+async def test_a_question_that_redis_refuses_says_why(faulty: Faulty, opened: Link) -> None:
     with pytest.raises(LayerUnavailable, match="Redis answers: ERR unknown command"):
-        await link.ask(["NOSUCH"])
+        await opened.ask(["NOSUCH"])
 
-    assert await link.ask(["PING"]) == b"PONG"
-    await link.close()
+    assert await opened.ask(["PING"]) == b"PONG"
 
 
-async def test_a_question_whose_connection_is_lost_is_not_waited_for(faulty: Faulty) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
-    await link.open()
-    asking = asyncio.create_task(link.ask(["BLPOP", faulty.keys.base + "nothing", 0]))
-    await until(lambda: link.waiting)
+async def test_a_question_whose_connection_is_lost_is_not_waited_for(
+    faulty: Faulty, opened: Link, told: Told
+) -> None:
+    asking = await asking_for_ever(faulty, opened, "nothing")
 
-    link.reset("the test says so")
+    opened.reset("the test says so")
 
     with pytest.raises(LayerUnavailable, match="lost the connection"):
         await asking
     await until(lambda: told.ups == 2)
     assert told.downs == 1
-    assert await link.ask(["PING"]) == b"PONG"
-    await link.close()
+    assert await opened.ask(["PING"]) == b"PONG"
 
 
-async def test_a_question_that_is_cancelled_leaves_the_link_as_it_is(faulty: Faulty) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
-    await link.open()
-    asking = asyncio.create_task(link.ask(["BLPOP", faulty.keys.base + "list", 0]))
-    await until(lambda: link.waiting)
+async def test_a_question_that_is_cancelled_leaves_the_link_as_it_is(
+    faulty: Faulty, opened: Link, told: Told
+) -> None:
+    asking = await asking_for_ever(faulty, opened, "list")
 
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     faulty.client.rpush(faulty.keys.base + "list", "x")
 
-    assert await link.ask(["PING"]) == b"PONG"
+    assert await opened.ask(["PING"]) == b"PONG"
     assert told.downs == 0
-    await link.close()
 
 
 async def test_a_redis_that_accepts_and_never_gets_ready_is_given_up(
@@ -180,11 +187,8 @@ async def test_a_connection_lost_while_it_comes_up_is_an_attempt_that_failed(fau
 
 
 async def test_a_connection_that_is_reset_between_its_first_writes_is_an_attempt_that_failed(
-    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, link: Link
 ) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
-
     async def reset(connection: object, check_health: bool = True) -> None:
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 
@@ -193,12 +197,9 @@ async def test_a_connection_that_is_reset_between_its_first_writes_is_an_attempt
     with pytest.raises(LayerUnavailable, match="the handler is closed"):
         await link.open()
     await until(lambda: NAME not in [client["name"] for client in faulty.client.client_list()])
-    await link.close()
 
 
-async def test_a_closed_link_is_not_opened_again(faulty: Faulty) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+async def test_a_closed_link_is_not_opened_again(faulty: Faulty, link: Link, told: Told) -> None:
     await link.open()
     await link.close()
     await link.close()
@@ -223,24 +224,21 @@ async def test_a_link_that_is_closed_by_who_is_told_of_the_loss_ends(faulty: Fau
 
 
 async def test_a_link_that_is_closed_while_it_connects_leaves_nothing_open(
-    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, opened: Link, told: Told
 ) -> None:
-    told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
-    await link.open()
     coming = asyncio.Event()
 
     async def hang() -> None:
         coming.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(link, "_on_up", hang)
+    monkeypatch.setattr(opened, "_on_up", hang)
     faulty.cut([NAME])
     await asyncio.wait_for(coming.wait(), 5)
 
-    await link.close()
+    await opened.close()
 
-    assert (link.up, told.downs) == (False, 2)
+    assert (opened.up, told.downs) == (False, 2)
     await until(lambda: NAME not in [client["name"] for client in faulty.client.client_list()])
 
 
