@@ -31,7 +31,14 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, 
         head = bytes((first, bit | 127)) + length.to_bytes(8, "big")
     if not masked:
         return head + payload
-    return head + MASK + bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
+    return head + MASK + masked_with(MASK, payload)
+
+
+def masked_with(key: bytes, payload: bytes) -> bytes:
+    """A payload under a mask of four bytes (RFC 6455 section 5.3): as one large number, not byte by byte."""
+    length = len(payload)
+    keys = (key * (length // 4 + 1))[:length]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")).to_bytes(length, "big")
 
 
 class RawClient:
