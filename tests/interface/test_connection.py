@@ -12,7 +12,9 @@ from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo
 from tests.support.waiting import until
+from trunkline.interface.connection import Connection
 from trunkline.interface.frames import BINARY, CLOSE, PING, TEXT
+from trunkline.interface.outbound import Outbound
 from trunkline.interface.states import State
 from trunkline.protocol.codec import GROUP_SEND, RELEASE, SEND
 from trunkline.protocol.messages import Entry
@@ -113,6 +115,18 @@ async def test_a_client_that_never_answers_a_close_is_cut_off(make_rig: MakeRig)
         assert await client.close_code() == 4000
         assert await client.ended()
     assert (await rig.layer.entry(DISCONNECT)).events == [{"code": 4000, "reason": "go"}]
+
+
+async def test_when_both_sides_close_at_once_each_sends_one_close_frame(rig: Rig) -> None:
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        client.send(frame(CLOSE, (4001).to_bytes(2, "big")))
+        rig.connections()[0].close(4000)  # before the server has read what the client sent
+
+        assert await client.close_code() == 4000
+        assert await client.ended()
+    await rig.layer.entry(DISCONNECT)
+    assert disconnects(rig.layer)[0][1] == 4000
 
 
 async def test_messages_behind_our_close_are_dropped_and_counted(rig: Rig) -> None:
@@ -384,3 +398,16 @@ async def test_states_are_logged_for_who_looks_for_a_fault(
     states = [record.getMessage() for record in caplog.records if "path=/room is" in record.getMessage()]
     assert [state.rpartition(" ")[2] for state in states] == ["open", "closing", "closed"]
     assert any("must be masked" in record.getMessage() for record in caplog.records)
+
+
+def test_a_connection_has_slots_and_no_dict_for_each_is_paid_a_hundred_thousand_times() -> None:
+    assert Connection.__dictoffset__ == 0
+    assert Connection.__weakrefoffset__ == 0
+
+
+def test_a_half_that_leaves_a_hook_out_cannot_be_made() -> None:
+    class Deaf(Outbound):
+        __slots__ = ()
+
+    with pytest.raises(TypeError, match="abstract"):
+        Deaf(None)  # type: ignore[abstract, arg-type]

@@ -9,14 +9,14 @@ import pytest
 
 from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
-from tests.support.fake_layer import echo
+from tests.support.fake_layer import ACCEPT, connection_of, echo
 from tests.support.waiting import until
 from trunkline.interface.connection import Connection
-from trunkline.interface.frames import PING, TEXT
+from trunkline.interface.frames import CLOSE, PING, TEXT
 from trunkline.interface.states import State
 from trunkline.protocol.codec import GROUP_ADD, GROUP_SEND, RELEASE, SEND
 from trunkline.protocol.messages import Entry
-from trunkline.protocol.names import CONNECT, ConnectionId
+from trunkline.protocol.names import CONNECT, DISCONNECT, ConnectionId
 
 SIZE = 10_000
 BOUND = 100_000
@@ -88,6 +88,35 @@ async def test_a_slow_reader_loses_whole_messages_and_stays_connected(
         client.send(frame(TEXT, b"still here"))
         assert await client.receive() == (0x81, b"still here")
     assert rig.server.metrics.slow_readers.value == 0
+
+
+@pytest.mark.parametrize("by", ["handler", "client"])
+async def test_a_close_that_finds_too_much_unsent_before_it_writes_one_close_frame(
+    make_rig: MakeRig, by: str
+) -> None:
+    rig = await make_rig(lambda entry, connection: None, outbound_bytes=BOUND, close_timeout_s=10)
+    async with RawClient(*rig.address) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.upgrade_blindly()
+        if by == "client":
+            client.send(frame(CLOSE, b"\x03\xe8"))
+        entry = await rig.layer.entry(CONNECT)
+        connection = connection_of(entry)
+        said: list[Any] = ["." * SIZE] * 1000
+        if by == "handler":
+            said.append({"close": 4000})
+        # Two operations: what they write leaves together, when the close is here already.
+        rig.layer.mail([RELEASE, connection, 0, [ACCEPT, *said]], [SEND, connection, -1, "too late"])
+        assert rig.server.metrics.slow_readers.value == 1
+
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await client.reader.readuntil(b"\r\n\r\n")
+        heard = [await client.receive() for _ in range(1000)]
+        assert set(heard) == {(0x81, b"." * SIZE)}
+        assert await client.close_code() == 1013
+        client.send(frame(CLOSE, b"\x03\xf5"))
+        assert await client.ended()
+    assert (await rig.layer.entry(DISCONNECT)).events[0]["code"] == 1013
 
 
 async def test_what_is_said_last_is_heard_before_the_close(make_rig: MakeRig) -> None:

@@ -208,10 +208,7 @@ class Connection(WebSocket):
 
     def deliver(self, framed: Framed) -> None:
         """Sends what is encoded once for a whole group."""
-        if type(framed.payload) is dict:
-            self._send_map(framed.payload)
-        else:
-            self.write(framed.deflated() if self.deflates else framed.plain())
+        self.write(framed.deflated() if self.deflates else framed.plain())
 
     def _send_map(self, payload: dict[str, Any]) -> None:
         said = read_map(payload)

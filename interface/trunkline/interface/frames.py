@@ -10,8 +10,6 @@ import zlib
 from struct import Struct
 from typing import Final
 
-from trunkline.protocol.messages import Payload
-
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 CLOSE: Final = 0x8
@@ -20,6 +18,8 @@ PONG: Final = 0xA
 
 _FIN = 0x80
 _RSV1 = 0x40
+_WHOLE_TEXT = _FIN | TEXT
+_WHOLE_BINARY = _FIN | BINARY
 _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
 _LONG = Struct("!BBQ").pack
@@ -64,13 +64,14 @@ def header(first: int, length: int) -> bytes:
 
 def message(payload: str | bytes) -> bytes:
     """A text frame of a `str`, a binary frame of `bytes`."""
-    if type(payload) is str:
-        data = payload.encode()
-        length = len(data)
-        if length < 126:
-            return _SHORT(_FIN | TEXT, length) + data
-        return header(_FIN | TEXT, length) + data
-    return header(_FIN | BINARY, len(payload)) + payload  # type: ignore[operator]
+    if isinstance(payload, str):
+        data, first = payload.encode(), _WHOLE_TEXT
+    else:
+        data, first = payload, _WHOLE_BINARY
+    length = len(data)
+    if length < 126:
+        return _SHORT(first, length) + data
+    return header(first, length) + data
 
 
 def deflated(payload: str | bytes) -> bytes:
@@ -103,23 +104,23 @@ def may_be_sent(code: object) -> bool:
 
 
 class Framed:
-    """A payload on its way to several sockets: each form is encoded once, when the first of them wants it."""
+    """A text or binary frame on its way to several sockets: each form is encoded once, when the first wants it."""
 
-    __slots__ = ("_deflated", "_plain", "payload")
+    __slots__ = ("_deflated", "_payload", "_plain")
 
-    def __init__(self, payload: Payload) -> None:
-        self.payload = payload
+    def __init__(self, payload: str | bytes) -> None:
+        self._payload = payload
         self._plain: bytes | None = None
         self._deflated: bytes | None = None
 
     def plain(self) -> bytes:
         """As an uncompressed frame."""
         if self._plain is None:
-            self._plain = message(self.payload)  # type: ignore[arg-type]
+            self._plain = message(self._payload)
         return self._plain
 
     def deflated(self) -> bytes:
         """For those that agreed on permessage-deflate."""
         if self._deflated is None:
-            self._deflated = deflated(self.payload)  # type: ignore[arg-type]
+            self._deflated = deflated(self._payload)
         return self._deflated

@@ -7,6 +7,7 @@ What is read is parsed in the call that read it. A client that sends thousands o
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,7 @@ closing a socket with data unread resets it, and the close frame may be lost; so
 that has arrived."""
 
 
-class Inbound(asyncio.Protocol):
+class Inbound(asyncio.Protocol, ABC):
     """Reads messages of the client, as long as nothing holds it.
 
     Args:
@@ -66,25 +67,25 @@ class Inbound(asyncio.Protocol):
 
     # ---- what a WebSocket does about it ----
 
+    @abstractmethod
     def received(self, message: str | bytes, size: int) -> None:
         """A message of ``size`` bytes came."""
-        raise NotImplementedError
 
+    @abstractmethod
     def crowded(self) -> None:
         """A read is done, and the workers have more to do than they can: wait for a turn."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pinged(self, payload: bytes) -> None:
         """A ping came."""
-        raise NotImplementedError
 
+    @abstractmethod
     def client_closes(self, message: Close) -> None:
         """The client's close frame, or its answer to ours, came. Nothing more is read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, error: FrameError) -> None:
         """The client broke the protocol or a limit. Nothing more is read."""
-        raise NotImplementedError
 
     # ---- reading ----
 
@@ -119,22 +120,21 @@ class Inbound(asyncio.Protocol):
         limited = self._tenure.message_rate is not None
         try:
             while (message := reader.next()) is not None:
-                kind = type(message)
-                if (kind is str or kind is bytes) and self.state is OPEN:
+                if (type(message) is str or type(message) is bytes) and self.state is OPEN:
                     if limited:
                         self._take_tokens(1 + reader.size // TOKEN_BYTES)
-                    self.received(message, reader.size)  # type: ignore[arg-type]
+                    self.received(message, reader.size)
                     if self._held:
                         return
-                elif kind is Close:
-                    self.client_closes(message)  # type: ignore[arg-type]
+                elif type(message) is Close:
+                    self.client_closes(message)
                     return
                 elif self.state is not OPEN:
                     self._tenure.drop("closing")
-                elif kind is Ping:
+                elif type(message) is Ping:
                     if limited:
                         self._take_tokens(1)
-                    self.pinged(message[0])  # type: ignore[arg-type]
+                    self.pinged(message[0])
         except FrameError as error:
             self.fail(error)
             return

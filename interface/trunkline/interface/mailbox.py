@@ -64,9 +64,15 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
 
 
 def _group_send(tenure: Tenure, operation: list[Any]) -> None:
-    framed = Framed(operation[2])
-    for member in tenure.groups.members(operation[1]):
-        member.deliver(framed)
+    payload = operation[2]
+    members = tenure.groups.members(operation[1])
+    if type(payload) is str or type(payload) is bytes:
+        framed = Framed(payload)
+        for member in members:
+            member.deliver(framed)
+    else:
+        for member in members:
+            member.send(payload)
 
 
 def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:

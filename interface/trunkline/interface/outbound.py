@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from . import frames
@@ -33,13 +34,13 @@ class Outbound(Inbound):
 
     # ---- what a WebSocket does about it ----
 
+    @abstractmethod
     def abandon(self, status: int, text: str) -> None:
         """It was closed before it was open: answer the handshake with this HTTP status."""
-        raise NotImplementedError
 
+    @abstractmethod
     def too_slow(self) -> None:
         """More is unsent than the bound allows: close it."""
-        raise NotImplementedError
 
     # ---- writing ----
 
@@ -74,10 +75,11 @@ class Outbound(Inbound):
         elif tenure.joining is not None:
             self._out = [frame]
             tenure.joining.append(self)
-        elif self._backlog is None:
-            self._transport.write(frame)  # type: ignore[union-attr]
-        elif not self._backlog.write((frame,)):
-            self.too_slow()
+        elif self._backlog is not None:
+            if not self._backlog.write((frame,)):
+                self.too_slow()
+        elif self._transport is not None:  # it is there as long as this is open
+            self._transport.write(frame)
 
     def flush(self) -> None:
         """Writes what `write` has collected."""
@@ -96,10 +98,10 @@ class Outbound(Inbound):
 
     def pinged(self, payload: bytes) -> None:
         """A ping came: answers it."""
-        if self._backlog is None:
-            self._transport.write(frames.pong(payload))  # type: ignore[union-attr]
-        else:
+        if self._backlog is not None:
             self._backlog.pong(frames.pong(payload))
+        elif self._transport is not None:
+            self._transport.write(frames.pong(payload))
 
     def pause_writing(self) -> None:
         """The client does not read: as much as the policy allows is unsent, that is anything with one that drops."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from trunkline.protocol.names import ConnectionId
@@ -55,13 +56,13 @@ class WebSocket(Outbound):
 
     # ---- what a connection does about it ----
 
+    @abstractmethod
     def unreachable(self) -> None:
         """Nothing can be sent any more, though the client may still answer our close."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self) -> None:
         """Nothing is read or written any more. May be called again."""
-        raise NotImplementedError
 
     # ---- the begin ----
 
@@ -93,8 +94,10 @@ class WebSocket(Outbound):
         """The client's close frame came: answers it, unless it is the answer to ours."""
         if self.state is OPEN:
             self.say_all()
-        if self.state is OPEN:
-            self._transport.write(frames.close(message.code))  # type: ignore[union-attr]
+        transport = self._transport
+        # What waited may have been more than the client reads: then our close frame is on its way, and one is enough.
+        if self.state is OPEN and transport is not None:
+            transport.write(frames.close(message.code))
             self._code, self._reason = message.code, message.reason
         self._hang_up()
 
