@@ -56,7 +56,7 @@ class Succession:
         info = lease_info(tenure.id, "interface", self._admin, ",".join(self._addresses))
         try:
             await tenure.layer.open(info, tenure)
-        except BaseException:
+        except BaseException:  # also when cancelled: a layer that is half open has connections
             await tenure.layer.close()
             raise
         tenure.up = True

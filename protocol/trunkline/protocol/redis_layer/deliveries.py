@@ -58,19 +58,19 @@ class Deliveries:
         self._held.update(keys)
         try:
             self.receiver.deliver(deliveries)
-        except Exception:
-            self._not_taken(deliveries)
+        except Exception as error:
+            self._not_taken(deliveries, error)
 
-    def _not_taken(self, deliveries: list[Delivery]) -> None:
+    def _not_taken(self, deliveries: list[Delivery], error: Exception) -> None:
         """The worker failed, and what it has taken of these nobody knows. To be handled twice does an entry no harm, as
         one commit counts. So they follow one by one, and what it fails on alone others shall try."""
-        tell_fault("worker", "take a delivery")
+        tell_fault("worker", "take a delivery", error)
         if len(deliveries) > 1:
             for delivery in deliveries:
                 try:
                     self.receiver.deliver([delivery])
-                except Exception:
-                    self._not_taken([delivery])
+                except Exception as alone:
+                    self._not_taken([delivery], alone)
             return
         for delivery in deliveries:
             key = (delivery.channel, delivery.id)
@@ -90,7 +90,7 @@ class Deliveries:
         self._held -= keys
         try:
             send(deliveries)
-        except BaseException:
+        except BaseException:  # whatever it was, they are still ours
             self._held |= keys
             raise
         finally:

@@ -18,7 +18,7 @@ from ..messages import LeaseInfo
 from ..names import GroupName, Keys
 from ..settings import LayerSettings
 from .anew import Beginnings
-from .faults import keep_doing, tell_fault
+from .faults import Survives, keep_doing, tell_fault
 from .link import Link
 from .mailbox_reading import MailboxReading
 from .publishing import Publishing
@@ -170,10 +170,8 @@ class RedisInterfaceLayer:
             return
         log.error("%s was declared dead and is fenced", self._silence.who)
         self._end()
-        try:
+        with Survives(self._silence.who, "take note that it is fenced"):
             self._standing.receiver.fenced()
-        except Exception:
-            tell_fault(self._silence.who, "take note that it is fenced")
 
     # ---- recovery ----
 
@@ -192,8 +190,9 @@ class RedisInterfaceLayer:
             await self._recover()
         except LayerUnavailable as error:
             self._calls.reset(error)
-        except Exception:
-            tell_fault(self._silence.who, "recover what Redis lost")
+        except Exception as error:
+            # Half recovered it must not go on: the next connection begins anew.
+            tell_fault(self._silence.who, "recover what Redis lost", error)
             self._calls.reset("a fault of ours while it recovered")
 
     async def _recover(self) -> None:

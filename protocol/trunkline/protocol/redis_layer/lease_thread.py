@@ -23,7 +23,7 @@ from ..errors import LayerUnavailable
 from ..messages import Delivery, LeaseInfo
 from ..names import DISCONNECT, SOCKET_CHANNELS, Keys
 from ..settings import LayerSettings
-from .faults import tell_fault
+from .faults import Survives
 from .refusals import explained
 from .scripts import SCRIPTS
 
@@ -138,17 +138,19 @@ class LeaseThread:
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):
-            try:
-                self._on_heartbeat(self._tick())
-                self._failing = False
-            except (RedisError, OSError) as error:
-                if not self._failing:
-                    reason = explained(error, self._settings.redis_url)
-                    log.warning("worker=%s cannot renew its lease: %s", self._info.id, reason)
-                self._failing = True
-            except Exception:
-                # Without this thread a worker that is well would be declared dead.
-                tell_fault(f"worker={self._info.id}", "renew its lease")
+            # Without this thread a worker that is well would be declared dead.
+            with Survives(f"worker={self._info.id}", "renew its lease"):
+                self._renew()
+
+    def _renew(self) -> None:
+        try:
+            self._on_heartbeat(self._tick())
+            self._failing = False
+        except (RedisError, OSError) as error:
+            if not self._failing:
+                reason = explained(error, self._settings.redis_url)
+                log.warning("worker=%s cannot renew its lease: %s", self._info.id, reason)
+            self._failing = True
 
     def _tick(self) -> Heartbeat:
         answer = self._call(

@@ -98,7 +98,8 @@ class MailboxReading:
                     continue
                 try:
                     standing.receiver.mailbox(operations, token)
-                except Exception:
-                    # How much of it was done nobody knows; the entries behind it are none the worse.
-                    tell_fault(f"interface={standing.id}", "handle a mailbox entry")
+                except Exception as error:
+                    # How much of it was done nobody knows; the entries behind it are none the worse. A plain `except`,
+                    # here and in `wire`: it costs nothing until something is raised, and an entry may be one message.
+                    tell_fault(f"interface={standing.id}", "handle a mailbox entry", error)
         self._read()

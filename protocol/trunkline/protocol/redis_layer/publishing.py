@@ -10,7 +10,7 @@ import hiredis
 
 from ..layer import Publication
 from ..names import Keys
-from .faults import tell_fault
+from .faults import Survives
 from .link import Link
 from .scripts import SCRIPTS
 from .silence import Silence
@@ -116,11 +116,9 @@ class Publishing:
             self._taken(batch)
         elif isinstance(answer, list) and answer[0] == b"refused":
             self._taken(batch)
-            try:
+            # Not told again: it may have taken some of them back already, and would publish those twice.
+            with Survives(self._silence.who, "take refused publications back"):
                 standing.receiver.refused([batch.publications[i - 1] for i in answer[1:]])
-            except Exception:
-                # Not told again: it may have taken some of them back already, and would publish those twice.
-                tell_fault(self._silence.who, "take refused publications back")
         else:
             self._on_odd(answer)
 

@@ -13,7 +13,7 @@ from ..errors import LayerUnavailable
 from ..messages import Delivery
 from ..names import ChannelName, Keys
 from .deliveries import Deliveries
-from .faults import tell_fault
+from .faults import Survives
 from .link import Link
 from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
@@ -214,15 +214,14 @@ class Reading:
         self._search = asyncio.create_task(self._find_again(), name="search for lost deliveries")
 
     async def _find_again(self) -> None:
-        try:
-            await self._find_lost()
-        except LayerUnavailable as error:
-            log.info("worker=%s cannot ask what it holds: %s", self._worker, error)
-        except Exception:
-            tell_fault(f"worker={self._worker}", "search for lost deliveries")
-        finally:
-            self.searching = False
-            self.send()
+        with Survives(f"worker={self._worker}", "search for lost deliveries"):
+            try:
+                await self._find_lost()
+            except LayerUnavailable as error:
+                log.info("worker=%s cannot ask what it holds: %s", self._worker, error)
+            finally:
+                self.searching = False
+                self.send()
 
     async def _find_lost(self) -> None:
         """Takes up entries that were delivered in an answer which never arrived."""

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from .faults import tell_fault
+from .faults import Survives
 from .link import Link
 
 log = logging.getLogger(__name__)
@@ -91,10 +91,8 @@ class Silence:
             return
         self.away = True
         log.warning("%s Redis does not answer", self.who)
-        try:
+        with Survives(self.who, "take note that Redis is away"):
             self._tell_away()
-        except Exception:
-            tell_fault(self.who, "take note that Redis is away")
 
     def come_back(self) -> None:
         """Tells the receiver, if it was told the contrary, that Redis answers."""
@@ -102,7 +100,5 @@ class Silence:
             return
         self.away = False
         log.info("%s Redis answers again", self.who)
-        try:
+        with Survives(self.who, "take note that Redis is back"):
             self._tell_back()
-        except Exception:
-            tell_fault(self.who, "take note that Redis is back")

@@ -83,9 +83,9 @@ class Wire(asyncio.Protocol):
                 callback = self._callbacks.popleft()
                 try:
                     callback(answer)
-                except Exception:
+                except Exception as error:
                     # Of whoever asked; the answers behind it are for others.
-                    tell_fault("redis wire", "handle an answer")
+                    tell_fault("redis wire", "handle an answer", error)
         except hiredis.ProtocolError:
             self._transport.abort()
 
