@@ -71,13 +71,13 @@ class Follower:
         if self._open is None:
             if not self._file.exists():
                 return
-            self._open = open(self._file, errors="replace")  # noqa: SIM115 - it stays open between calls
+            self._open = self._opened()
             yield from deque(self._open, maxlen=self._count)
         yield from self._open
         if self._rotated(self._open):
             yield from self._open
             self._open.close()
-            self._open = open(self._file, errors="replace")  # noqa: SIM115
+            self._open = self._opened()
             yield from self._open
 
     def close(self) -> None:
@@ -85,6 +85,9 @@ class Follower:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _opened(self) -> TextIO:
+        return open(self._file, errors="replace")
 
     def _rotated(self, log: TextIO) -> bool:
         try:

@@ -129,9 +129,11 @@ def parse(settings: type[S], argv: Sequence[str], prog: str, description: str | 
     # An empty variable counts as none, but an empty value behind a flag is a script's mistake to be told of.
     source.env_ignore_empty = False
     typed = _describe(root, settings)
+    # As a mapping: an argument of pydantic-settings itself is not among those that a class of settings declares.
+    sources: dict[str, Any] = {"_cli_settings_source": source}
     source(args=list(argv))
     try:
-        return settings(_cli_settings_source=source)  # type: ignore[call-arg]
+        return settings(**sources)
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(settings, typed, item) for item in error.errors())) from error
 

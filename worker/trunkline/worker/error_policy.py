@@ -123,5 +123,6 @@ NAMES = {"dead": DEAD, "close": CLOSE}
 
 
 def _is_between(value: object, most: float) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and not math.isnan(value) and 0 <= value <= most  # type: ignore[arg-type, operator]
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return not math.isnan(value) and 0 <= value <= most

@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import TextIO
 
 from ..errors import ConfigError
 
@@ -56,7 +57,7 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-class _LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
+class _LineHandler(logging.StreamHandler[TextIO]):
     """Ours, so that a second `setup` finds and replaces it and leaves other people's handlers alone."""
 
 
