@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.fake_worker_layer import WORKER, delivery, frames, letters
+from tests.support.fake_worker_layer import WORKER, Desk, delivery, frames, letters
 from trunkline.protocol.codec import decode_dead_letter, decode_entry
 from trunkline.protocol.errors import CodecError
 from trunkline.protocol.messages import Delivery, Entry
@@ -37,6 +37,19 @@ def test_a_letter_holds_one_event_and_all_a_person_needs() -> None:
     assert "raise error" in found.traceback
     assert (found.attempt, found.worker, found.session) == (2, WORKER, b"session")
     assert found.time_s > 1_700_000_000
+
+
+async def test_the_letter_of_an_event_behind_others_of_its_entry_has_that_events_own_number() -> None:
+    def fails_on_the_third(message: Message) -> None:
+        if message["text"] == "three":
+            raise ValueError("the third")
+
+    desk = Desk([route(RECEIVE, fails_on_the_third)])
+    effects = await desk.effects(frames("one", "two", "three", "four", seq=7))
+
+    (found,) = letters(effects)
+    single = decode_entry(RECEIVE, found.body)
+    assert (single.seq, single.events) == (9, ["three"])
 
 
 def test_a_letter_without_a_route_names_none() -> None:

@@ -12,7 +12,9 @@ from trunkline.protocol.codec import decode_mailbox
 from trunkline.protocol.errors import MessageError, RoutingError
 from trunkline.protocol.messages import Delivery, Entry, GroupAdd, GroupSend, Post
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName, ReplyName
-from trunkline.worker import channel_session
+from trunkline.worker import Retry, channel_session
+from trunkline.worker.declarations import ClassDeclaration
+from trunkline.worker.error_policy import DEAD, ErrorPolicy
 from trunkline.worker.generic.websockets import BaseConsumer, JsonWebsocketConsumer, WebsocketConsumer
 from trunkline.worker.message import Message, contents
 from trunkline.worker.outbox import CURRENT, Outbox
@@ -185,3 +187,39 @@ def test_a_consumer_makes_its_own_route_with_attributes_and_filters() -> None:
     assert route.name == f"{__name__}.Work.do"
     [plain] = Routing.load([Work.as_route()]).routes
     assert plain.handler(message) == "hello"
+
+
+class Feed(WebsocketConsumer):
+    pass
+
+
+def test_a_route_that_a_consumer_makes_says_what_happens_when_it_raises_and_whether_order_is_kept() -> None:
+    retry = Retry(2, 0.5)
+    given = Feed.as_route(on_error=retry, ordered=False, groups=["all"], path="^/feed/")
+    assert (given.place.file, given.filters) == (__file__, {"path": "^/feed/"})
+    assert issubclass(given.consumer, Feed) and given.consumer.groups == ["all"]
+
+    routes = Routing.load([given]).routes
+    assert {each.on_error for each in routes} == {ErrorPolicy("dead", retry)}
+    assert {each.channel: each.ordered for each in routes} == {
+        CONNECT: True,
+        RECEIVE: False,
+        DISCONNECT: True,
+    }
+
+
+def test_a_route_that_a_consumer_makes_is_as_any_other_without_these() -> None:
+    routes = Routing.load([Feed.as_route()]).routes
+    assert {(each.on_error, each.ordered) for each in routes} == {(DEAD, True)}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"on_error": "explode"}, {"on_error": Retry(after_s=1)}, {"ordered": "no"}]
+)
+def test_a_mistake_in_them_is_told_as_for_any_other_route(wrong: dict[str, Any]) -> None:
+    def told(given: ClassDeclaration) -> str:
+        with pytest.raises(RoutingError) as caught:
+            Routing.load([given])
+        return str(caught.value).replace(str(given.place), "here")
+
+    assert told(Feed.as_route(**wrong)) == told(route_class(Feed, **wrong))

@@ -112,11 +112,6 @@ def include(routes: Any, **filters: Any) -> IncludeDeclaration:
     return IncludeDeclaration(_caller(), routes, filters)
 
 
-def declare_class(place: Place, consumer: Any, filters: dict[str, Any]) -> ClassDeclaration:
-    """`route_class` for a consumer's ``as_route``, which notes its own caller."""
-    return ClassDeclaration(place, consumer, filters, "dead")
-
-
 def place_of_caller(depth: int) -> Place:
     """Where the caller's caller, ``depth`` more frames up, is in its source."""
     frame = sys._getframe(depth + 2)

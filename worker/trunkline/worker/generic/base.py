@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from ..declarations import ClassDeclaration, declare_class, place_of_caller
+from ..declarations import ClassDeclaration, place_of_caller
+from ..error_policy import Retry
 from ..handlers import Handler, describe, misfit
 from ..message import Message
 from ..sessions import wants_session
@@ -39,14 +40,22 @@ class BaseConsumer:
         return set(cls.method_mapping)
 
     @classmethod
-    def as_route(cls, **kwargs: Any) -> ClassDeclaration:
-        """A route to this class. Keywords that are attributes of it are set on a subclass, the others are filters."""
+    def as_route(
+        cls, *, on_error: str | Retry = "dead", ordered: bool = True, **kwargs: Any
+    ) -> ClassDeclaration:
+        """A route to this class.
+
+        Args:
+            on_error: as for `route_class`.
+            ordered: as for `route_class`.
+            kwargs: those that are attributes of the class are set on a subclass, the others are filters.
+        """
         attributes = {name: value for name, value in kwargs.items() if hasattr(cls, name)}
         filters = {name: value for name, value in kwargs.items() if name not in attributes}
         consumer = (
             type(cls.__name__, (cls,), {"__module__": cls.__module__, **attributes}) if attributes else cls
         )
-        return declare_class(place_of_caller(0), consumer, filters)
+        return ClassDeclaration(place_of_caller(0), consumer, filters, on_error, ordered)
 
     def get_handler(self, message: Message, **kwargs: Any) -> Any:
         """The method for the message's channel."""

@@ -7,7 +7,7 @@ to be done before: joining and leaving groups, taking frames apart.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from trunkline.protocol.errors import MessageError
@@ -28,12 +28,16 @@ class WebsocketConsumer(BaseConsumer):
         slight_ordering: accepted and without effect.
     """
 
-    method_mapping = {  # noqa: RUF012
+    method_mapping: ClassVar[Mapping[str, str]] = {
         "websocket.connect": "raw_connect",
         "websocket.receive": "raw_receive",
         "websocket.disconnect": "raw_disconnect",
     }
-    hooks = {"raw_connect": "connect", "raw_receive": "receive", "raw_disconnect": "disconnect"}  # noqa: RUF012
+    hooks: ClassVar[Mapping[str, str]] = {
+        "raw_connect": "connect",
+        "raw_receive": "receive",
+        "raw_disconnect": "disconnect",
+    }
     groups: ClassVar[Iterable[str] | None] = None
     strict_ordering: ClassVar[bool] = False
     slight_ordering: ClassVar[bool] = False
@@ -109,6 +113,9 @@ class WebsocketConsumer(BaseConsumer):
 
 class JsonWebsocketConsumer(WebsocketConsumer):
     """A `WebsocketConsumer` whose frames are JSON, in both directions. A binary frame is an error."""
+
+    # `send` and `group_send` take content where those of `WebsocketConsumer` take text, as in Channels 1.x, where this
+    # is a subclass of that too: no signature fits both, and types may say so to who mixes them up.
 
     @classmethod
     def arguments(cls, method: str) -> Collection[str]:
