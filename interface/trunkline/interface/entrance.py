@@ -13,6 +13,7 @@ from aiohttp import web
 
 from .addresses import address_key
 from .answers import SERVER_HEADER, plain
+from .body import read_body
 from .connection import Connection
 from .exchange import Exchange, GaveUp, cut, respond
 from .handshake import Handshake
@@ -184,7 +185,7 @@ class Entrance:
     ) -> web.StreamResponse:
         exchange = Exchange(*tenure.new_id(), tenure, lambda: cut(request))
         try:
-            body = await self._body(request)
+            body = await read_body(request, self._settings.http_max_body_bytes, self._settings.http_timeout_s)
             event = self._event(request, query)
             event["method"] = request.method
             event["body"] = body
@@ -196,33 +197,6 @@ class Entrance:
             return plain(error.status, str(error))
         finally:
             tenure.forget(exchange.id)
-
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        """Reads the body.
-
-        Raises:
-            GaveUp: it is too large, or does not come in time.
-        """
-        if not request.can_read_body:
-            return b""
-        limit = self._settings.http_max_body_bytes
-        too_large = GaveUp(413, f"a body has at most {limit} bytes")
-        if request.content_length is not None and request.content_length > limit:
-            raise too_large
-        if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            # aiohttp takes anything written for the begin of the response.
-            request.writer.output_size = 0
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._settings.http_timeout_s):
-                async for chunk in request.content.iter_any():
-                    body += chunk
-                    if len(body) > limit:
-                        raise too_large
-        except TimeoutError:
-            raise GaveUp(408, "the body did not come in time") from None
-        return bytes(body)
 
     def _event(self, request: web.BaseRequest, query: str) -> dict[str, Any]:
         client = self._client(request)
