@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.asyncio.connection import AbstractConnection
 
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty
@@ -142,4 +143,22 @@ async def test_an_id_that_is_none_is_refused_or_found_nowhere(
     assert await operator.dead_letter("the last") is None
     assert await operator.redrive("1-1") == Redriven("missing")
     assert await operator.drop("the last") is False
+    await operator.close()
+
+
+async def test_a_connection_that_was_reset_under_redis_py_is_made_again(
+    operator: RedisOperatorLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reset(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    before = await operator.stats()
+    with monkeypatch.context() as patch:
+        patch.setattr(AbstractConnection, "send_packed_command", reset)
+        with pytest.raises(LayerUnavailable, match="the handler is closed"):
+            await operator.stats()
+        with pytest.raises(LayerUnavailable, match="the handler is closed"):
+            await operator.drop("1-1")
+
+    assert await operator.stats() == before
     await operator.close()

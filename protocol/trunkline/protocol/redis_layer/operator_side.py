@@ -6,7 +6,6 @@ import re
 import secrets
 from typing import Any
 
-import redis.asyncio
 import redis.exceptions
 from redis.exceptions import RedisError
 
@@ -18,6 +17,7 @@ from ..redis_url import without_secrets
 from ..redriving import Redriven, again
 from ..settings import LayerSettings
 from .commit_call import SESSION_TTL_MS
+from .plain import plain_client, was_reset
 from .refusals import explained
 from .scripts import SCRIPTS
 
@@ -36,13 +36,7 @@ class RedisOperatorLayer:
         self._url = settings.redis_url
         self._keys = Keys(settings.prefix)
         self._capacity = settings.capacity
-        self._redis = redis.asyncio.Redis.from_url(
-            settings.redis_url,
-            protocol=2,
-            client_name="trunkline-operator",
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-        )
+        self._redis = plain_client(settings, "trunkline-operator", TIMEOUT_S)
 
     async def close(self) -> None:
         """See `layer.OperatorLayer.close`."""
@@ -157,6 +151,8 @@ class RedisOperatorLayer:
             return await self._ask(self._redis.eval(text, 1, self._keys.dead(), *args))
         except RedisError as error:
             raise self._unavailable(error) from error
+        except RuntimeError as error:
+            raise await was_reset(self._redis, error) from error
 
     async def _ask(self, answer: Any) -> Any:
         # redis-py types its commands as "awaitable or not", for its synchronous twin.
@@ -164,6 +160,8 @@ class RedisOperatorLayer:
             return await answer
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
+        except RuntimeError as error:
+            raise await was_reset(self._redis, error) from error
 
     def _unavailable(self, error: Exception) -> LayerUnavailable:
         return LayerUnavailable(f"Redis at {without_secrets(self._url)}: {explained(error, self._url)}")

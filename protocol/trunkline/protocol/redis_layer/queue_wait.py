@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from ..errors import LayerUnavailable
 from ..names import INTERFACE_CHANNELS, ChannelName, Keys
 from ..settings import LayerSettings
+from .plain import plain_client, was_reset
 
 TIMEOUT_S = 2.0
 
@@ -21,13 +21,7 @@ class QueueWait:
 
     def __init__(self, settings: LayerSettings) -> None:
         self._keys = Keys(settings.prefix)
-        self._redis = redis.asyncio.Redis.from_url(
-            settings.redis_url,
-            protocol=2,
-            client_name="trunkline-queue-wait",
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-        )
+        self._redis = plain_client(settings, "trunkline-queue-wait", TIMEOUT_S)
 
     async def waits_s(self) -> dict[ChannelName, float]:
         """The age of the oldest entry of each channel that no worker has been given, in seconds of Redis' clock: unlike
@@ -57,9 +51,7 @@ class QueueWait:
         except (RedisError, OSError) as error:
             raise LayerUnavailable(str(error) or "Redis does not answer") from error
         except RuntimeError as error:
-            # What uvloop raises of a connection that was reset and that redis-py does not know to be gone.
-            await self._redis.connection_pool.disconnect()
-            raise LayerUnavailable(f"the connection to Redis was reset: {error}") from error
+            raise await was_reset(self._redis, error) from error
         now_ms = seconds * 1000 + microseconds // 1000
         return {
             channel: max(0, now_ms - int(first[0][0].partition(b"-")[0])) / 1000 if first else 0.0
