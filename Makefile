@@ -1,6 +1,6 @@
 # The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
 # Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), PYTHON (install), ARGS (test, logs, bench),
-# MINUTES (soak), SECONDS (fuzz).
+# MINUTES (soak), LONG (model), SECONDS (fuzz).
 BIN := .venv/bin
 STAMP := .venv/.installed$(subst /,-,$(PYTHON))
 flag = $(if $($(1)),--$(2) '$($(1))')
@@ -28,7 +28,8 @@ down: install ## stop the cluster, gracefully
 worker: install ## one more worker of the running cluster, in this terminal
 	@$(BIN)/trunkline worker $(ROUTING)
 test: install ## the tests that need nothing but Python (ARGS="-k name")
-	@$(BIN)/pytest -n 2 -m 'not browser and not crash and not overload and not faults' --cov $(ARGS)
+	@$(BIN)/pytest -n 2 -m 'not browser and not crash and not overload and not faults and not fuzz and not model' \
+	  --cov $(ARGS)
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
@@ -41,8 +42,8 @@ faults: install ## every fault at every step of a message's life (ARGS="--fault-
 	@$(BIN)/pytest -n 2 -m faults tests/faults $(ARGS)
 soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
 	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)
-model: install ## explore the model of the protocol for some minutes (ARGS="--hypothesis-seed=1")
-	@TRUNKLINE_MODEL=long $(BIN)/pytest -n 2 tests/model $(ARGS)
+model: install ## explore the model of the protocol: LONG=1 for many minutes (ARGS="--hypothesis-seed=1")
+	@$(if $(LONG),TRUNKLINE_MODEL=long )$(BIN)/pytest -n 2 tests/model $(ARGS)
 fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="--fuzz-seed 123" replays it)
 	@$(BIN)/pytest tests/fuzz --timeout 0 --fuzz-seconds $(or $(SECONDS),60) $(ARGS)
 bench: install ## measure the speed figures of the README

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ SCREEN_LINES = 60
 def test_make_alone_prints_every_verb() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
     assert sorted(re.findall(r"^  make (\w+) ", done.stdout, re.MULTILINE)) == sorted(VERBS)
+
+
+def test_every_suite_that_make_test_leaves_out_has_a_verb_of_its_own() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    markers = {line.partition(":")[0] for line in pyproject["tool"]["pytest"]["ini_options"]["markers"]}
+    recipes = re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    left_out = re.findall(r"not (\w+)", dict(recipes)["test"])
+
+    assert set(left_out) == markers
+    for marker in markers:
+        assert re.search(rf"pytest.* (-m {marker}|tests/{marker})\b", dict(recipes)[marker]), marker
 
 
 def test_the_makefile_fits_one_screen() -> None:

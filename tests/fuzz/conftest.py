@@ -1,4 +1,4 @@
-"""How long each property is tried: a hundred examples with the other tests, or as long as ``--fuzz-seconds`` says.
+"""How long each property is tried: a hundred examples, or as long as ``--fuzz-seconds`` says.
 
 ``make fuzz SECONDS=600`` gives every property its share of the time, with new seeds until it is over. What fails is
 shown smallest, with the seed, and is kept in ``.hypothesis`` to be tried first the next time.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -21,6 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Known only where this folder is named on the command line, as `make fuzz` does."""
     parser.addoption("--fuzz-seconds", type=float, default=0.0, help="seconds for all properties together")
     parser.addoption("--fuzz-seed", type=int, default=0, help="first seed; 0 for a random one")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is in this folder."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.fuzz)
 
 
 def _seconds(config: pytest.Config) -> float:

@@ -1,4 +1,4 @@
-"""How much is explored: little in every run of the tests, much with ``make model`` (``TRUNKLINE_MODEL=long``)."""
+"""How much is explored: little with ``make model``, as CI does, and much with ``make model LONG=1``."""
 
 from __future__ import annotations
 
