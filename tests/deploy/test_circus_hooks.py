@@ -1,13 +1,19 @@
-"""What circus asks us while it supervises. The fakes have circus' names; the real one is met in test_up."""
+"""What circus asks while it supervises. The fakes have circus' names; the real one is met once here, and by test_up."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import os
+import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import circus.watcher
 import pytest
 
 from tests.deploy.states import a_state
@@ -66,6 +72,7 @@ def worker() -> Watcher:
 @pytest.fixture
 def arbiter(run_dir: RunDir, worker: Watcher, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(circus_hooks, "_restarts", {})
+    monkeypatch.setattr(circus_hooks, "_present", {})
     return SimpleNamespace(config_file=str(run_dir.config_file), watchers=[worker])
 
 
@@ -132,6 +139,135 @@ def test_a_process_that_was_sent_home_is_no_crash_and_not_replaced(
     assert worker.numprocesses == 1
     assert run_dir.exits() == []
     assert not (run_dir.retiring / "1").exists()
+
+
+def spawned(watcher: Watcher, arbiter: Any, pid: int) -> None:
+    watcher.processes[pid] = SimpleNamespace(started=time.time(), is_alive=lambda: True)
+    assert circus_hooks.after_spawn(watcher, arbiter, "after_spawn", pid=pid)
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that a successor may be told to end."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def zombie(exit_code: int) -> int:
+    """A child that has ended and that nobody waited for."""
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", f"exit {exit_code}"], {})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def test_one_that_was_sent_home_and_dropped_unreaped_is_not_replaced_for_long(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, child: subprocess.Popen[bytes]
+) -> None:
+    dropped = zombie(0)
+    spawned(worker, arbiter, dropped)
+    (run_dir.retiring / str(dropped)).touch()
+    run_dir.save(a_state(workers=1))
+
+    del worker.processes[dropped]
+    spawned(worker, arbiter, child.pid)
+
+    assert child.wait(10) == -signal.SIGTERM
+    assert [note.name for note in run_dir.retiring.iterdir()] == [str(child.pid)]
+    circus_hooks.before_reap(worker, arbiter, "before_reap", process_pid=child.pid)
+    circus_hooks.after_reap(worker, arbiter, "after_reap", process_pid=child.pid, exit_code=-15)
+    assert worker.numprocesses == 1
+    assert run_dir.exits() == []
+
+
+@pytest.fixture
+async def real_worker(run_dir: RunDir) -> AsyncIterator[Any]:
+    """Circus' own watcher with two processes."""
+    hooks = {name: (function, False) for name, function in circus_hooks.HOOKS.items()}
+    watcher: Any = circus.watcher.Watcher("worker", "sleep 60", numprocesses=2, hooks=hooks)
+    watcher.arbiter = SimpleNamespace(
+        config_file=str(run_dir.config_file), watchers=[watcher], socket_event=None
+    )
+    watcher.notify_event = lambda *_: None
+    await watcher._start()
+    yield watcher
+    for process in watcher.processes.values():
+        process._worker.kill()
+        process._worker.wait()
+    del watcher, process
+    gc.collect()
+
+
+# Circus does not wait for what it drops.
+@pytest.mark.filterwarnings(r"ignore:subprocess \d+ is still running:ResourceWarning")
+async def test_circus_drops_what_ends_between_its_looks_and_keeps_no_successor_of_it(
+    real_worker: Any, run_dir: RunDir
+) -> None:
+    run_dir.save(a_state(workers=1))
+    stays, leaves = real_worker.processes
+    (run_dir.retiring / str(leaves)).touch()
+    os.kill(leaves, signal.SIGTERM)
+    await asyncio.to_thread(os.waitid, os.P_PID, leaves, os.WEXITED | os.WNOWAIT)
+
+    await real_worker.manage_processes()  # without `Arbiter.reap_processes` before it
+
+    (successor,) = real_worker.processes.keys() - {stays}
+    _, status = await asyncio.to_thread(os.waitpid, successor, 0)
+    real_worker.reap_process(successor, status)
+    await real_worker.manage_processes()
+    assert list(real_worker.processes) == [stays]
+    assert (run_dir.exits(), list(run_dir.retiring.iterdir())) == ([], [])
+
+
+def test_the_successor_stays_if_more_were_asked_for_meanwhile(
+    worker: Watcher, arbiter: Any, run_dir: RunDir, child: subprocess.Popen[bytes]
+) -> None:
+    dropped = zombie(0)
+    spawned(worker, arbiter, dropped)
+    (run_dir.retiring / str(dropped)).touch()
+
+    del worker.processes[dropped]
+    spawned(worker, arbiter, child.pid)
+
+    assert child.poll() is None
+    assert list(run_dir.retiring.iterdir()) == []
+
+
+def test_a_crash_that_was_dropped_unreaped_is_noted_with_its_exit_code(
+    worker: Watcher, arbiter: Any, run_dir: RunDir
+) -> None:
+    dropped = zombie(7)
+    spawned(worker, arbiter, dropped)
+
+    del worker.processes[dropped]
+    spawned(worker, arbiter, 99)
+    spawned(worker, arbiter, 100)
+
+    assert [(ended.pid, ended.exit_code) for ended in run_dir.exits()] == [(dropped, 7)]
+    assert worker.numprocesses == 2
+
+
+def test_a_process_that_was_reaped_is_not_missed(worker: Watcher, arbiter: Any, run_dir: RunDir) -> None:
+    spawned(worker, arbiter, 98)
+    circus_hooks.before_reap(worker, arbiter, "before_reap", process_pid=98)
+    del worker.processes[98]
+
+    spawned(worker, arbiter, 99)
+
+    assert run_dir.exits() == []
+
+
+def test_of_a_process_that_somebody_else_waited_for_no_exit_code_is_known(
+    worker: Watcher, arbiter: Any, run_dir: RunDir
+) -> None:
+    dropped = zombie(7)
+    os.waitpid(dropped, 0)
+    spawned(worker, arbiter, dropped)
+    del worker.processes[dropped]
+
+    spawned(worker, arbiter, 99)
+
+    assert [ended.exit_code for ended in run_dir.exits()] == [None]
 
 
 def test_what_ends_while_all_is_stopped_is_no_crash(

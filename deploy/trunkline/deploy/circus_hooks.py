@@ -4,6 +4,10 @@ Circus starts what is missing, rotates logs and stops processes gracefully. Thre
 (https://circus.readthedocs.io/en/latest/for-ops/configuration/): whether Redis is ready for the others, what becomes
 of a process that died, and the order of a stop.
 
+A process that ends just after circus has reaped and just before it counts is dropped from its books without a word
+(`Watcher.manage_processes` removes zombies) and replaced. So we keep books too, and close them over it when its
+successor is there.
+
 Circus brings a watcher to ``numprocesses`` whenever that differs, so holding one process back is lowering that number
 by one and raising it later. Stopping a watcher, circus' own answer to flapping, would stop its healthy processes too.
 """
@@ -11,6 +15,7 @@ by one and raising it later. Stopping a watcher, circus' own answer to flapping,
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -19,7 +24,7 @@ from typing import Any
 
 from circus import logger
 
-from .restarts import Restarts
+from .restarts import Again, Restarts
 from .rundir import STOP_ORDER, Exit, RunDir
 
 REDIS_START_S = 60.0
@@ -28,6 +33,8 @@ REDIS_START_S = 60.0
 _POLL_S = 0.1
 _restarts: dict[str, Restarts] = {}
 _started_s: dict[int, float] = {}
+_present: dict[str, dict[int, float]] = {}
+"""By watcher: the processes that it started and that were not reaped, with their start."""
 
 
 def redis_answers(watcher: Any, arbiter: Any, hook_name: str) -> bool:
@@ -57,7 +64,56 @@ def ping(path: str) -> bool:
 def before_reap(watcher: Any, arbiter: Any, hook_name: str, process_pid: int, **_: Any) -> bool:
     """Keeps when a process started: `after_reap` no longer sees it."""
     _started_s[process_pid] = watcher.processes[process_pid].started
+    _present.get(watcher.name, {}).pop(process_pid, None)
     return True
+
+
+def after_spawn(watcher: Any, arbiter: Any, hook_name: str, pid: int, **_: Any) -> bool:
+    """Does what `after_reap` could not about a process that was dropped unreaped, and that this one succeeds."""
+    present = _present.setdefault(watcher.name, {})
+    present[pid] = watcher.processes[pid].started
+    dropped = next((known for known in present if known not in watcher.processes), None)
+    if dropped is not None:
+        run_dir = _run_dir(arbiter)
+        lived_s = max(0.0, time.time() - present.pop(dropped))
+        exit_code = _wait(dropped)
+        if not _was_sent_home(run_dir, dropped):
+            # Its successor is there already: a hold can only be the next one's.
+            _note_death(watcher, run_dir, dropped, exit_code, lived_s)
+        elif _exceeds(watcher, run_dir):
+            (run_dir.retiring / str(pid)).touch()
+            os.kill(pid, signal.SIGTERM)
+    return True
+
+
+def _wait(pid: int) -> int | None:
+    """The exit code of a child that nobody waited for; None if somebody did."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _exceeds(watcher: Any, run_dir: RunDir) -> bool:
+    """Whether circus would keep more than are wanted; not if somebody has scaled up meanwhile."""
+    state = run_dir.load()
+    return state is not None and watcher.numprocesses > state.wanted(watcher.name)
+
+
+def _was_sent_home(run_dir: RunDir, pid: int) -> bool:
+    """Whether `scale` has asked it to end; forgets that it did."""
+    note = run_dir.retiring / str(pid)
+    asked = note.exists()
+    note.unlink(missing_ok=True)
+    return asked
+
+
+def _note_death(watcher: Any, run_dir: RunDir, pid: int, exit_code: int | None, lived_s: float) -> Again:
+    again = _restarts.setdefault(watcher.name, Restarts()).died(lived_s, exit_code)
+    run_dir.add_exit(Exit(time.time(), watcher.name, pid, exit_code, round(lived_s, 1), str(again)))
+    logger.warning("%s [%d] ended with %s after %.1f s: %s", watcher.name, pid, exit_code, lived_s, again)
+    return again
 
 
 def after_reap(
@@ -69,16 +125,10 @@ def after_reap(
     if watcher.is_stopping() or watcher.is_stopped():
         return True
     run_dir = _run_dir(arbiter)
-    retiring = run_dir.retiring / str(process_pid)
-    if retiring.exists():
-        retiring.unlink()
+    if _was_sent_home(run_dir, process_pid):
         watcher.numprocesses = max(0, watcher.numprocesses - 1)
         return True
-    again = _restarts.setdefault(watcher.name, Restarts()).died(lived_s, exit_code)
-    run_dir.add_exit(Exit(now_s, watcher.name, process_pid, exit_code, round(lived_s, 1), str(again)))
-    logger.warning(
-        "%s [%d] ended with %s after %.1f s: %s", watcher.name, process_pid, exit_code, lived_s, again
-    )
+    again = _note_death(watcher, run_dir, process_pid, exit_code, lived_s)
     if again.delay_s != 0.0:
         watcher.numprocesses = max(0, watcher.numprocesses - 1)
     if again.delay_s:
@@ -130,6 +180,7 @@ def _run_dir(arbiter: Any) -> RunDir:
 HOOKS: dict[str, Callable[..., bool]] = {
     "before_reap": before_reap,
     "after_reap": after_reap,
+    "after_spawn": after_spawn,
     "before_signal": before_signal,
 }
 """What every watcher is given; Redis has `redis_answers` besides."""

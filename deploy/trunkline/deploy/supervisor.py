@@ -102,7 +102,7 @@ def set_number(run_dir: RunDir, role: str, count: int) -> None:
 
 
 def retire(run_dir: RunDir, pids: Iterable[int], patience_s: float) -> None:
-    """Stops processes gracefully, without others in their place, and waits until they are gone.
+    """Stops processes gracefully, without others in their place; waits until they are gone and circus knows it.
 
     Args:
         run_dir: of the cluster.
@@ -116,6 +116,8 @@ def retire(run_dir: RunDir, pids: Iterable[int], patience_s: float) -> None:
     if not wait_gone(lambda: alive(leaving), patience_s):
         _signal(alive(leaving), psutil.Process.kill)
         wait_gone(lambda: alive(leaving), KILL_WAIT_S)
+    # Circus looks every half a second, and the hook that it asks then takes the note away.
+    wait_gone(lambda: [pid for pid in leaving if (run_dir.retiring / str(pid)).exists()], KILL_WAIT_S)
 
 
 def stop(cluster: str, patience_s: float) -> list[Member]:
