@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.interface.conftest import MakeRig
+from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
 from tests.support.waiting import until
 from trunkline.interface import door, limits
@@ -105,6 +105,11 @@ async def test_a_head_that_does_not_come_in_time_ends_the_connection(make_rig: M
         assert await silent.ended()
 
 
+async def has_accepted(rig: Rig, number: int) -> None:
+    """Waits until so many connections are open that have not been upgraded."""
+    await until(lambda: rig.shared.sockets.guests >= number)
+
+
 async def test_ten_thousand_half_open_handshakes_hurt_nobody(make_rig: MakeRig) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -131,7 +136,7 @@ async def test_ten_thousand_half_open_handshakes_hurt_nobody(make_rig: MakeRig) 
                 assert await client.receive() == (0x81, b"%d" % start)
                 assert time.perf_counter() - started_s < 2
                 # A kernel whose queue is full lets the client try again a second later.
-                await until(lambda: rig.shared.sockets.guests >= len(half_open))
+                await has_accepted(rig, len(half_open))
             async with RawClient(*rig.address) as another:
                 assert "101" in await another.upgrade()
     finally:
