@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from trunkline.protocol.messages import DeadLetterRecord, Entry
 from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, InterfaceId, reply_name
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.redriving import Redriven
+
+Ask = Callable[[RedisOperatorLayer], Awaitable[object]]
 
 
 @pytest.fixture
@@ -146,8 +149,9 @@ async def test_an_id_that_is_none_is_refused_or_found_nowhere(
     await operator.close()
 
 
+@pytest.mark.parametrize("ask", [lambda operator: operator.stats(), lambda operator: operator.drop("1-1")])
 async def test_a_connection_that_was_reset_under_redis_py_is_made_again(
-    operator: RedisOperatorLayer, monkeypatch: pytest.MonkeyPatch
+    operator: RedisOperatorLayer, monkeypatch: pytest.MonkeyPatch, ask: Ask
 ) -> None:
     async def reset(*_: object, **__: object) -> None:
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
@@ -156,9 +160,7 @@ async def test_a_connection_that_was_reset_under_redis_py_is_made_again(
     with monkeypatch.context() as patch:
         patch.setattr(AbstractConnection, "send_packed_command", reset)
         with pytest.raises(LayerUnavailable, match="the handler is closed"):
-            await operator.stats()
-        with pytest.raises(LayerUnavailable, match="the handler is closed"):
-            await operator.drop("1-1")
+            await ask(operator)
 
     assert await operator.stats() == before
     await operator.close()
