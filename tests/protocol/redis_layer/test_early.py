@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty, NotingInterface, NotingWorker
@@ -10,6 +11,7 @@ from tests.support.waiting import until
 from trunkline.protocol.messages import Delivery, Outcome
 from trunkline.protocol.names import RECEIVE, ChannelName
 from trunkline.protocol.redis_layer.early import EarlySends
+from trunkline.protocol.redis_layer.scripts import SCRIPTS
 
 ONE = Delivery(ChannelName("jobs"), "1-0", b"", 1, 0.0)
 OTHER = Delivery(ChannelName("jobs"), "2-0", b"", 1, 0.0)
@@ -42,6 +44,22 @@ async def test_a_worker_whose_early_sends_were_dropped_does_not_win_the_acknowle
     await heir.apply(interface.post("c", "early"), within=taken)
     assert await heir.finish(taken, interface.post("c", "end")) == 1
     assert await interface.receive(2) == ["early", "end"]
+
+
+async def test_an_early_send_that_was_dropped_and_is_sent_again_stays_dropped(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    interface.publish(RECEIVE, body("taken over"), body("held"))
+    taken_over, held = await worker.take(2)
+    faulty.client.xclaim(faulty.keys.stream(RECEIVE), faulty.keys.consumer_group, "heir", 0, [taken_over.id])
+
+    def apply(number: int, within: Delivery) -> Any:
+        effects = (faulty.keys.base, 9, 9, 9, 9, within.id, faulty.keys.consumer_group, worker.id, number, 0)
+        return faulty.client.eval(SCRIPTS["apply"].text, 1, faulty.keys.stream(RECEIVE), *effects)
+
+    # As after a reset: what has no answer is sent again, in order, also what was sent before something that counted.
+    assert [apply(1, taken_over), apply(2, held)] == [[0], [1]]
+    assert [apply(1, taken_over), apply(2, held)] == [[0], [1]]
 
 
 async def test_nor_does_it_from_the_thread_that_commits_while_the_loop_is_held_up(faulty: Faulty) -> None:

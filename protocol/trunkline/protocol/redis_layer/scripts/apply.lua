@@ -10,10 +10,7 @@
 --   applied, and '!full' as in commit.lua
 
 local worker, number = ARGV[8], ARGV[9]
-if worker ~= '' then
-  -- A call whose answer was lost is sent again; calls come in order, so the last number tells.
-  if tonumber(redis.call('HGET', base .. 'applied', worker) or '0') >= tonumber(number) then return {1} end
-end
+-- First: a call that was dropped must not look applied because one behind it was, when both are sent again.
 if ARGV[6] ~= '' then
   local held = redis.pcall('XPENDING', KEYS[1], ARGV[7], ARGV[6], ARGV[6], 1, worker)
   -- Without its group or its stream nobody holds it: the data was lost.
@@ -21,6 +18,10 @@ if ARGV[6] ~= '' then
     return held
   end
   if held.err or #held == 0 then return {0} end
+end
+if worker ~= '' then
+  -- A call whose answer was lost is sent again; calls come in order, so the last number tells.
+  if tonumber(redis.call('HGET', base .. 'applied', worker) or '0') >= tonumber(number) then return {1} end
 end
 if worker ~= '' then redis.call('HSET', base .. 'applied', worker, number) end
 apply(11, tonumber(ARGV[10]), worker .. '.' .. number)
