@@ -82,7 +82,11 @@ async def test_what_nobody_would_bring_back_stays(faulty: Faulty) -> None:
     kept = [
         b"garbage",
         of(ReplyName(f"reply.{dead}!{mine[-20:]}")),
-        of(mine, seq=-1),  # set aside, or put back from the dead letters
+        # Set aside, or put back from the dead letters; so often that the number takes one byte, two, three and five.
+        of(mine, seq=-1),
+        of(mine, seq=-33),
+        of(mine, seq=-200),
+        of(mine, seq=-40_000),
         of(mine, None),
         codec.encode_entry(Entry(ChannelName("any"), None, None, 0, [{"a": 1}], "unique")),
     ]

@@ -33,7 +33,9 @@ local function holder(body)
   else
     return nil
   end
-  return (string.byte(body, at) or 0xff) < 0xe0 and interface or nil
+  local number = string.byte(body, at) or 0xff
+  local below_zero = number >= 0xe0 or (number >= 0xd0 and number <= 0xd3)
+  return not below_zero and interface or nil
 end
 
 local registered = {}
