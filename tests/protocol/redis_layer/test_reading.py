@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,6 +94,27 @@ async def test_a_search_that_fails_does_not_end_the_reading(
 
     assert (await worker.take_one()).body == body("0")
     assert str(fault) in caplog.text
+
+
+async def test_a_search_that_nobody_answers_gives_its_connection_up(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface = await faulty.interface()
+    worker = await faulty.worker(RECEIVE)
+    connection = reading_of(worker).reader_id
+    find = Reading._find_lost
+
+    async def silent(reading: Reading) -> None:
+        monkeypatch.setattr(Reading, "_find_lost", find)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "GIVE_UP_S", 0.05)
+    monkeypatch.setattr(Reading, "_find_lost", silent)
+    reading_of(worker)._searched_s = 0.0
+    interface.publish(RECEIVE, body("0"))
+
+    assert (await worker.take_one()).body == body("0")
+    assert reading_of(worker).reader_id != connection
 
 
 async def test_an_entry_that_was_deleted_meanwhile_is_not_taken_up(

@@ -216,9 +216,13 @@ class Reading:
     async def _find_again(self) -> None:
         with Survives(f"worker={self._worker}", "search for lost deliveries"):
             try:
-                await self._find_lost()
+                async with asyncio.timeout(GIVE_UP_S):
+                    await self._find_lost()
             except LayerUnavailable as error:
                 log.info("worker=%s cannot ask what it holds: %s", self._worker, error)
+            except TimeoutError:
+                # A connection that is gone and nobody was told; `look` sees to reads only.
+                self.link.reset("no answer to the search for lost deliveries")
             finally:
                 self.searching = False
                 self.send()
