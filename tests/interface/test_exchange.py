@@ -149,6 +149,18 @@ async def test_a_body_that_does_not_come_is_408(make_rig: MakeRig) -> None:
         assert " 408 " in await client.head("POST / HTTP/1.1\nHost: a\nContent-Length: 10")
 
 
+async def test_a_body_that_comes_when_the_server_has_started_over_is_503(rig: Rig) -> None:
+    async with RawClient(*rig.address) as client:
+        waits = await client.head("POST / HTTP/1.1\nHost: a\nContent-Length: 1\nExpect: 100-continue")
+        assert " 100 " in waits
+        tenure = rig.server.tenure
+        assert tenure is not None
+        tenure.end()
+        client.send(b"b")
+        assert " 503 " in (await client.reader.readuntil(b"\r\n\r\n")).decode()
+    assert rig.layer.entries == []
+
+
 async def test_a_client_that_leaves_is_forgotten_and_its_answer_dropped(make_rig: MakeRig) -> None:
     rig = await make_rig(silent)
     async with RawClient(*rig.address) as client:

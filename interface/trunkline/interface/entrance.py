@@ -186,6 +186,8 @@ class Entrance:
         exchange = Exchange(*tenure.new_id(), tenure, lambda: cut(request))
         try:
             body = await read_body(request, self._settings.http_max_body_bytes, self._settings.http_timeout_s)
+            if tenure.publisher.closed:  # it ended while the body came
+                raise GaveUp(503, "the server starts over")
             event = self._event(request, query)
             event["method"] = request.method
             event["body"] = body
