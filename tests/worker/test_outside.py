@@ -14,7 +14,7 @@ from trunkline.protocol.errors import ConfigError, LayerUnavailable, MessageErro
 from trunkline.protocol.names import ChannelName
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import LayerSettings
-from trunkline.worker import Channel, Group, Message, outside, route
+from trunkline.worker import Channel, Group, Message, effect_log, outside, route
 
 
 @pytest.fixture
@@ -83,6 +83,14 @@ def test_a_block_that_sends_nothing_needs_no_redis() -> None:
 def test_a_redis_that_is_away_is_told_at_the_end() -> None:
     with pytest.raises(LayerUnavailable, match="cannot send"), outside("redis://127.0.0.1:1/0"):
         Channel("work").send({"job": 1})
+
+
+def test_more_than_one_call_takes_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effect_log, "MAX_EFFECTS", 2)
+    said = "3 messages and group changes at once: expected at most 2"
+    with pytest.raises(MessageError, match=said), outside("redis://127.0.0.1:1/0"):
+        for number in range(3):
+            Channel("work").send({"job": number})
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.support.gate import echo
 from tests.support.waiting import until
 from trunkline.protocol.codec import encode_session
 from trunkline.protocol.errors import ConsumerFinished, DenyConnection
-from trunkline.worker import Message, Retry, channel_session, route
+from trunkline.worker import Group, Message, Retry, channel_session, effect_log, route
 
 RECEIVE, CONNECT, REQUEST = "websocket.receive", "websocket.connect", "http.request"
 KINDS: list[dict[str, Any]] = [{}, {"threads": 2}]
@@ -488,3 +488,43 @@ async def test_a_task_that_is_cancelled_from_outside_leaves_no_trace_of_its_hand
     await desk.dispatcher.cut_off()
     assert desk.outcomes == {}
     assert desk.count("messages_total{") == 0
+
+
+# ---- more than Redis takes ----
+
+
+@pytest.mark.parametrize("options", [{}, {"threads": 1}])
+@pytest.mark.parametrize("finished", [False, True])
+async def test_a_handler_that_sends_more_than_one_call_takes_has_failed(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], finished: bool
+) -> None:
+    monkeypatch.setattr(effect_log, "MAX_EFFECTS", 10)
+
+    def handler(message: Message) -> None:
+        for number in range(int(message["text"])):
+            Group(f"room-{number}").send({"text": "hello"})
+        if finished:
+            raise ConsumerFinished
+
+    desk = Desk([route(RECEIVE, handler)], **options)
+    (letter,) = letters(await desk.effects(frames("11")))
+    assert letter.error.startswith("MessageError: 11 messages and group changes at once: expected at most 10")
+    assert letters(await desk.effects(frames("10", connection="c2"))) == []
+
+
+async def test_so_has_one_that_asks_for_so_much_to_be_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effect_log, "MAX_EFFECTS", 1)
+
+    async def handler(message: Message) -> None:
+        for _ in range(2):
+            message.reply_channel.send({"text": "x"})
+        await message.flush()
+
+    def at_once(message: Message) -> None:
+        for _ in range(2):
+            message.reply_channel.send({"text": "x"}, immediately=True)
+
+    for each in (handler, at_once):
+        desk = Desk([route(RECEIVE, each)])
+        (letter,) = letters(await desk.effects(frames("x")))
+        assert letter.error.startswith("MessageError: 2 messages")

@@ -108,6 +108,11 @@ class Course:
         self._flusher.flush_soon(self.delivery, outbox)
 
     @property
+    def begun(self) -> bool:
+        """Whether a handler of it has failed here and is to be tried again."""
+        return self.tries > self.entry.tries
+
+    @property
     def route(self) -> str:
         """The name of the route of the step at work, ``-`` if it has none."""
         match = self.steps[self.step].match
@@ -135,7 +140,9 @@ class Course:
 
         Raises:
             SessionError: what it left in the session cannot be stored: the runner then calls `job.Job.fail` with it.
+            MessageError: the same for more than can be sent at once.
         """
+        self.outbox.check_size()
         if self.held is not None:
             self.held.keep()
 
@@ -147,6 +154,7 @@ class Course:
 
         Raises:
             SessionError: as `succeed`.
+            MessageError: as `succeed`.
         """
         if isinstance(error, ConsumerFinished):
             self.succeed()

@@ -23,6 +23,10 @@ ENDED = (
     "send through trunkline.worker.outside(redis_url)"
 )
 
+MAX_EFFECTS = 100_000
+"""Of one entry, and of one flush. An effect has up to five arguments, and Redis 6.2 takes 1,048,576 in a call. It
+closes the connection of one with more, which would be sent again for ever."""
+
 Mark = NewType("Mark", int)
 """A place in a log to roll back to."""
 
@@ -118,6 +122,18 @@ class EffectLog:
     def rollback(self, mark: Mark) -> None:
         """Drops every effect since the mark. What was flushed since stays applied."""
         del self._log[max(0, mark - self._taken) :]
+
+    def check_size(self) -> None:
+        """What was sent so far must go to Redis in one call.
+
+        Raises:
+            MessageError: it is too much for one.
+        """
+        if len(self._log) > MAX_EFFECTS:
+            raise MessageError(
+                f"{len(self._log)} messages and group changes at once: expected at most {MAX_EFFECTS}; send to a "
+                "group, or some of them by `await message.flush()` before the others"
+            )
 
     def write_session(self, raw: bytes) -> None:
         """Stores the connection's session, empty bytes delete it."""

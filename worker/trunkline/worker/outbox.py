@@ -129,13 +129,19 @@ class Outbox(EffectLog):
         """Applies now what was collected so far. See `Message.flush`.
 
         Raises:
-            MessageError: there is nothing to flush through, or the handler has ended.
+            MessageError: there is nothing to flush through, the handler has ended, or it is too much at once.
         """
         if self.hooks is None or self.ended:
             raise MessageError(ENDED)
+        self.check_size()
         await self.hooks.flush(self)
 
     def request_flush(self) -> None:
-        """Asks for a flush soon (``immediately=True``); without hooks it happens when the handler ends."""
+        """Asks for a flush soon (``immediately=True``); without hooks it happens when the handler ends.
+
+        Raises:
+            MessageError: it is too much at once.
+        """
+        self.check_size()
         if self.hooks is not None:
             self.hooks.flush_soon(self)

@@ -30,7 +30,7 @@ def outside(redis_url: str | None = None, prefix: str | None = None) -> Iterator
 
     Raises:
         ConfigError: a value is wrong.
-        MessageError: used within a handler, whose own sends are buffered anyway.
+        MessageError: used within a handler, whose own sends are buffered anyway; at the end: it is too much at once.
         LayerUnavailable: at the end: Redis does not answer.
     """
     around = CURRENT.get(None)
@@ -48,6 +48,7 @@ def outside(redis_url: str | None = None, prefix: str | None = None) -> Iterator
     token = CURRENT.set(outbox)
     try:
         yield
+        outbox.check_size()
         effects = outbox.release()
         if effects:
             sender.apply(effects)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeVar
 
-from trunkline.protocol.errors import SessionError
+from trunkline.protocol.errors import MessageError, SessionError
 from trunkline.protocol.names import WorkerId
 from trunkline.protocol.process.logs import RateLimited
 
@@ -181,7 +181,7 @@ class Runner:
         """Decides what a raised exception means; the outcome's name."""
         try:
             said = job.end_by(error)
-        except SessionError as worse:
+        except (SessionError, MessageError) as worse:
             said, error = None, worse
         again = AGAIN if job.tries else ""
         if said is not None:
