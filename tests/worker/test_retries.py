@@ -96,6 +96,27 @@ async def test_a_handler_that_asks_is_called_again_and_only_its_last_call_counts
     await desk.dispatcher.drain()
 
 
+async def test_a_suspect_is_tried_again_alone() -> None:
+    unlucky = Unlucky(1, Retry(after_s=0))
+
+    def handler(message: Message) -> None:
+        if message["text"] == "suspect":
+            unlucky.handler(message)
+
+    desk = Desk([route(RECEIVE, handler)])
+    suspect = frames("suspect", attempt=2)
+    desk.layer.answers = False
+    desk.give(suspect)
+    await until(lambda: unlucky.calls == 1)
+    desk.give(fresh := frames("fresh", connection="c2"))
+    await until(lambda: desk.layer.commits and len(desk.dispatcher._suspects) == 1)
+    assert unlucky.calls == 1  # while the other's commit has no answer
+    desk.layer.answer()
+    desk.layer.answers = True
+    await desk.handled(suspect, fresh)
+    assert unlucky.calls == 2
+
+
 @pytest.mark.parametrize("options", KINDS)
 async def test_a_handler_that_asks_too_often_leaves_a_dead_letter_that_says_so(
     options: dict[str, Any],

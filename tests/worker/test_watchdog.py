@@ -17,7 +17,7 @@ from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.memory import MemoryBus
 from trunkline.protocol.messages import Delivery
-from trunkline.worker import Message, route
+from trunkline.worker import Message, Retry, route
 from trunkline.worker import watchdog as module
 from trunkline.worker.declarations import Routes
 from trunkline.worker.process import WorkerProcess
@@ -64,14 +64,19 @@ async def watched(routes: Routes, limit_s: float = 60.0, **options: Any) -> Asyn
         found.watchdog.stop()
 
 
+def block_until(condition: Callable[[], object]) -> None:
+    """Holds its thread."""
+    deadline_s = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+
+
 def blocking_until(condition: Callable[[], object]) -> Callable[[Message], None]:
     """A def handler that holds its thread for a frame ``block`` until something holds, and answers every other one."""
 
     def handler(message: Message) -> None:
-        deadline_s = time.monotonic() + 10
         if message["text"] == "block":
-            while not condition() and time.monotonic() < deadline_s:
-                time.sleep(0.001)
+            block_until(condition)
         message.reply_channel.send({"text": message["text"]})
 
     return handler
@@ -91,6 +96,27 @@ async def test_what_waits_behind_a_blocking_handler_is_handed_back() -> None:
         assert found.desk.layer.returned == behind
         assert found.desk.count("given_back_total") == 2
         assert list(found.desk.outcomes) == [block.id]
+
+
+async def test_what_has_failed_here_is_tried_again_here_as_nobody_else_knows_how_often_it_has() -> None:
+    calls: list[str] = []
+    behind = frames("behind", connection="c3")
+
+    def handler(message: Message) -> None:
+        text = message["text"]
+        calls.append(text)
+        if text in "12" and calls.count(text) == 1:
+            raise Retry(after_s=0)
+        if text == "1":
+            found.desk.give(behind)
+            block_until(lambda: found.desk.layer.returned)
+
+    async with watched([route(RECEIVE, handler)]) as found:
+        one, two = frames("1", connection="c1"), frames("2", connection="c2")
+        found.desk.give(one, two)
+        await found.desk.handled(one, two)
+        assert found.desk.layer.returned == [behind]
+        assert calls == ["1", "2", "1", "2"]
 
 
 async def test_what_was_done_before_a_blocking_handler_is_committed_while_it_blocks() -> None:

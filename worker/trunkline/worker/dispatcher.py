@@ -223,7 +223,10 @@ class Dispatcher:
         self.wake()  # tasks that end together are committed together
 
     def _try_again(self, job: Job) -> None:
-        self.queue.append(job)
+        if job.delivery.attempt > 1:
+            self._suspects.add(job)
+        else:
+            self.queue.append(job)
         self.wake()
 
     def _finish(self, job: Job) -> None:

@@ -105,25 +105,35 @@ class Watchdog:
         if not since or now_s - min(since) < GIVE_BACK_S:
             return
         self._commit_gathered()
-        waiting: deque[Job] = deque()
-        while True:
-            try:
-                waiting.appendleft(dispatcher.queue.pop())
-            except IndexError:
-                break
+        waiting, begun = self._take_queue()
+        if begun:
+            dispatcher.queue.extend(begun)
+            # The handler may have ended meanwhile, and found the queue empty.
+            self._loop.call_soon_threadsafe(dispatcher.wake)
         if not waiting:
             return
         try:
             self._layer.give_back([job.delivery for job in waiting])
         except Exception as error:
             dispatcher.queue.extend(waiting)
-            # The handler may have ended meanwhile, and found the queue empty.
             self._loop.call_soon_threadsafe(dispatcher.wake)
             if not isinstance(error, LayerUnavailable):
                 raise
             rate_limited.warning("unavailable", "cannot hand back entries=%d: %s", len(waiting), error)
         else:
             dispatcher.metrics.given_back.value += len(waiting)
+
+    def _take_queue(self) -> tuple[deque[Job], deque[Job]]:
+        """Empties the queue: the jobs that another worker may begin, and those that were begun here. How often these
+        have failed nobody else knows, so their routes' patience would begin anew."""
+        waiting: deque[Job] = deque()
+        begun: deque[Job] = deque()
+        while True:
+            try:
+                job = self._dispatcher.queue.pop()
+            except IndexError:
+                return waiting, begun
+            (begun if job.begun else waiting).appendleft(job)
 
     def _commit_gathered(self) -> None:
         """Commits what handlers before the one at work have done: their connections wait for it."""
