@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from threading import Thread
 from typing import Any
 
 from tests.protocol.layer_harness import body
@@ -85,7 +86,10 @@ async def test_what_is_committed_beside_early_sends_is_not_held_up(faulty: Fault
     worker.layer.commit([Outcome(third, [])], counts.append)
 
     outcomes = [Outcome(first, [interface.post("c", "1")]), Outcome(second, [interface.post("c", "2")])]
-    await asyncio.to_thread(worker.layer.commit_now, outcomes, counts.append)
+    # In a thread that is waited for: on the event loop the early send would be answered meanwhile.
+    thread = Thread(target=worker.layer.commit_now, args=(outcomes, counts.append))
+    thread.start()
+    thread.join()
 
     await until(lambda: sorted(counts) == [1, 2])
     assert sorted(await interface.receive(3)) == ["1", "2", "early"]
