@@ -87,12 +87,12 @@ def apply(
     store: Store, worker: str, number: int, within: tuple[str, int], effects: Sequence[Effect]
 ) -> tuple[Store, int]:
     """``apply.lua`` of a worker, within an entry."""
-    if store.applied.get(worker, 0) >= number:
-        return store, 1
     channel, entry_id = within
     held = store.streams[channel].pending.get(entry_id)
     if held is None or held.consumer != worker:
         return store, 0
+    if store.applied.get(worker, 0) >= number:
+        return store, 1
     store = replace(store, applied=put(store.applied, worker, number))
     return apply_effects(store, effects), 1
 
