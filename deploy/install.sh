@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes .venv with exactly what requirements.lock names and the project itself, editable. `make install` runs this.
 # uv does it when it is on PATH, else Python's own venv and pip. Needs no root; asks the package index, nothing else.
+# --no-deps: the lock is whole, so nothing is left to resolve. pip 23.2 takes a dependency on "coverage[toml]" for another
+# package than the locked "coverage", and from the day of its next release refuses that for want of a hash (pip issue 12345).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,7 +31,7 @@ fi
 
 if command -v uv >/dev/null 2>&1; then
     [ -d .venv ] || uv venv --quiet --python "$(command -v "$python")" .venv
-    uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+    uv pip install --quiet --python .venv/bin/python --no-deps --require-hashes -r requirements.lock
     uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 else
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -40,7 +42,7 @@ else
     [ -d .venv ] || "$python" -m venv .venv
     .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip --upgrade >/dev/null
     pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip install --quiet --progress-bar off"
-    $pip --require-hashes -r requirements.lock
+    $pip --no-deps --require-hashes -r requirements.lock
     $pip --no-deps --no-build-isolation -e .
 fi
 say "ready: .venv with Python $(version_of .venv/bin/python)"
