@@ -11,11 +11,13 @@ from typing import Any
 
 import redis
 
+from trunkline.protocol.layer import Publication
 from trunkline.protocol.messages import Delivery as RealDelivery
 from trunkline.protocol.messages import Outcome as RealOutcome
 from trunkline.protocol.names import ChannelName, Keys
 from trunkline.protocol.redis_layer.commit_call import SESSION_TTL_MS, commit_args, flatten
 from trunkline.protocol.redis_layer.lease_thread import INTERFACE_PATIENCE, WORKER_PATIENCE
+from trunkline.protocol.redis_layer.publishing import entry_args
 from trunkline.protocol.redis_layer.scripts import SCRIPTS
 
 from .interface_scripts import Answer
@@ -100,8 +102,9 @@ class RealRedis:
         self, interface: str, epoch: int, number: int, answered: int, events: Sequence[tuple[Event, bool]]
     ) -> Answer:
         args: list[Any] = [self.keys.base, interface, epoch, number, answered, self.capacity]
-        for event, must in events:
-            args += (event.channel, int(must), body_of(event))
+        args += entry_args(
+            Publication(ChannelName(event.channel), body_of(event), None, must) for event, must in events
+        )
         answer = self.call("publish", [self.keys.epoch], *args)
         if answer == 1:
             return ("taken",)
@@ -135,10 +138,11 @@ class RealRedis:
         return (self.keys.base, self.capacity, PLENTY, PLENTY, SESSION_TTL_MS)
 
     def read(self, worker: str, channels: Sequence[str], count: int) -> tuple[Delivery, ...]:
-        streams: Any = {self.keys.stream(channel): ">" for channel in channels}
+        by_stream = {self.keys.stream(channel).encode(): channel for channel in channels}
+        streams: Any = dict.fromkeys(by_stream, ">")
         answer: Any = self.client.xreadgroup(self.keys.consumer_group, worker, streams, count)
         return tuple(
-            self.delivery(self.keys.channel_of(stream.decode()), key.decode(), fields[b"b"], 1)
+            self.delivery(by_stream[stream], key.decode(), fields[b"b"], 1)
             for stream, entries in answer
             for key, fields in entries
         )

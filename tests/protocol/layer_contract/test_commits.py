@@ -79,6 +79,38 @@ async def test_a_second_commit_counts_nothing_and_changes_nothing(cluster: Clust
     assert await worker.sessions("c") == [b"once"]
 
 
+async def test_of_entries_that_do_nothing_but_answer_only_the_answers_of_those_that_count_are_posted(
+    cluster: Cluster,
+) -> None:
+    one, two, worker = await cluster.interface(), await cluster.interface(), await cluster.worker(JOBS, OTHER)
+    one.publish(JOBS, *[body(str(number)) for number in range(6)])
+    one.publish(OTHER, body("6"), body("7"))
+    deliveries = await worker.take(8)
+    homes = [one, two, one, one, two, one, two, one]
+    outcomes = [
+        Outcome(delivery, [home.post("c", f"{number} é" * (number + 1))])
+        for number, (delivery, home) in enumerate(zip(deliveries, homes, strict=True))
+    ]
+    assert await worker.commit(outcomes[0], outcomes[4]) == 2
+
+    assert await worker.commit(*outcomes) == 6
+
+    assert await one.receive(5) == [f"{number} é" * (number + 1) for number in (0, 2, 3, 5, 7)]
+    assert await two.receive(3) == [f"{number} é" * (number + 1) for number in (4, 1, 6)]
+
+
+async def test_answers_alone_and_with_other_effects_keep_their_order(cluster: Cluster) -> None:
+    interface, worker = await cluster.interface(), await cluster.worker(JOBS)
+    interface.publish(JOBS, *[body(str(number)) for number in range(5)])
+    posts = [[interface.post("c", str(number))] for number in range(5)]
+    posts[2].append(interface.post("c", "and"))
+
+    outcomes = [Outcome(one, [*some]) for one, some in zip(await worker.take(5), posts, strict=True)]
+    assert await worker.commit(*outcomes) == 5
+
+    assert await interface.receive(6) == ["0", "1", "2", "and", "3", "4"]
+
+
 async def test_a_commit_from_another_thread_counts_as_any(cluster: Cluster) -> None:
     interface, worker = await cluster.interface(), await cluster.worker(JOBS)
     interface.publish(JOBS, body("a"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trunkline.protocol.messages import DeadLetter, Delivery, Outcome
-from trunkline.protocol.names import ChannelName
+from trunkline.protocol.messages import DeadLetter, Delivery, Outcome, Post
+from trunkline.protocol.names import ChannelName, InterfaceId
 from trunkline.protocol.redis_layer.commit_call import MAX_CALL_BYTES, commit_args, split
 
 A, B = ChannelName("a"), ChannelName("b")
@@ -18,6 +18,18 @@ def test_outcomes_are_sorted_by_channel_and_keep_their_order_within_it() -> None
 
     assert channels == [A, B]
     assert args == [2, 1, "1", "3", "2", 1, "L", b"x", 2, "L", b"xx", "L", b"x", 0]
+
+
+def test_entries_that_only_post_and_follow_each_other_are_sorted_by_mailbox() -> None:
+    one, two = InterfaceId("i1"), InterfaceId("i2")
+    posts = [Post(one, b"a"), Post(two, b"bb"), Post(one, b"ccc")]
+    outcomes = [Outcome(Delivery(A, str(number), b"", 1, 0.0), [post]) for number, post in enumerate(posts)]
+
+    _, args = commit_args([*outcomes, outcome(A, "3", 1), outcomes[1]])
+
+    heads = [5, "0", "1", "2", "3", "1"]
+    run = [-3, 2, one, b"accc", "1 1 3 3", two, b"bb", "2 2"]
+    assert args == [*heads, *run, 1, "L", b"x", 1, "P", two, b"bb"]
 
 
 def test_a_commit_is_split_before_it_grows_over_the_bound() -> None:

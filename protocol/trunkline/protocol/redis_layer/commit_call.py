@@ -17,7 +17,7 @@ from ..messages import (
     SetAside,
     Unregister,
 )
-from ..names import ChannelName
+from ..names import ChannelName, InterfaceId
 
 Arg = str | bytes | int
 
@@ -73,19 +73,44 @@ def commit_args(outcomes: Sequence[Outcome]) -> tuple[list[ChannelName], list[Ar
     Returns:
         The channels, and the arguments from the counts of entries on.
     """
-    channels: list[ChannelName] = []
     by_channel: dict[ChannelName, list[Outcome]] = {}
     for outcome in outcomes:
-        channel = outcome.delivery.channel
-        if channel not in by_channel:
-            by_channel[channel] = []
-            channels.append(channel)
-        by_channel[channel].append(outcome)
-    args: list[Arg] = [len(by_channel[channel]) for channel in channels]
-    for channel in channels:
-        args += [outcome.delivery.id for outcome in by_channel[channel]]
-    for channel in channels:
-        for outcome in by_channel[channel]:
-            args.append(len(outcome.effects))
-            args += flatten(outcome.effects)
-    return channels, args
+        by_channel.setdefault(outcome[0][0], []).append(outcome)
+    args: list[Arg] = [len(some) for some in by_channel.values()]
+    for some in by_channel.values():
+        args += [delivery[1] for delivery, _ in some]
+    for some in by_channel.values():
+        _add_effects(args, some)
+    return list(by_channel), args
+
+
+def _add_effects(args: list[Arg], outcomes: Sequence[Outcome]) -> None:
+    posts: list[Post] = []  # of entries that follow each other and do nothing else: most only answer
+    for _, effects in outcomes:
+        if len(effects) == 1 and type(effects[0]) is Post:
+            posts.append(effects[0])
+            continue
+        if posts:
+            _add_posts(args, posts)
+            posts = []
+        args.append(len(effects))
+        args += flatten(effects)
+    if posts:
+        _add_posts(args, posts)
+
+
+def _add_posts(args: list[Arg], posts: Sequence[Post]) -> None:
+    """Adds what entries post, one each, by mailbox: Redis spends on each argument what a chunk costs it otherwise."""
+    if len(posts) == 1:
+        args += (1, "P", *posts[0])
+        return
+    chunks: dict[InterfaceId, list[bytes]] = {}
+    places: dict[InterfaceId, list[int]] = {}
+    for place, (interface, chunk) in enumerate(posts, 1):
+        if interface not in chunks:
+            chunks[interface], places[interface] = [], []
+        chunks[interface].append(chunk)
+        places[interface] += (place, len(chunk))
+    args += (-len(posts), len(chunks))
+    for interface, some in chunks.items():
+        args += (interface, b"".join(some), " ".join(map(str, places[interface])))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import hiredis
 
 from ..layer import Publication
-from ..names import Keys
+from ..names import ChannelName, Keys
 from .faults import Survives
 from .link import Link
 from .scripts import SCRIPTS
@@ -21,6 +21,22 @@ from .wire import Answer
 class _Batch(NamedTuple):
     number: int
     publications: list[Publication]
+
+
+def entry_args(publications: Iterable[Publication]) -> list[str | bytes | int]:
+    """Publications as ``publish.lua`` reads them: those of one channel that follow each other under one head."""
+    args: list[str | bytes | int] = []
+    head: tuple[ChannelName, bool] | None = None
+    bodies: list[bytes] = []
+    for channel, body, _, must in publications:
+        if (channel, must) != head:
+            if head is not None:
+                args += (head[0], int(head[1]), len(bodies), *bodies)
+            head, bodies = (channel, must), []
+        bodies.append(body)
+    if head is not None:
+        args += (head[0], int(head[1]), len(bodies), *bodies)
+    return args
 
 
 class Publishing:
@@ -93,8 +109,7 @@ class Publishing:
         args: list[str | bytes | int] = [
             self._keys.base, standing.id, standing.epoch, batch.number, self.answered, self._capacity,
         ]  # fmt: skip
-        for channel, body, _, must in batch.publications:
-            args += (channel, 1 if must else 0, body)
+        args += entry_args(batch.publications)
         session = standing.session
         self._silence.called()
         self._link.call(

@@ -4,7 +4,9 @@
 -- ARGV[1..5] see effects.lua
 -- ARGV[6] consumer group
 -- ARGV[7..6+n] how many entries of each stream
--- then all ids, stream by stream; then for each entry in the same order the number of its effects, and they
+-- then all ids, stream by stream; then for each entry in the same order the number of its effects, and they; or, for n > 1
+--   entries that follow each other and each append one chunk to a mailbox (most do nothing else): -n, the number of these
+--   mailboxes, and for each its interface, the chunks one behind the other, and their places (see post_all)
 -- Answer: how many acknowledgements counted, then a line for each effect that could not be applied, and '!full' if dead
 --   letters were kept and older ones make room for them
 -- https://redis.io/docs/latest/commands/xack/
@@ -57,12 +59,38 @@ for s = 1, streams do
   at = last + 1
 end
 
-for entry = 1, total do
+-- Appends the chunks of entries behind `entry` to their mailboxes: in one piece, or those that were won one by one. The
+-- places are for each chunk which of the entries it is of, and its length.
+local function post_all(at, entry)
+  for _ = 1, tonumber(ARGV[at]) do
+    local interface, chunks, places = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    if next(won) == nil then
+      post(interface, chunks)
+    else
+      local from = 1
+      for place, length in string.gmatch(places, '(%d+) (%d+)') do
+        if won[entry + place] ~= false then post(interface, string.sub(chunks, from, from + length - 1)) end
+        from = from + length
+      end
+    end
+    at = at + 3
+  end
+  return at + 1
+end
+
+local entry = 1
+while entry <= total do
   local effects = tonumber(ARGV[at])
-  if won[entry] == false then
-    at = skip(at + 1, effects)
+  if effects < 0 then
+    at = post_all(at + 1, entry - 1)
+    entry = entry - effects
   else
-    at = apply(at + 1, effects, ARGV[first_id + entry - 1])
+    if won[entry] == false then
+      at = skip(at + 1, effects)
+    else
+      at = apply(at + 1, effects, ARGV[first_id + entry - 1])
+    end
+    entry = entry + 1
   end
 end
 return {counted, unpack(finish())}

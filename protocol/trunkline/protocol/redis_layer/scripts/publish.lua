@@ -6,7 +6,8 @@
 -- ARGV[4] number of the batch
 -- ARGV[5] highest number whose answer the interface has read
 -- ARGV[6] capacity of a stream in entries
--- then for each entry: channel, 1 if it must be taken even when the stream is full else 0, body
+-- then for entries that follow each other on one channel: channel, 1 if they must be taken even when the stream is full
+--   else 0, how many they are, and their bodies
 -- Answer: 1 (all taken), or an array:
 --   {'refused', i, j, …}  the streams of these entries (from 1) are full, the rest was taken
 --   {'epoch'}             the data was lost: register again
@@ -33,21 +34,29 @@ if number > last + 1 then return {'gap', last} end
 -- All of them are looked at before anything is written: a key of another type fails the script, Redis undoes nothing, and
 -- what was added by then would be added again with the batch.
 local capacity, room = tonumber(ARGV[6]), {}
-for at = 7, #ARGV, 3 do
+local at = 7
+while at <= #ARGV do
   local channel = ARGV[at]
   if not room[channel] then room[channel] = capacity - redis.call('XLEN', base .. 'stream:' .. channel) end
+  at = at + 3 + ARGV[at + 2]
 end
 
-local refused = {'refused'}
-for at = 7, #ARGV, 3 do
-  local channel = ARGV[at]
-  local left = room[channel]
-  if left > 0 or ARGV[at + 1] == '1' then
-    redis.call('XADD', base .. 'stream:' .. channel, '*', 'b', ARGV[at + 2])
-    room[channel] = left - 1
-  else
-    refused[#refused + 1] = (at - 4) / 3
+local refused, entry = {'refused'}, 0
+at = 7
+while at <= #ARGV do
+  local channel, must, count = ARGV[at], ARGV[at + 1] == '1', tonumber(ARGV[at + 2])
+  local stream, left = base .. 'stream:' .. channel, room[channel]
+  for i = at + 3, at + 2 + count do
+    entry = entry + 1
+    if left > 0 or must then
+      redis.call('XADD', stream, '*', 'b', ARGV[i])
+      left = left - 1
+    else
+      refused[#refused + 1] = entry
+    end
   end
+  room[channel] = left
+  at = at + 3 + count
 end
 redis.call('HSET', base .. 'published', interface, number)
 if #refused == 1 then return 1 end
