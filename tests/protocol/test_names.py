@@ -126,12 +126,6 @@ def test_no_two_kinds_and_no_two_names_share_a_key(one: str, other: str) -> None
         assert not set(named_keys(keys, one)) & set(named_keys(keys, other))
 
 
-@given(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}", fullmatch=True), st.integers(0, 9))
-def test_the_channel_of_a_stream_key_is_the_one_it_was_made_of(channel: str, shard: int) -> None:
-    keys = Keys("a.b-c_d", shard)
-    assert keys.channel_of(keys.stream(channel)) == channel
-
-
 @pytest.mark.parametrize("prefix", ["", "a{b", "a}b", "a:b", "a b", "é", "x" * 51, "a\n"])
 def test_a_prefix_that_could_move_keys_is_refused_with_its_value(prefix: str) -> None:
     with pytest.raises(InvalidName) as caught:

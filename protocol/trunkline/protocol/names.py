@@ -151,10 +151,6 @@ class Keys:
         """Stream of a channel's entries; consumer group ``workers``."""
         return f"{self.base}stream:{channel}"
 
-    def channel_of(self, stream: str) -> ChannelName:
-        """The channel whose stream this key is; the inverse of `stream`."""
-        return ChannelName(stream[len(self.base) + 7 :])
-
     def mailbox(self, interface: str) -> str:
         """Stream of all that is addressed to an interface server; it exists as long as its interface may live."""
         return f"{self.base}mailbox:{interface}"

@@ -91,7 +91,7 @@ class Taker:
 def test_what_is_held_is_not_handed_over_again_until_it_is_committed() -> None:
     deliveries, taker = Deliveries(lambda delivery, done: None), Taker()
     deliveries.receiver = taker  # type: ignore[assignment]
-    first, second = deliveries.make(RECEIVE, [(b"1-0", [b"b", b"x"], 1), (b"2-0", [b"b", b"y"], 1)])
+    first, second = deliveries.make(RECEIVE, [(b"1-0", [b"b", b"x"]), (b"2-0", [b"b", b"y"])], 1)
 
     deliveries.hand_over([first])
     deliveries.hand_over([first, second])
@@ -114,7 +114,7 @@ def test_what_is_held_is_not_handed_over_again_until_it_is_committed() -> None:
 def test_what_no_publisher_wrote_becomes_a_body_that_no_codec_accepts(
     fields: list[bytes], expected: bytes
 ) -> None:
-    (delivery,) = Deliveries(lambda delivery, done: None).make(RECEIVE, [(b"1-0", fields, 2)])
+    (delivery,) = Deliveries(lambda delivery, done: None).make(RECEIVE, [(b"1-0", fields)], 2)
 
     assert (delivery.id, delivery.body, delivery.attempt) == ("1-0", expected, 2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from ..codec import VERSION
 from ..layer import WorkerReceiver
@@ -13,9 +14,13 @@ from ..names import ChannelName
 from .faults import tell_fault
 
 Key = tuple[str, str]
-"""Channel and id of an entry."""
+"""Channel and id of an entry: the first two fields of its delivery."""
+StreamEntry = Sequence[Any]
+"""An entry as Redis gives it: its id, and its fields and their values in one list."""
 
 _MARK = bytes((VERSION,))
+# What Delivery(...) does, without its constructor in Python.
+_tuple = tuple.__new__
 
 
 class Deliveries:
@@ -40,10 +45,18 @@ class Deliveries:
         self._giving: set[Key] = set()  # on their way back
         self.clock_ms = 0.0
 
-    def make(self, channel: ChannelName, entries: Iterable[tuple[bytes, list[bytes], int]]) -> list[Delivery]:
-        """Deliveries out of stream entries: id, fields and number of the attempt of each."""
+    def make(self, channel: ChannelName, entries: Iterable[StreamEntry], attempt: int) -> list[Delivery]:
+        """Deliveries out of stream entries, all at the same attempt."""
         now_ms = self.clock_ms + time.monotonic() * 1000
-        return [_delivery(channel, entry_id, fields, count, now_ms) for entry_id, fields, count in entries]
+        made: list[Delivery] = []
+        last, queued_ms = b"", 0.0
+        for entry_id, fields in entries:
+            stamp = entry_id.partition(b"-")[0]
+            if stamp != last:  # entries published in one call have one time
+                last, queued_ms = stamp, max(0.0, now_ms - int(stamp))
+            body = fields[1] if len(fields) == 2 and fields[0] == b"b" else _foreign(fields)
+            made.append(_tuple(Delivery, (channel, entry_id.decode(), body, attempt, queued_ms, ())))
+        return made
 
     def known(self) -> set[Key]:
         """What is held or on its way back, now."""
@@ -51,7 +64,7 @@ class Deliveries:
 
     def hand_over(self, deliveries: list[Delivery]) -> None:
         """Hands entries to the worker, without those it has already."""
-        keys = [(delivery.channel, delivery.id) for delivery in deliveries]
+        keys = [delivery[:2] for delivery in deliveries]
         if not self._held.isdisjoint(keys):
             # Found to be held and delivered as well, or delivered again by a Redis that fell back.
             deliveries = [one for one, key in zip(deliveries, keys, strict=True) if key not in self._held]
@@ -80,8 +93,7 @@ class Deliveries:
 
     def committed(self, outcomes: Sequence[Outcome]) -> None:
         """These are done."""
-        for outcome in outcomes:
-            self._held.discard((outcome.delivery.channel, outcome.delivery.id))
+        self._held.difference_update([delivery[:2] for delivery, _ in outcomes])
 
     def give_back(self, deliveries: Sequence[Delivery], send: Callable[[Sequence[Delivery]], None]) -> None:
         """Hands entries back by ``send``; if that raises they stay held. From any thread."""
@@ -97,12 +109,7 @@ class Deliveries:
             self._giving -= keys
 
 
-def _delivery(
-    channel: ChannelName, entry_id: bytes, fields: list[bytes], attempt: int, now_ms: float
-) -> Delivery:
-    # Anything may have been written into a stream by hand: what is not ours becomes a body that no codec accepts.
-    body = fields[1] if len(fields) == 2 and fields[0] == b"b" else b"".join(fields)
-    if body[:1] == _MARK and fields[0] != b"b":
-        body = b"\0" + body
-    name = entry_id.decode()
-    return Delivery(channel, name, body, attempt, max(0.0, now_ms - int(name.partition("-")[0])))
+def _foreign(fields: list[bytes]) -> bytes:
+    """Anything may have been written into a stream by hand: what is not ours becomes a body that no codec accepts."""
+    body = b"".join(fields)
+    return b"\0" + body if body[:1] == _MARK and fields[0] != b"b" else body

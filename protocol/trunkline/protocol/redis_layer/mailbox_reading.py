@@ -15,7 +15,7 @@ from .faults import tell_fault
 from .link import Link
 from .silence import GIVE_UP_S
 from .standing import Standing
-from .wire import Answer
+from .wire import Answer, pack
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,13 @@ class MailboxReading:
         read_id: id of the last entry handled.
     """
 
-    __slots__ = ("_keys", "_since_s", "_standing", "link", "read_id")
+    __slots__ = ("_keys", "_packed", "_since_s", "_standing", "link", "read_id")
 
     def __init__(self, url: str, keys: Keys, standing: Standing) -> None:
         self._keys = keys
         self._standing = standing
         self._since_s: float | None = None
+        self._packed = b""
         self.link = Link(url, "trunkline-mailbox", self._up, self._down)
         self.read_id = "0-0"
 
@@ -74,10 +75,17 @@ class MailboxReading:
         if self._standing.ended:
             return
         self._since_s = time.monotonic()
-        mailbox = self._keys.mailbox(self._standing.id)
-        self.link.call(
-            ["XREAD", "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", mailbox, self.read_id], self._have_read
-        )  # fmt: skip
+        read_id = self.read_id.encode()
+        self.link.send(b"%b$%d\r\n%b\r\n" % (self._command(), len(read_id), read_id), self._have_read)
+
+    def _command(self) -> bytes:
+        """The read as it goes over the wire, but for its last argument, which alone is another each time
+        (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+        if not self._packed:
+            mailbox = self._keys.mailbox(self._standing.id)
+            whole = pack(["XREAD", "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", mailbox, ""])
+            self._packed = whole.removesuffix(b"$0\r\n\r\n")
+        return self._packed
 
     def _have_read(self, answer: Answer) -> None:
         standing = self._standing

@@ -17,7 +17,7 @@ from .faults import Survives
 from .link import Link
 from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
-from .wire import Answer
+from .wire import Answer, pack
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,10 @@ class Reading:
     """
 
     __slots__ = (
+        "_by_stream",
         "_calls",
         "_channels",
+        "_commands",
         "_deliveries",
         "_keys",
         "_old_reader_id",
@@ -79,6 +81,8 @@ class Reading:
         self._on_nothing = on_nothing
         self._worker = ""
         self._channels: list[ChannelName] = []
+        self._by_stream: dict[bytes, ChannelName] = {}
+        self._commands: dict[int, bytes] = {}  # packed, by how many entries they ask for
         self._wanted = 0  # entries a read asks for; 0 when nobody waits for one
         self.reader_id = 0
         self._old_reader_id = 0  # of the connection before
@@ -97,6 +101,8 @@ class Reading:
             LayerUnavailable: Redis does not answer.
         """
         self._worker, self._channels = worker, channels
+        self._by_stream = {self._keys.stream(channel).encode(): channel for channel in channels}
+        self._commands.clear()
         await self.link.open()
 
     async def close(self) -> None:
@@ -137,14 +143,20 @@ class Reading:
             return
         self.under_way = True
         self._since_s = time.monotonic()
+        self.link.send(self._commands.get(self._wanted) or self._command(self._wanted), self._have_read)
+
+    def _command(self, count: int) -> bytes:
+        """The read of so many entries, which is the same each time: where messages come singly, packing it would be a
+        part of what each costs."""
         streams = [self._keys.stream(channel) for channel in self._channels]
-        self.link.call(
+        packed = pack(
             [
-                "XREADGROUP", "GROUP", self._keys.consumer_group, self._worker, "COUNT", self._wanted,
+                "XREADGROUP", "GROUP", self._keys.consumer_group, self._worker, "COUNT", count,
                 "BLOCK", READ_BLOCK_MS, "STREAMS", *streams, *([">"] * len(streams)),
-            ],
-            self._have_read,
+            ]
         )  # fmt: skip
+        self._commands[count] = packed
+        return packed
 
     def look(self) -> None:
         """Starts over if a read lasts longer than Redis lets it; searches, if it is time, beside no read."""
@@ -160,15 +172,10 @@ class Reading:
             self.link.reset(answer)
         elif answer:
             self._wanted = 0
-            self._deliveries.hand_over(
-                [
-                    delivery
-                    for stream, entries in answer
-                    for delivery in self._deliveries.make(
-                        self._keys.channel_of(stream.decode()), ((key, fields, 1) for key, fields in entries)
-                    )
-                ]
-            )
+            deliveries: list[Delivery] = []
+            for stream, entries in answer:
+                deliveries += self._deliveries.make(self._by_stream[stream], entries, 1)
+            self._deliveries.hand_over(deliveries)
         else:
             self._on_nothing()
             self.send()
@@ -243,7 +250,7 @@ class Reading:
                 continue
             found = await self.link.ask(["XRANGE", streams[index - 1], entry_id, entry_id])
             if found:
-                lost += self._deliveries.make(channel, [(entry_id, found[0][1], count)])
+                lost += self._deliveries.make(channel, found, count)
         if lost:
             log.info("worker=%s takes up %d entries whose delivery was lost", self._worker, len(lost))
             self._deliveries.hand_over(lost)

@@ -113,7 +113,7 @@ class Takeover:
                 delivery._replace(died=tuple(died.decode().split()))
                 for channel, entry_id, fields, count, died in answer
                 for delivery in self._deliveries.make(
-                    ChannelName(channel.decode()), [(entry_id, fields, count)]
+                    ChannelName(channel.decode()), [(entry_id, fields)], count
                 )
             ]
         )

@@ -59,6 +59,7 @@ class RedisWorkerLayer:
         self._effect_args: tuple[Arg, ...] = (
             self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
         )  # fmt: skip
+        self._commit_args: tuple[Arg, ...] = (*self._effect_args, self._keys.consumer_group)
         self._early = EarlySends()
         self._numbers = itertools.count(1)  # of calls to `apply.lua`
         self._info: LeaseInfo
@@ -213,7 +214,7 @@ class RedisWorkerLayer:
     def _commit_call(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Arg]]:
         channels, args = commit_args(outcomes)
         keys = [self._keys.stream(channel) for channel in channels]
-        return keys, [*self._effect_args, self._keys.consumer_group, *args]
+        return keys, [*self._commit_args, *args]
 
     def _committed(self, outcomes: Sequence[Outcome], answer: Answer, done: Callable[[int], None]) -> None:
         self._deliveries.committed(outcomes)
