@@ -106,7 +106,7 @@ def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
         CodecError: it is no entry; carries ``raw``.
     """
     value = unpack(raw, "an entry")
-    if type(value) is list and len(value) == 4:
+    if channel == RECEIVE and type(value) is list and len(value) == 4:
         reply, path, seq, events = value
         if (
             type(events) is list
@@ -115,7 +115,6 @@ def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
             and type(reply) is str
             and type(path) is str
             and type(seq) is int
-            and channel == RECEIVE
         ):
             # What Entry(...) does, without its constructor in Python.
             return tuple.__new__(Entry, (channel, reply, path, seq, events, None, 0))

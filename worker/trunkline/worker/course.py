@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
 from trunkline.protocol.messages import LAST_SEQ, Content, Delivery, Entry, Outcome
-from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, ConnectionId
+from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, ConnectionId
 
-from .effect_log import EffectLog, Mark, split
+from .effect_log import BEGIN, EffectLog, split
 from .ending import released
 from .flusher import Flusher
 from .message import Message, contents
@@ -69,34 +69,35 @@ class Course:
     )
 
     def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
-        channel, reply = entry.channel, entry.reply
-        if entry.seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
+        channel, reply, _, seq, _, _, tries = entry
+        if seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
             raise CodecError(
                 f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
             )
+        # Looked at even where no handler does: a log line of this job names its connection.
+        connection = split(reply)[1] if reply is not None else None
         self.delivery = delivery
         self.entry = entry
         self.routing = routing
-        match = routing.match
-        self.steps = [_tuple(Step, (content, match(channel, content))) for content in contents(entry)]
+        self.steps: list[Step] = []
         self._flusher = flusher
         self.outbox = Outbox.of(entry, delivery.id, self)
         self.step = 0
-        self.tries = entry.tries
+        self.tries = tries
         self.wrote_session = False
         self.held: HeldSession | None = None
         self.asynchronous = False
         self.session_of: ConnectionId | None = None
-        # Looked at even where no handler does: a log line of this job names it.
-        connection = split(reply)[1] if reply is not None else None
-        for _, found in self.steps:
+        for content in contents(entry):
+            found = routing.match(channel, content)
+            self.steps.append(_tuple(Step, (content, found)))
             if found is not None:
-                route = found.route
+                route = found[0]
                 if route.is_async:
                     self.asynchronous = True
                 if route.wants_session:
                     self.session_of = connection
-        self._mark = Mark(0)
+        self._mark = BEGIN
         self.refusal: int | None = None
 
     async def flush(self, outbox: EffectLog) -> None:
@@ -124,16 +125,19 @@ class Course:
 
     def begin(self, index: int) -> Message:
         """The message for a step's handler."""
-        step = self.steps[index]
+        content, match = self.steps[index]
         entry = self.entry
         if index != self.step:
             self.step = index
             self.tries = 0
-        self._mark = self.outbox.mark(entry.seq + index)
-        wants = step.match is not None and step.match.route.wants_session
-        # A try before may have changed what it was given.
-        content = contents(entry)[index] if self.tries else step.content
-        return Message(content, entry, index, self.delivery, self.held if wants else None)
+        if index or self.tries:  # else the outbox is as it was made, for the first event
+            self._mark = self.outbox.mark(entry.seq + index)
+        if self.tries:  # the one before may have changed what it was given
+            content = contents(entry)[index]
+        held = self.held
+        if held is None or match is None or not match[0].wants_session:
+            return Message(content, entry, index, self.delivery)
+        return Message(content, entry, index, self.delivery, held)
 
     def succeed(self) -> None:
         """The step's handler has ended well.
@@ -172,8 +176,11 @@ class Course:
 
     def finish(self) -> Outcome:
         """The outcome to commit."""
+        outbox, held = self.outbox, self.held
         # Job and outbox hold each other; nobody should wait for the garbage collector.
-        self.outbox.hooks = None
-        session = self.held.write() if self.held is not None else None
+        outbox.hooks = None
+        if held is None and outbox.channel == RECEIVE:
+            return _tuple(Outcome, (self.delivery, outbox.release()))
+        session = held.write() if held is not None else None
         self.wrote_session = session is not None
-        return _tuple(Outcome, (self.delivery, released(self.outbox, self.entry, session, self.refusal)))
+        return _tuple(Outcome, (self.delivery, released(outbox, self.entry, session, self.refusal)))

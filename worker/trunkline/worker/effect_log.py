@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from functools import lru_cache
-from typing import Any, NewType, Protocol
+from typing import Any, Protocol
 
 from trunkline.protocol.codec import encode_release
 from trunkline.protocol.errors import MessageError
@@ -27,8 +27,8 @@ MAX_EFFECTS = 100_000
 """Of one entry, and of one flush. An effect has up to five arguments, and Redis 6.2 takes 1,048,576 in a call. It
 closes the connection of one with more, which would be sent again for ever."""
 
-Mark = NewType("Mark", int)
-"""A place in a log to roll back to."""
+BEGIN = 0
+"""The mark at which every log begins. A mark is a place in a log to roll back to."""
 
 # Splitting costs more than the rest of an echo; a connection talks more than once. Errors are not cached.
 split = lru_cache(maxsize=16_384)(split_reply_name)
@@ -108,7 +108,7 @@ class EffectLog:
         self._event = seq
         self._sends = 0
 
-    def mark(self, event: int | None = None) -> Mark:
+    def mark(self, event: int | None = None) -> int:
         """The place where the next handler's effects begin.
 
         Args:
@@ -117,9 +117,9 @@ class EffectLog:
         if event is not None:
             self._event = event
             self._sends = 0
-        return Mark(self._taken + len(self._log))
+        return self._taken + len(self._log)
 
-    def rollback(self, mark: Mark) -> None:
+    def rollback(self, mark: int) -> None:
         """Drops every effect since the mark. What was flushed since stays applied."""
         del self._log[max(0, mark - self._taken) :]
 

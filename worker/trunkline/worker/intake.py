@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from trunkline.protocol.codec import decode_entry, encode_release
 from trunkline.protocol.errors import CodecError, InvalidName
@@ -26,6 +28,8 @@ from .sessions import HeldSession
 
 log = logging.getLogger(__name__)
 rate_limited = RateLimited(log)
+
+_CHANNEL_AND_WAIT = attrgetter("channel", "queued_ms")
 
 
 class Intake:
@@ -81,16 +85,13 @@ class Intake:
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Takes one answer of the layer."""
-        metrics = self._metrics
-        metrics.batch_entries.observe(len(deliveries))
+        self._metrics.batch_entries.observe(len(deliveries))
+        # They come channel by channel, and what was published in one call has waited equally long.
+        for (channel, queued_ms), equal in groupby(deliveries, _CHANNEL_AND_WAIT):
+            self._metrics.queue_wait_seconds.get(channel).observe(queued_ms / 1000, len(list(equal)))
         jobs: list[Job] = []
         asking: list[Job] = []
-        channel = observe = None
         for delivery in deliveries:
-            if observe is None or delivery.channel != channel:  # they come channel by channel
-                channel = delivery.channel
-                observe = metrics.queue_wait_seconds.get(channel).observe
-            observe(delivery.queued_ms / 1000)
             job = self._job(delivery)
             if job is not None:
                 jobs.append(job)
@@ -109,23 +110,22 @@ class Intake:
         return fresh.finish()
 
     def _job(self, delivery: Delivery) -> Job | None:
-        if delivery.attempt > 1:
-            self._metrics.redeliveries.get(delivery.channel).value += 1
+        channel, _, body, attempt, _, _ = delivery
+        if attempt > 1:
+            self._metrics.redeliveries.get(channel).value += 1
         try:
-            entry = decode_entry(delivery.channel, delivery.body)
+            entry = decode_entry(channel, body)
             job = Job(delivery, entry, self._routing, self._flusher)
         except (CodecError, InvalidName) as error:
-            rate_limited.warning(
-                "garbage", "garbage on channel=%s id=%s: %s", delivery.channel, delivery.id, error
-            )
+            rate_limited.warning("garbage", "garbage on channel=%s id=%s: %s", channel, delivery.id, error)
             self._metrics.dead_letters.get("garbage").value += 1
             self._committer.add(garbage(delivery, error, self._worker, self._routing.code_version))
             return None
-        if delivery.channel == TRIP and entry.reply is not None:
+        if channel == TRIP and entry.reply is not None:
             self._committer.add(self._trip(delivery, entry.reply, entry.seq))
             return None
-        if delivery.attempt > POISON_ATTEMPTS:
-            deaths = delivery.attempt - 1
+        if attempt > POISON_ATTEMPTS:
+            deaths = attempt - 1
             log.error(
                 "poison %s id=%s deaths=%d workers=%s", job, delivery.id, deaths, ",".join(delivery.died)
             )

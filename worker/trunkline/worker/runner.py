@@ -23,7 +23,7 @@ from trunkline.protocol.process.logs import RateLimited
 from .error_policy import Retry
 from .job import Job
 from .log_context import TOLD
-from .match import Match
+from .match import Match, Route
 from .message import Message
 from .metrics import WorkerMetrics
 from .outbox import CURRENT
@@ -108,14 +108,17 @@ class Runner:
     def _steps(self, job: Job, note: Note) -> bool:
         CURRENT.set(job.outbox)
         for index in range(job.step, len(job.steps)):
-            match = job.steps[index].match
+            match = job.steps[index][1]
             if match is None:
                 self._unrouted(job, index, note)
                 continue
             began_s = perf_counter()
             message = job.begin(index)
             try:
-                _call(match, message)
+                route, kwargs = match
+                result = route.handler(message, **kwargs)
+                if result is not None:
+                    _refuse_awaitable(route, result)
                 job.succeed()
             except KeyboardInterrupt:
                 raise
@@ -203,8 +206,8 @@ class Runner:
 
 def _call(match: Match, message: Message) -> None:
     result = match.route.handler(message, **match.kwargs)
-    if result is not None and inspect.isawaitable(result):
-        _refuse(match, result)
+    if result is not None:
+        _refuse_awaitable(match.route, result)
 
 
 def _attempt(match: Match, message: Message) -> BaseException | None:
@@ -216,11 +219,13 @@ def _attempt(match: Match, message: Message) -> BaseException | None:
     return None
 
 
-def _refuse(match: Match, result: Any) -> None:
+def _refuse_awaitable(route: Route, result: Any) -> None:
+    if not inspect.isawaitable(result):
+        return
     if inspect.iscoroutine(result):
         result.close()
     raise TypeError(
-        f"{match.route.name} is called as a def handler and returned {type(result).__name__}, which nobody awaits: "
+        f"{route.name} is called as a def handler and returned {type(result).__name__}, which nobody awaits: "
         "make it, or the decorator around it, an 'async def'"
     )
 

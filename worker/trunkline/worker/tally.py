@@ -54,17 +54,18 @@ class Tally:
     def note(self, job: Job, index: int, outcome: str, seconds: float) -> None:
         """Counts one call; see `Note`."""
         metrics = self._metrics
-        match = job.steps[index].match
+        match = job.steps[index][1]
+        channel = job.delivery[0]
         if match is not None:
-            route = match.route.name
+            route = match[0].name
             if outcome == "ok" and not self._log_messages:
-                counted = self._handled.get((job.entry.channel, route))
+                counted = self._handled.get((channel, route))
                 if counted is not None:
                     counted[0].value += 1
                     counted[1].observe(seconds)
                     return
-                self._handled[job.entry.channel, route] = (
-                    metrics.messages.get(job.entry.channel, route, outcome),
+                self._handled[channel, route] = (
+                    metrics.messages.get(channel, route, outcome),
                     metrics.handler_seconds.get(route),
                 )
             metrics.handler_seconds.get(route).observe(seconds)
@@ -75,7 +76,7 @@ class Tally:
             route = "-"
             if job.outbox.reply is None:  # of a background channel
                 metrics.dead_letters.get(outcome).value += 1
-        metrics.messages.get(job.entry.channel, route, outcome).value += 1
+        metrics.messages.get(channel, route, outcome).value += 1
         if self._log_messages:
             log.info(
                 "handled %s event=%d outcome=%s ms=%.3f", job, index, outcome, seconds * 1000, extra=TOLD
