@@ -109,6 +109,52 @@ def test_what_is_added_in_one_tick_leaves_in_one_call(case: Case) -> None:
     assert len(case.layer.batches) == 1
 
 
+def quick(case: Case) -> Publisher:
+    """A publisher to which so much came lately that what comes next gathers."""
+    layer: Any = case.layer
+    loop: Any = case.loop
+    publisher = case.publisher = Publisher(layer, loop, 0.001, clock=loop.time)
+    while not case.loop.timers:
+        case.loop.now_s += 0.0001
+        case.add(Owner())
+        case.loop.tick()
+    return publisher
+
+
+def test_what_comes_quickly_gathers_for_a_moment_and_leaves_in_one_call(case: Case) -> None:
+    quick(case)
+    before = len(case.layer.batches)
+    (timer,) = case.loop.timers
+    assert timer.delay_s == 0.001
+
+    case.add(Owner())
+    case.loop.tick()
+    assert len(case.layer.batches) == before
+    timer.callback()
+
+    assert [len(batch) for batch in case.layer.batches[before:]] == [2]
+
+
+def test_what_gathers_leaves_at_once_when_it_is_told_to(case: Case) -> None:
+    publisher = quick(case)
+    before = len(case.layer.batches)
+
+    publisher.flush()
+
+    assert [len(batch) for batch in case.layer.batches[before:]] == [1]
+    assert case.loop.timers[0].cancelled
+
+
+def test_what_gathers_is_dropped_with_the_end(case: Case) -> None:
+    publisher = quick(case)
+    before = len(case.layer.batches)
+
+    publisher.close()
+
+    assert case.loop.timers[0].cancelled
+    assert len(case.layer.batches) == before
+
+
 def test_a_call_holds_a_bounded_number(case: Case) -> None:
     for _ in range(MAX_BATCH * 2 + 1):
         case.add(Owner())

@@ -1,4 +1,4 @@
-"""The way out: everything of one event-loop tick goes to the layer in one call.
+"""The way out: everything of one event-loop tick goes to the layer in one call, and while much comes, of a few ticks.
 
 An owner (a connection, an HTTP exchange) has at most one publication on its way and keeps it until its release, so
 that it can be published again when Redis lost it.
@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
 from typing import Final, Protocol
 
 from trunkline.protocol.layer import InterfaceLayer, Publication
 from trunkline.protocol.names import ChannelName
+
+from .linger import Linger
 
 MAX_BATCH: Final = 512
 """Publications in one call: a script that runs longer keeps Redis from everybody else."""
@@ -48,7 +51,9 @@ class Publisher:
     Args:
         layer: where they go.
         loop: calls `flush` at the end of the tick and after back-offs.
+        linger_s: what comes quickly gathers for so many seconds at most (see `linger`).
         jitter: number from 0 to 1.
+        clock: seconds, for `linger`.
 
     Attributes:
         retrying: publications that wait for room in their channel.
@@ -57,11 +62,14 @@ class Publisher:
     __slots__ = (
         "_backoff_s",
         "_batch",
+        "_clock",
         "_jitter",
         "_layer",
+        "_linger",
         "_loop",
         "_refused_s",
         "_timer",
+        "_waiting",
         "closed",
         "retrying",
     )
@@ -70,12 +78,17 @@ class Publisher:
         self,
         layer: InterfaceLayer,
         loop: asyncio.AbstractEventLoop,
+        linger_s: float = 0.0,
         jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._layer = layer
         self._loop = loop
         self._jitter = jitter
+        self._linger = Linger(linger_s)
+        self._clock = clock
         self._batch: list[Publication] = []
+        self._waiting: asyncio.TimerHandle | None = None  # until a batch that lingers leaves
         self._backoff_s = 0.0
         self._refused_s = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -91,15 +104,26 @@ class Publisher:
         owner.batch = 0
         batch = self._batch
         if not batch:
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._tick_ends)
         batch.append(publication)
+
+    def _tick_ends(self) -> None:
+        wait_s = self._linger.wait_s(len(self._batch))
+        if wait_s:
+            self._waiting = self._loop.call_later(wait_s, self.flush)
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Hands over what was collected, now."""
         batch = self._batch
         self._batch = []
-        if self.closed:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if self.closed or not batch:
             return
+        self._linger.left(self._clock(), len(batch))
         for part in _parts(batch):
             number = self._layer.publish(part)
             for publication in part:
@@ -159,15 +183,14 @@ class Publisher:
         self.closed = True
         self._batch = []
         self.retrying = []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._waiting):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._waiting = None
 
 
 def _parts(batch: list[Publication]) -> list[list[Publication]]:
     """The batch in calls of at most `MAX_BATCH` publications and about `MAX_BATCH_BYTES`."""
-    if not batch:
-        return []
     size = 0
     for publication in batch:
         size += len(publication[1])  # its body; by name it costs twice as much

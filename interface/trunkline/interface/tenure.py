@@ -102,7 +102,7 @@ class Tenure:
         self.turned_away = shared.turned_away
         self.recipients: dict[ConnectionId, Recipient] = {}
         self.groups: Groups[Connection] = Groups()
-        self.publisher = Publisher(layer, shared.loop)
+        self.publisher = Publisher(layer, shared.loop, shared.settings.linger_ms / 1000)
         self.joining: list[Outbound] | None = None
         self.up = False
         self.busy = shared.admission.busy

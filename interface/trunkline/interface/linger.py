@@ -1,0 +1,63 @@
+"""When a batch of publications leaves: at the end of the event loop's tick, or a moment later. Pure.
+
+A batch costs interface server, Redis and worker together what several messages cost within it. While a few come each
+millisecond it is cheaper to let them gather for one; what each of them loses is that millisecond. Where they come more
+slowly, or only after the answer to the one before (a single client that waits), there is nothing to gather, and where
+a tick brings many by itself nothing is gained: then a batch leaves at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENOUGH: Final = 8
+"""Publications that a tick brings by itself and that leave at once: they share the cost of their batch already."""
+WORTH: Final = 2.0
+"""Publications that must be expected in the time of waiting."""
+WEIGHT: Final = 0.1
+"""Of the newest batch in the moving average of the pace."""
+MIN_REST: Final = 64
+MAX_REST: Final = 4096
+"""Batches that leave at once when waiting brought nothing, twice as many each time it happens again: a client that
+waits for its answers must not notice that it was tried."""
+
+
+class Linger:
+    """Watches the pace and says how long a batch waits.
+
+    Args:
+        limit_s: seconds it waits at most; 0 for never.
+    """
+
+    __slots__ = ("_begun", "_gap_s", "_left_s", "_limit_s", "_pause", "_rest")
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._gap_s = limit_s  # between two publications, on average
+        self._left_s = float("-inf")  # when the last batch left
+        self._begun = 0  # publications of the batch that waits, when it began to
+        self._rest = 0  # batches that will leave at once
+        self._pause = MIN_REST
+
+    def wait_s(self, count: int) -> float:
+        """How long a batch waits that has ``count`` publications at the end of its tick."""
+        if count >= ENOUGH or self._gap_s * WORTH > self._limit_s or not self._limit_s:
+            return 0.0
+        if self._rest:
+            self._rest -= 1
+            return 0.0
+        self._begun = count
+        return self._limit_s
+
+    def left(self, now_s: float, count: int) -> None:
+        """A batch of ``count`` publications leaves."""
+        gap_s = min((now_s - self._left_s) / count, self._limit_s)
+        self._gap_s += WEIGHT * (gap_s - self._gap_s)
+        self._left_s = now_s
+        if not self._begun:
+            return
+        if count > self._begun:
+            self._pause = MIN_REST
+        else:
+            self._rest, self._pause = self._pause, min(self._pause * 2, MAX_REST)
+        self._begun = 0

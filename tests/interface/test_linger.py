@@ -1,0 +1,78 @@
+"""When a batch of publications leaves."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.interface.linger import ENOUGH, MAX_REST, MIN_REST, Linger
+
+LIMIT_S = 0.001
+
+
+def paced(linger: Linger, gap_s: float, gathers: bool, batches: int = 200) -> list[float]:
+    """How long each batch waited while a publication came every ``gap_s``, and others within a wait or not."""
+    now_s, waits = 0.0, list[float]()
+    for _ in range(batches):
+        now_s += gap_s
+        waits.append(linger.wait_s(1))
+        now_s += waits[-1]
+        linger.left(now_s, 1 + int(waits[-1] / gap_s) * gathers)
+    return waits
+
+
+def test_what_comes_slowly_leaves_at_once() -> None:
+    assert not any(paced(Linger(LIMIT_S), 0.005, gathers=True))
+
+
+def test_what_comes_quickly_gathers() -> None:
+    waits = paced(Linger(LIMIT_S), 0.0002, gathers=True)
+
+    assert not any(waits[:5])  # one moment of haste is no pace
+    assert all(wait_s == LIMIT_S for wait_s in waits[100:])
+
+
+def test_a_client_that_waits_for_its_answers_hardly_notices_that_waiting_is_tried() -> None:
+    waits = paced(Linger(LIMIT_S), 0.0003, gathers=False, batches=20_000)
+
+    tried = [number for number, wait_s in enumerate(waits) if wait_s]
+    pauses = [after - before for before, after in pairwise(tried)]
+    assert MIN_REST < pauses[0] < 2 * MIN_REST  # what was waited slows the pace for a moment, too
+    assert pauses[1:3] == [2 * MIN_REST + 1, 4 * MIN_REST + 1]
+    assert max(pauses) == MAX_REST + 1
+
+
+def test_waiting_that_pays_again_is_tried_soon_when_it_fails_next() -> None:
+    linger = Linger(LIMIT_S)
+    paced(linger, 0.0003, gathers=False, batches=2_000)
+    paced(linger, 0.0003, gathers=True, batches=MAX_REST)
+
+    waits = paced(linger, 0.0003, gathers=False, batches=100)
+
+    assert [number for number, wait_s in enumerate(waits) if wait_s] == [0, MIN_REST + 1]
+
+
+def test_many_of_one_tick_leave_at_once() -> None:
+    linger = Linger(LIMIT_S)
+    paced(linger, 0.0002, gathers=True)
+
+    assert linger.wait_s(ENOUGH - 1) == LIMIT_S
+    linger.left(1.0, 20)
+    assert linger.wait_s(ENOUGH) == 0
+
+
+@pytest.mark.parametrize("gap_s", [0.0001, 0.01])
+def test_without_a_limit_nothing_waits(gap_s: float) -> None:
+    assert not any(paced(Linger(0), gap_s, gathers=True))
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.integers(1, 600)), max_size=300))
+def test_no_batch_ever_waits_longer_than_the_limit(steps: list[tuple[float, int]]) -> None:
+    linger, now_s = Linger(LIMIT_S), 0.0
+    for gap_s, count in steps:
+        now_s += gap_s
+        assert 0 <= linger.wait_s(count) <= LIMIT_S
+        linger.left(now_s, count)
