@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from redis.exceptions import RedisError
+from typing import Any, cast
+
+from redis.exceptions import NoScriptError, RedisError
 
 from ..errors import LayerUnavailable
 from ..names import INTERFACE_CHANNELS, ChannelName, Keys
 from ..settings import LayerSettings
 from .plain import plain_client, was_reset
+from .scripts import SCRIPTS
 
 TIMEOUT_S = 2.0
 
 
 class QueueWait:
-    """Looks at the streams that interface servers write. Plain redis-py, two round trips a look, off the hot path.
+    """Looks at the streams that interface servers write. Plain redis-py, off the hot path.
 
     Args:
         settings: where Redis is.
@@ -22,6 +25,7 @@ class QueueWait:
     def __init__(self, settings: LayerSettings) -> None:
         self._keys = Keys(settings.prefix)
         self._redis = plain_client(settings, "trunkline-queue-wait", TIMEOUT_S)
+        self._streams = [self._keys.stream(channel) for channel in INTERFACE_CHANNELS]
 
     async def waits_s(self) -> dict[ChannelName, float]:
         """The age of the oldest entry of each channel that no worker has been given, in seconds of Redis' clock: unlike
@@ -31,32 +35,21 @@ class QueueWait:
             LayerUnavailable: Redis does not answer.
         """
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for channel in INTERFACE_CHANNELS:
-                    pipeline.xinfo_groups(self._keys.stream(channel))
-                answers = await pipeline.execute(raise_on_error=False)
-                for answer in answers:
-                    # A stream that is not there yet: nothing waits in it.
-                    if isinstance(answer, RedisError) and "no such key" not in str(answer):
-                        raise answer
-                behind = {
-                    channel: groups[0]["last-delivered-id"]
-                    for channel, groups in zip(INTERFACE_CHANNELS, answers, strict=True)
-                    if isinstance(groups, list) and groups
-                }
-                pipeline.time()
-                for channel, last in behind.items():
-                    pipeline.xrange(self._keys.stream(channel), min=b"(" + last, count=1)
-                (seconds, microseconds), *found = await pipeline.execute()
+            waits_ms = await self._ask()
         except (RedisError, OSError) as error:
             raise LayerUnavailable(str(error) or "Redis does not answer") from error
         except RuntimeError as error:
             raise await was_reset(self._redis, error) from error
-        now_ms = seconds * 1000 + microseconds // 1000
-        return {
-            channel: max(0, now_ms - int(first[0][0].partition(b"-")[0])) / 1000 if first else 0.0
-            for channel, first in zip(behind, found, strict=True)
-        }
+        pairs = zip(INTERFACE_CHANNELS, waits_ms, strict=True)
+        return {channel: wait_ms / 1000 for channel, wait_ms in pairs if wait_ms >= 0}
+
+    async def _ask(self) -> list[int]:
+        script, arguments = SCRIPTS["waits"], (*self._streams, self._keys.consumer_group)
+        try:
+            answer: Any = await self._redis.evalsha(script.sha, len(self._streams), *arguments)
+        except NoScriptError:
+            answer = await self._redis.eval(script.text, len(self._streams), *arguments)
+        return cast("list[int]", answer)
 
     async def close(self) -> None:
         """Ends the connection. Idempotent."""

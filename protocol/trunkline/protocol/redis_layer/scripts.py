@@ -32,6 +32,7 @@ _NAMES = (
     "retire",
     "serve",
     "tick",
+    "waits",
 )
 
 
