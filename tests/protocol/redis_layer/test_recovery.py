@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -15,8 +16,8 @@ from tests.support.waiting import until
 from trunkline.protocol import codec
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.layer import Holdings
-from trunkline.protocol.messages import Outcome
-from trunkline.protocol.names import RECEIVE, ConnectionId, GroupName
+from trunkline.protocol.messages import Outcome, Register
+from trunkline.protocol.names import DISCONNECT, RECEIVE, ConnectionId, GroupName
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.redis_layer.scripts import SCRIPTS
 from trunkline.protocol.redis_layer.wire import Answer
@@ -151,6 +152,45 @@ async def test_an_interface_that_is_being_buried_is_fenced_whatever_was_lost(fau
 
     await until(lambda: interface.told[-1:] == ["fenced"])
     assert not faulty.client.hexists(faulty.keys.published(), interface.id)
+
+
+def fall_asleep(happened: Callable[[], object]) -> None:
+    """Holds the event loop up until something has happened in Redis; the threads of workers go on. What a stopped
+    process sees of it."""
+    deadline_s = time.monotonic() + 10.0
+    while not happened():
+        assert time.monotonic() < deadline_s, "nobody did it"
+        time.sleep(0.01)
+
+
+async def test_an_interface_that_was_asleep_when_all_data_was_lost_is_fenced(faulty: Faulty) -> None:
+    """It was buried before, its disconnects were handled, and what told of that was lost with the rest."""
+    interface, worker = await faulty.interface(), await faulty.worker(RECEIVE)
+    interface.held = Holdings({ConnectionId("c"): b"\x01gone"}, {})
+    await worker.apply(Register(interface.id, ConnectionId("c"), b"\x01gone"))
+
+    fall_asleep(lambda: faulty.bodies(DISCONNECT) and not faulty.client.exists(faulty.keys.reaping))
+    faulty.client.flushdb()
+
+    await until(lambda: "fenced" in interface.told)
+    assert not faulty.client.hexists(faulty.keys.published(), interface.id)
+    assert not faulty.client.exists(faulty.keys.registry(interface.id))
+
+
+async def test_an_interface_that_was_asleep_and_heard_since_that_it_lives_outlives_a_loss(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+    interface.held = Holdings({ConnectionId("c"): b"\x01gone"}, {})
+    began_s = time.monotonic()
+    fall_asleep(lambda: time.monotonic() - began_s > 1.5 * faulty.settings.interface_lease_s)
+    layer = interface.layer
+    assert isinstance(layer, RedisInterfaceLayer)
+    assert layer._waking.slept
+    await until(lambda: not layer._waking.slept)
+
+    faulty.client.flushdb()
+
+    await until(lambda: faulty.client.exists(faulty.keys.registry(interface.id)))
+    assert "fenced" not in interface.told
 
 
 async def test_commits_on_a_cut_connection_count_once(faulty: Faulty) -> None:

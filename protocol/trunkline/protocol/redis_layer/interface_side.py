@@ -26,6 +26,7 @@ from .recovery import Recovery
 from .scripts import SCRIPTS
 from .silence import Silence
 from .standing import Standing
+from .waking import Waking
 from .wire import Answer
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class RedisInterfaceLayer:
         self._keys = Keys(settings.prefix)
         self._lease_ms = int(settings.interface_lease_s * 1000)
         self._standing = Standing()
+        self._waking = Waking(settings.interface_lease_s)
         self._calls = Link(settings.redis_url, "trunkline-interface", self._recover, self._calls_down)
         self._silence = Silence(self._calls)
         self._publishing = Publishing(
@@ -52,7 +54,7 @@ class RedisInterfaceLayer:
         )
         self._mailbox = MailboxReading(settings.redis_url, self._keys, self._standing)
         self._recovery = Recovery(
-            self._keys, self._lease_ms, self._calls, self._standing, self._publishing, self._mailbox
+            self._keys, self._lease_ms, self._calls, self._standing, self._publishing, self._mailbox, self._waking
         )
         self._beginnings = Beginnings()
         self._leaving: dict[GroupName, str] = {}
@@ -132,22 +134,23 @@ class RedisInterfaceLayer:
     def _tick(self) -> None:
         if self._standing.ended:
             return
+        self._waking.look()
         given_up = self._silence.look(self._mailbox.link)
         if not given_up and self._standing.live and not self._silence.away:
             self._renew()
         self._mailbox.look()
 
     def _renew(self) -> None:
-        session = self._standing.session
+        session, sleeps = self._standing.session, self._waking.look()
         args: list[str | bytes | int] = [
             self._keys.base, self._standing.id, self._standing.epoch, self._lease_ms, self._mailbox.read_id,
         ]  # fmt: skip
         self._silence.called()
         self._calls.call(
-            SCRIPTS["renew"].call([self._keys.epoch], args), lambda answer: self._renewed(session, answer)
+            SCRIPTS["renew"].call([self._keys.epoch], args), lambda answer: self._renewed(session, sleeps, answer)
         )
 
-    def _renewed(self, session: int, answer: Answer) -> None:
+    def _renewed(self, session: int, sleeps: int, answer: Answer) -> None:
         if session != self._standing.session:
             return
         if isinstance(answer, hiredis.ReplyError):
@@ -158,7 +161,9 @@ class RedisInterfaceLayer:
             self._silence.come_back()
         if answer[0] != b"ok":
             self._answer_odd(answer)
-        elif answer[1] < self._publishing.answered:
+            return
+        self._waking.survived(sleeps)
+        if answer[1] < self._publishing.answered:
             self._answer_odd([b"gap"])
         else:
             for begun in self._beginnings.due(answer[2], self._publishing.answered, self._mailbox.read_id):

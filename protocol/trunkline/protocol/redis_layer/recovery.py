@@ -16,6 +16,7 @@ from .mailbox_reading import MailboxReading
 from .publishing import Publishing
 from .scripts import SCRIPTS
 from .standing import Standing
+from .waking import Waking
 
 RESTORE_CHUNK = 500
 """Connections or groups in one call."""
@@ -31,9 +32,10 @@ class Recovery:
         standing: of the interface.
         publishing: tells what was answered.
         mailbox: falls back with Redis.
+        waking: tells whether this interface was asleep.
     """
 
-    __slots__ = ("_keys", "_lease_ms", "_link", "_lost_after", "_mailbox", "_publishing", "_standing")
+    __slots__ = ("_keys", "_lease_ms", "_link", "_lost_after", "_mailbox", "_publishing", "_standing", "_waking")
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Recovery:
         standing: Standing,
         publishing: Publishing,
         mailbox: MailboxReading,
+        waking: Waking,
     ) -> None:
         self._keys = keys
         self._lease_ms = lease_ms
@@ -50,6 +53,7 @@ class Recovery:
         self._standing = standing
         self._publishing = publishing
         self._mailbox = mailbox
+        self._waking = waking
         self._lost_after: int | None = None  # Redis knows no batch behind this one; until that is mended
 
     async def register(self) -> bool:
@@ -61,17 +65,19 @@ class Recovery:
         standing = self._standing
         first = not standing.epoch
         read_before = self._mailbox.read_id
+        sleeps, slept = self._waking.look(), self._waking.slept
         answer = await self._link.ask(
             SCRIPTS["register"].call(
                 [self._keys.epoch],
                 [
                     self._keys.base, standing.id, standing.epoch, secrets.token_hex(8), self._lease_ms,
-                    encode_lease(standing.info),
+                    encode_lease(standing.info), int(slept and not first),
                 ],
             )
         )  # fmt: skip
         if answer[0] == b"fenced":
             return False
+        self._waking.survived(sleeps)
         epoch, known, last_id = answer[1].decode(), answer[2], answer[3].decode()
         if not first and (epoch != standing.epoch or known < self._publishing.answered):
             # Kept until everything is mended: if the connection breaks meanwhile, the next answer may not say it again.

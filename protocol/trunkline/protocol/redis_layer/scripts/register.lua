@@ -6,6 +6,7 @@
 -- ARGV[4] epoch to begin if there is none
 -- ARGV[5] lease in milliseconds
 -- ARGV[6] encoded lease info
+-- ARGV[7] 1 if it was asleep for longer than its lease and does not know what became of it, else 0
 -- Answer: {'fenced'}, or {'ok', epoch, number of the last batch that is known here, last id of the mailbox}
 
 local base, interface = ARGV[1], ARGV[2]
@@ -16,8 +17,10 @@ redis.call('SET', KEYS[1], ARGV[4], 'NX')
 local epoch = redis.call('GET', KEYS[1])
 local published = redis.call('HGET', base .. 'published', interface)
 -- With another epoch the data was lost, and it begins again; unless it did that before, never heard so, was silent and is
--- being buried now: then what it would write is taken for what it left behind.
-if not published and (epoch == ARGV[3] or redis.call('ZSCORE', base .. 'reaping', interface)) then return {'fenced'} end
+-- being buried now: then what it would write is taken for what it left behind. Nor if it was asleep: it may have been
+-- buried before the data was lost, and its connections, whose disconnects were handled, would begin to speak again.
+local buried = ARGV[7] == '1' or redis.call('ZSCORE', base .. 'reaping', interface)
+if not published and (epoch == ARGV[3] or buried) then return {'fenced'} end
 
 local mailbox = base .. 'mailbox:' .. interface
 if redis.call('EXISTS', mailbox) == 0 then
