@@ -15,9 +15,12 @@ from typing import Any
 
 import circus.watcher
 import pytest
+import redis
 
 from tests.deploy.states import a_state
+from tests.support.waiting import until
 from trunkline.deploy import circus_hooks
+from trunkline.deploy.redis_server import find_binary, redis_conf
 from trunkline.deploy.rundir import RunDir
 from trunkline.protocol.exit_codes import ExitCode
 
@@ -322,3 +325,105 @@ def test_a_redis_that_ended_is_not_waited_for(arbiter: Any) -> None:
 
 def test_a_socket_that_nobody_listens_on_does_not_answer(tmp_path: Path) -> None:
     assert not circus_hooks.ping(str(tmp_path / "nothing.sock"))
+
+
+# ---- Redis' append-only file ----
+
+
+class Redis:
+    """A server with the cluster's configuration, as circus would keep it."""
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self.run_dir = run_dir
+        self.conf = run_dir.redis / "redis.conf"
+        self.conf.write_text(redis_conf(run_dir))
+        self.process: subprocess.Popen[bytes] | None = None
+        self.client = redis.Redis(unix_socket_path=str(run_dir.redis_socket))
+
+    def starts(self) -> subprocess.Popen[bytes]:
+        self.process = subprocess.Popen(
+            [find_binary().path, str(self.conf)], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        return self.process
+
+    def answers(self) -> bool:
+        return circus_hooks.ping(str(self.run_dir.redis_socket))
+
+    def is_killed(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def file_bytes(self) -> int:
+        return int(self.client.info("persistence")["aof_current_size"])
+
+
+@pytest.fixture
+def append_only(tmp_path: Path) -> Iterator[Redis]:
+    run_dir = RunDir(tmp_path)
+    run_dir.make()
+    server = Redis(run_dir)
+    yield server
+    server.client.close()
+    server.is_killed()
+    run_dir.forget()
+
+
+def supervised(server: Redis) -> Watcher:
+    """The watcher of a Redis that it has just spawned."""
+    watcher = Watcher("redis", 0)
+    process = server.starts()
+    watcher.processes[process.pid] = SimpleNamespace(started=0.0, is_alive=lambda: process.poll() is None)
+    arbiter = SimpleNamespace(config_file=str(server.run_dir.config_file), watchers=[watcher])
+    assert circus_hooks.redis_spawned(watcher, arbiter, "after_spawn", pid=process.pid)
+    return watcher
+
+
+async def test_a_redis_that_starts_makes_its_append_only_file_short(
+    append_only: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was written in its life before was gone again, and the file had not grown enough to be rewritten."""
+    monkeypatch.setattr(circus_hooks, "_present", {})
+    append_only.starts()
+    await until(append_only.answers)
+    for _ in range(100):
+        append_only.client.set("key", b"x" * 10_000)
+    append_only.is_killed()
+
+    watcher = supervised(append_only)
+    await until(append_only.answers)
+    assert append_only.file_bytes() > 1_000_000
+    watcher.loop.run_all()
+
+    await until(lambda: append_only.file_bytes() < 20_000)
+    assert append_only.client.get("key") == b"x" * 10_000
+    assert watcher.loop.later == []
+
+
+def test_a_redis_that_is_not_ready_is_asked_again_and_one_that_is_gone_is_not(
+    append_only: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circus_hooks, "_present", {})
+    monkeypatch.setattr(circus_hooks, "ping", lambda path: False)
+    watcher = supervised(append_only)
+    watcher.loop.run_all()
+    assert len(watcher.loop.later) == 1
+
+    append_only.is_killed()
+    watcher.loop.run_all()
+
+    assert watcher.loop.later == []
+
+
+async def test_a_redis_that_does_not_shorten_its_file_is_told_of(
+    append_only: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(circus_hooks, "_present", {})
+    append_only.conf.write_text(append_only.conf.read_text() + 'rename-command BGREWRITEAOF ""\n')
+    watcher = supervised(append_only)
+    await until(append_only.answers)
+
+    watcher.loop.run_all()
+
+    assert "does not shorten its append-only file" in caplog.text
+    assert watcher.loop.later == []

@@ -6,9 +6,9 @@ Nothing secret stands in it: Redis' URL and every setting that both tiers know r
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from .circus_hooks import HOOKS, redis_answers
+from .circus_hooks import HOOKS, redis_answers, redis_spawned
 from .log_stream import open_stream
 from .rundir import ClusterState, RunDir
 
@@ -60,12 +60,10 @@ def circus_config(
         _watcher(run_dir, "worker", worker, state.workers, priority=2, graceful_s=2 * stop_s),
     ]
     if redis is not None:
-        hook = f"{redis_answers.__module__}.{redis_answers.__name__}"
         graceful_s = 2 * stop_s + REDIS_STOP_S
+        hooks = {"after_start": redis_answers, "after_spawn": redis_spawned}
         sections.append(
-            _watcher(
-                run_dir, "redis", redis, 1, priority=3, graceful_s=graceful_s, **{"hooks.after_start": hook}
-            )
+            _watcher(run_dir, "redis", redis, 1, priority=3, graceful_s=graceful_s, hooks={**HOOKS, **hooks})
         )
     return "\n".join(sections)
 
@@ -77,7 +75,7 @@ def _watcher(
     count: int,
     priority: int,
     graceful_s: float,
-    **more: str,
+    hooks: Mapping[str, Callable[..., bool]] = HOOKS,
 ) -> str:
     options = {
         "cmd": shlex.join(command),
@@ -93,9 +91,9 @@ def _watcher(
         options[f"{stream}.filename"] = str(run_dir.log_file(name))
         options[f"{stream}.max_bytes"] = str(LOG_BYTES)
         options[f"{stream}.backup_count"] = str(LOG_FILES)
-    for hook, function in HOOKS.items():
+    for hook, function in hooks.items():
         options[f"hooks.{hook}"] = f"{function.__module__}.{function.__name__}"
-    return _section(f"watcher:{name}", **options, **more)
+    return _section(f"watcher:{name}", **options)
 
 
 def _section(title: str, **options: str) -> str:

@@ -49,16 +49,44 @@ def redis_answers(watcher: Any, arbiter: Any, hook_name: str) -> bool:
     return False
 
 
+def redis_spawned(watcher: Any, arbiter: Any, hook_name: str, pid: int, **more: Any) -> bool:
+    """``after_spawn`` of Redis: as of every watcher, and its append-only file is made short as soon as it is loaded.
+
+    Redis rewrites the file when it has grown by a share of what it was at the last rewrite, or at the start: one that is
+    killed before it has doubled begins with the longer file, and from kill to kill it grows and takes longer to load.
+    """
+    watcher.loop.call_later(_POLL_S, _shorten_file, watcher, pid, str(_run_dir(arbiter).redis_socket))
+    return after_spawn(watcher, arbiter, hook_name, pid, **more)
+
+
+def _shorten_file(watcher: Any, pid: int, path: str) -> None:
+    process = watcher.processes.get(pid)
+    if process is None or not process.is_alive():
+        return
+    if not ping(path):
+        watcher.loop.call_later(_POLL_S, _shorten_file, watcher, pid, path)
+        return
+    answer = _ask(path, b"BGREWRITEAOF\r\n")
+    if not answer.startswith(b"+"):
+        logger.warning("redis does not shorten its append-only file: %s", answer.decode("utf-8", "replace"))
+
+
 def ping(path: str) -> bool:
     """Whether a Redis on this Unix socket answers, and not with ``-LOADING``."""
+    return _ask(path, b"PING\r\n") == b"+PONG\r\n"
+
+
+def _ask(path: str, command: bytes) -> bytes:
+    """The first line of the answer; nothing if there is none."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1.0)
         try:
             connection.connect(path)
-            connection.sendall(b"PING\r\n")
-            return connection.recv(7) == b"+PONG\r\n"
+            connection.sendall(command)
+            with connection.makefile("rb") as answers:
+                return answers.readline(200)
         except OSError:
-            return False
+            return b""
 
 
 def before_reap(watcher: Any, arbiter: Any, hook_name: str, process_pid: int, **_: Any) -> bool:
@@ -183,4 +211,4 @@ HOOKS: dict[str, Callable[..., bool]] = {
     "after_spawn": after_spawn,
     "before_signal": before_signal,
 }
-"""What every watcher is given; Redis has `redis_answers` besides."""
+"""What every watcher is given; Redis has `redis_answers` besides, and `redis_spawned` instead of `after_spawn`."""

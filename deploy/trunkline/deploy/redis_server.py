@@ -21,6 +21,8 @@ OLDEST = (6, 2)
 
 NAMES = ("redis-server", "valkey-server")
 SAFE_POLICY = "noeviction"
+REWRITE_SIZE = "16mb"
+"""An append-only file is rewritten from here on, when it has doubled. See also `circus_hooks.redis_spawned`."""
 
 HINT = (
     "install one (apt-get install redis-server), name one (REDIS_URL=redis://host:6379/0), "
@@ -101,6 +103,9 @@ def redis_conf(run_dir: RunDir) -> str:
             f'dir "{run_dir.redis}"',
             "appendonly yes",
             "appendfsync everysec",
+            # What is written is mostly gone a moment later: rewritten often, the file stays as short as the data, and
+            # is soon loaded. The default, 64mb, is some seconds of loading.
+            f"auto-aof-rewrite-min-size {REWRITE_SIZE}",
             # The append-only file is enough; a snapshot besides would fork for nothing.
             'save ""',
             f"maxmemory-policy {SAFE_POLICY}",
