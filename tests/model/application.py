@@ -36,10 +36,19 @@ Session = tuple[int, ...]
 
 
 def early(event: Event) -> tuple[Effect, ...]:
-    """What the handler sends before it ends."""
-    if event.channel != CONNECT and event.plan == "early":
-        return (Post(event.interface, Say(event.connection, event.seq, early_text(event))),)
-    return ()
+    """What the handlers of an entry send before they end; with it goes what earlier frames of the entry have sent."""
+    last = _last_early(event)
+    if last is None:
+        return ()
+    effects, texts = _folded(event, event.each[:last])
+    return (*effects, *_says(event, (*texts, early_text(event.each[last]))))
+
+
+def _last_early(event: Event) -> int | None:
+    """The index of the last event of an entry that is sent early."""
+    if event.channel == CONNECT:
+        return None
+    return max((index for index, one in enumerate(event.each) if one.plan == "early"), default=None)
 
 
 def early_text(event: Event) -> str:
@@ -54,7 +63,7 @@ def handle(delivery: Delivery, session: Session) -> tuple[Effect, ...]:
     if delivery.attempt > POISON_ATTEMPTS:
         return _condemned(event)
     mine = (event.interface, event.connection)
-    written = Write(*mine, (*session, event.seq))
+    written = Write(*mine, (*session, *(one.seq for one in event.each)))
     if event.channel == CONNECT:
         accepted = Release(event.connection, event.seq, True, (f"{event.connection}:0",))
         return (Register(*mine), Add(LOBBY, *mine), written, Post(event.interface, accepted))
@@ -66,8 +75,27 @@ def handle(delivery: Delivery, session: Session) -> tuple[Effect, ...]:
             Post(event.interface, Release(event.connection, event.seq, None)),
             Unregister(*mine),
         )
-    answer = Release(event.connection, event.seq, None, (f"{event.connection}:{event.seq}",))
-    return (*_planned(event), written, Post(event.interface, answer))
+    effects, texts = _folded(event, event.each[_last_early(event) or 0 :])
+    return (*effects, written, Post(event.interface, Release(event.connection, event.seq, None, texts)))
+
+
+def _folded(entry: Event, events: tuple[Event, ...]) -> tuple[list[Effect], tuple[str, ...]]:
+    """The effects of some events of an entry, and the answers that may go into its release: those behind the last
+    effect whose place among them the client can see."""
+    effects: list[Effect] = []
+    texts: tuple[str, ...] = ()
+    for one in events:
+        for effect in _planned(one):
+            if isinstance(effect, Post | Add | Broadcast):
+                effects += _says(entry, texts)
+                texts = ()
+            effects.append(effect)
+        texts += (f"{one.connection}:{one.seq}",)
+    return effects, texts
+
+
+def _says(entry: Event, texts: tuple[str, ...]) -> list[Effect]:
+    return [Post(entry.interface, Say(entry.connection, entry.seq, text)) for text in texts]
 
 
 def _planned(event: Event) -> tuple[Effect, ...]:
@@ -85,13 +113,13 @@ def _planned(event: Event) -> tuple[Effect, ...]:
 
 def _condemned(event: Event) -> tuple[Effect, ...]:
     """The effects of a poison entry."""
-    letter = Letter("poison", event)
+    letters = [Letter("poison", one) for one in event.each]
     if event.channel == CONNECT:
-        return (letter, Post(event.interface, Release(event.connection, event.seq, False)))
+        return (*letters, Post(event.interface, Release(event.connection, event.seq, False)))
     release = Post(event.interface, Release(event.connection, event.seq, None))
     if event.channel == DISCONNECT:
-        return (letter, release, Unregister(event.interface, event.connection))
-    return (letter, release)
+        return (*letters, release, Unregister(event.interface, event.connection))
+    return (*letters, release)
 
 
 def is_farewell(event: Event) -> bool:

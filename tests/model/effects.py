@@ -47,8 +47,14 @@ def apply_effects(store: Store, effects: Sequence[Effect]) -> Store:
         box = store.mailboxes.get(interface)
         if box is not None:
             tokens[interface] = token = store.clock + 1
+            full = len(box.entries) >= store.mailbox_capacity
             box = Mailbox(put(box.entries, token, tuple(operations)), token)
-            store = replace(store, clock=token, mailboxes=put(store.mailboxes, interface, box))
+            store = replace(store, clock=token)
+            if not full:
+                store = replace(store, mailboxes=put(store.mailboxes, interface, box))
+            elif store.rules.overflow_fences:  # its owner does not read
+                mailboxes = cut(store.mailboxes, interface)
+                store = replace(store, published=cut(store.published, interface), mailboxes=mailboxes)
     for group, interface in adds:
         store = _enter(store, group, interface, tokens[interface])
     return store

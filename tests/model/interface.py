@@ -13,7 +13,19 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .store import REAL, Rules, cut, put
-from .words import CONNECT, DISCONNECT, RECEIVE, Event, GroupSay, Join, Operation, Part, Release, Say
+from .words import (
+    CONNECT,
+    DISCONNECT,
+    MOST_EVENTS,
+    RECEIVE,
+    Event,
+    GroupSay,
+    Join,
+    Operation,
+    Part,
+    Release,
+    Say,
+)
 
 
 class Batch(NamedTuple):
@@ -79,6 +91,8 @@ class Interface:
         ended: fenced or retired.
         alive: the process runs (it may be stopped).
         stopped: by a signal, or by a machine that sleeps.
+        sleeps: how often it was stopped for longer than its lease.
+        survived: so many of these it knows to have done no harm.
         next: number of the next batch.
         answered: number of the last batch whose answer was read.
         unanswered: batches.
@@ -103,6 +117,8 @@ class Interface:
     ended: bool = False
     alive: bool = True
     stopped: bool = False
+    sleeps: int = 0
+    survived: int = 0
     next: int = 1
     answered: int = 0
     unanswered: tuple[Batch, ...] = ()
@@ -126,7 +142,7 @@ class Interface:
 
 def begin(identity: str, rules: Rules) -> Interface:
     """A new interface server on its way to its registration."""
-    return _call(Interface(identity, rules), "register", 0, 0)
+    return _call(Interface(identity, rules), "register", 0, 0, 0, False)
 
 
 def _call(interface: Interface, name: str, *args: object) -> Interface:
@@ -197,8 +213,10 @@ def _publish_next(interface: Interface, connection: str) -> Interface:
         return interface
     number = found.next
     if found.waiting:
-        event = Event(RECEIVE, interface.id, connection, number, found.waiting[0])
-        found = replace(found, next=number + 1, waiting=found.waiting[1:])
+        together, rest = found.waiting[:MOST_EVENTS], found.waiting[MOST_EVENTS:]
+        event = Event(RECEIVE, interface.id, connection, number, together[0], together[1:])
+        count = len(together) if interface.rules.counted_each else 1
+        found = replace(found, next=number + count, waiting=rest)
     elif found.saying:
         event = Event(DISCONNECT, interface.id, connection, number)
         found = replace(found, next=number + 1, saying=False)
@@ -353,9 +371,16 @@ def _published(interface: Interface, call: Call, answer: tuple[object, ...]) -> 
 def _renewed(interface: Interface, call: Call, answer: tuple[object, ...]) -> Interface:
     if answer[0] != "ok":
         return _odd(interface, answer)
+    interface = _survived(interface, call.args[2])
     known = answer[1]
     assert isinstance(known, int)
     return _odd(interface, ("gap",)) if known < interface.answered else interface
+
+
+def _survived(interface: Interface, sleeps: object) -> Interface:
+    """Redis, asked behind so many sleeps, knows it still."""
+    assert isinstance(sleeps, int)
+    return replace(interface, survived=max(interface.survived, sleeps))
 
 
 def _odd(interface: Interface, answer: tuple[object, ...]) -> Interface:
@@ -386,7 +411,8 @@ def again(interface: Interface) -> Interface:
 
 def renew(interface: Interface) -> Interface:
     """Renews its lease."""
-    return _call(interface, "renew", interface.epoch, interface.read_id) if interface.live else interface
+    args = (interface.epoch, interface.read_id, interface.sleeps)
+    return _call(interface, "renew", *args) if interface.live else interface
 
 
 def reconnect(interface: Interface) -> Interface:
@@ -396,12 +422,15 @@ def reconnect(interface: Interface) -> Interface:
 
 def _register(interface: Interface) -> Interface:
     interface = replace(interface, live=False, session=interface.session + 1)
-    return _call(interface, "register", interface.epoch, interface.read_id)
+    sleeps = interface.sleeps
+    slept = bool(interface.epoch) and sleeps > interface.survived
+    return _call(interface, "register", interface.epoch, interface.read_id, sleeps, slept)
 
 
 def _registered(interface: Interface, call: Call, answer: tuple[object, ...]) -> Interface:
     if answer[0] == "fenced":
         return fenced(interface)
+    interface = _survived(interface, call.args[2])
     _, epoch, known, last_id = answer
     assert isinstance(epoch, int) and isinstance(known, int) and isinstance(last_id, int)
     if interface.epoch and (epoch != interface.epoch or known < interface.answered):

@@ -18,11 +18,14 @@ def add_entry(store: Store, event: Event) -> Store:
     return replace(store, clock=entry_id, streams=put(store.streams, event.channel, stream))
 
 
-def register(store: Store, interface: str, known_epoch: int, fresh_epoch: int) -> tuple[Store, Answer]:
+def register(
+    store: Store, interface: str, known_epoch: int, fresh_epoch: int, slept: bool = False
+) -> tuple[Store, Answer]:
     """``register.lua``; the answer is ``("fenced",)`` or ``("ok", epoch, last batch, last id of the mailbox)``."""
     store = replace(store, suspects=cut(store.suspects, interface), epoch=store.epoch or fresh_epoch)
     buried = interface in store.reaping and store.rules.buried_stay
-    if interface not in store.published and (store.epoch == known_epoch or buried):
+    asleep = slept and store.rules.sleepers_stay
+    if interface not in store.published and (store.epoch == known_epoch or buried or asleep):
         return store, ("fenced",)
     if interface not in store.mailboxes:
         clock = store.clock + 1

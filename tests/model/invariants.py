@@ -55,8 +55,11 @@ def holding_after_a_loss(world: World) -> None:
     their order."""
     standing = Counter(one.delivery.event for one in world.ledger if not one.early and not one.undone)
     assert not [event for event, count in standing.items() if count > 1], standing
+    again = _sent_early(world.ledger)
     for connection, got in what_clients_got(world).items():
-        answers = [int(text.partition(":")[2]) for text in got if _is_answer(connection, text)]
+        answers = [
+            int(text.partition(":")[2]) for text in got if _is_answer(connection, text) and text not in again
+        ]
         assert answers == sorted(set(answers)), f"{connection} got {got}"
 
 
@@ -71,12 +74,35 @@ def settled_after_a_loss(world: World) -> None:
             assert found.flight is None and not found.waiting and found.state == "open", (
                 f"{name} hangs: {found}"
             )
-            answers = [text for text in found.got if _is_answer(name, text)]
+            answers = {text for text in found.got if _is_answer(name, text)}
             assert len(answers) == found.next, f"{name} got {len(answers)} answers to {found.next} events"
         for group in interface.members if interface.runs else ():
             assert interface.id in world.store.groups.get(group, {}), (
                 f"{interface.id} is not in {group} any more"
             )
+
+
+def the_buried_are_silent(ledger: Iterable[Applied]) -> None:
+    """What the reaper has said good-bye for says nothing any more, whatever Redis has lost since."""
+    gone: set[str] = set()
+    for delivery, _, early, _ in ledger:
+        event = delivery.event
+        if early or event.channel == JOBS:
+            continue
+        assert event.connection not in gone, f"{event} was handled behind the disconnect by the reaper"
+        if application.is_farewell(event):
+            gone.add(event.connection)
+
+
+def _sent_early(ledger: Iterable[Applied]) -> set[str]:
+    """What was sent early, with the answers to earlier events of its entry: it may come again."""
+    return {
+        effect.operation.text
+        for _, effects, early, _ in ledger
+        if early
+        for effect in effects
+        if isinstance(effect, Post) and isinstance(effect.operation, Say)
+    }
 
 
 def _is_answer(connection: str, text: str) -> bool:
@@ -99,7 +125,7 @@ def _once_and_in_order(ledger: Iterable[Applied]) -> None:
             continue
         before = last.get(event.connection, -1)
         assert before < event.seq, f"{event} was handled behind number {before}"
-        last[event.connection] = LAST_SEQ if event.channel == DISCONNECT else event.seq
+        last[event.connection] = LAST_SEQ if event.channel == DISCONNECT else event.last
 
 
 def sessions_remember(ledger: Iterable[Applied]) -> None:
@@ -108,7 +134,7 @@ def sessions_remember(ledger: Iterable[Applied]) -> None:
     for delivery, effects, _, undone in ledger:
         for effect in effects:
             if isinstance(effect, Write) and not undone:
-                expected = (*handled[effect.connection], delivery.event.seq)
+                expected = (*handled[effect.connection], *(one.seq for one in delivery.event.each))
                 assert effect.value == expected, (
                     f"the session of {effect.connection}: {effect.value}, not {expected}"
                 )
@@ -179,8 +205,9 @@ def _everything_was_handled(world: World) -> None:
                 f"{name} hangs: {found}"
             )
             seqs = {
-                event.seq
+                one.seq
                 for event in handled
+                for one in event.each
                 if event.connection == name and event.channel in SOCKET_CHANNELS
             }
             assert seqs == set(range(found.next)), f"{name}: {seqs} were handled of {found.next}"

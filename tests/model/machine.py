@@ -32,16 +32,18 @@ class Machine(RuleBasedStateMachine):
     Attributes:
         rules_: what the protocol relies on; mutations take something away.
         capacity: of a channel's stream.
+        mailbox_capacity: of a mailbox.
         plans: what messages may be about.
     """
 
     rules_: ClassVar[Rules] = REAL
     capacity: ClassVar[int] = 1000
+    mailbox_capacity: ClassVar[int] = 1000
     plans: ClassVar[tuple[str, ...]] = application.PLANS
 
     def __init__(self) -> None:
         super().__init__()
-        self.world: World = steps.new(self.rules_, self.capacity)
+        self.world: World = steps.new(self.rules_, self.capacity, self.mailbox_capacity)
         self.connections = 0
 
     # ---- who can do a step ----

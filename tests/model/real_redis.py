@@ -40,16 +40,18 @@ class RealRedis:
         client: on a Redis whose keys under ``prefix`` are this value's own.
         prefix: of the keys.
         capacity: of a channel's stream.
+        mailbox_capacity: of a mailbox.
 
     Attributes:
         ids: place (a stream's key without the base) and the model's number to Redis' id.
         keys: of Redis.
     """
 
-    def __init__(self, client: redis.Redis, prefix: str, capacity: int) -> None:
+    def __init__(self, client: redis.Redis, prefix: str, capacity: int, mailbox_capacity: int) -> None:
         self.client = client
         self.keys = Keys(prefix)
         self.capacity = capacity
+        self.mailbox_capacity = mailbox_capacity
         self.ids: dict[tuple[str, int], str] = {}
         self.begin()
 
@@ -84,9 +86,9 @@ class RealRedis:
 
     # ---- interface servers ----
 
-    def register(self, interface: str, known_epoch: int, fresh_epoch: int) -> Answer:
+    def register(self, interface: str, known_epoch: int, fresh_epoch: int, slept: bool) -> Answer:
         known = str(known_epoch) if known_epoch else ""
-        args = (self.keys.base, interface, known, fresh_epoch, FOREVER_MS, b"info")
+        args = (self.keys.base, interface, known, fresh_epoch, FOREVER_MS, b"info", int(slept))
         answer = self.call("register", [self.keys.epoch], *args)
         if answer[0] == b"fenced":
             return ("fenced",)
@@ -135,7 +137,7 @@ class RealRedis:
 
     @property
     def _effect_args(self) -> tuple[Any, ...]:
-        return (self.keys.base, self.capacity, PLENTY, PLENTY, SESSION_TTL_MS)
+        return (self.keys.base, self.capacity, self.mailbox_capacity, PLENTY, SESSION_TTL_MS)
 
     def read(self, worker: str, channels: Sequence[str], count: int) -> tuple[Delivery, ...]:
         by_stream = {self.keys.stream(channel).encode(): channel for channel in channels}

@@ -34,6 +34,7 @@ class Rules:
     Attributes:
         ack_decides: a commit applies the effects of entries only whose acknowledgement counted.
         numbers: a batch whose number was seen adds nothing.
+        counted_each: the number of an entry is behind those of all events of the one before.
         one_in_flight: a connection's next entry leaves when the one before is released.
         seqs: an interface drops what was released before.
         tokens: an interface leaves a group only with the token of its newest add.
@@ -41,6 +42,8 @@ class Rules:
         barrier: a burial waits for what its interface has published.
         fencing: a buried interface publishes nothing.
         buried_stay: an interface that is being buried does not register, whatever was lost.
+        sleepers_stay: nor does one that was asleep for longer than its lease where all was lost.
+        overflow_fences: an interface whose mailbox is over its bound is fenced; else what finds no room is dropped.
         restored: an interface writes again what Redis lost.
         republished: and publishes what was in batches that Redis lost.
         reads_on: what an interface reads while it registers is not read again because of the answer.
@@ -50,6 +53,7 @@ class Rules:
 
     ack_decides: bool = True
     numbers: bool = True
+    counted_each: bool = True
     one_in_flight: bool = True
     seqs: bool = True
     tokens: bool = True
@@ -57,6 +61,8 @@ class Rules:
     barrier: bool = True
     fencing: bool = True
     buried_stay: bool = True
+    sleepers_stay: bool = True
+    overflow_fences: bool = True
     restored: bool = True
     republished: bool = True
     reads_on: bool = True
@@ -106,6 +112,7 @@ class Store:
     Attributes:
         rules: what holds.
         capacity: of a channel's stream.
+        mailbox_capacity: of a mailbox.
         clock: last id that was given.
         epoch: 0 while there is none.
         streams: by channel.
@@ -128,6 +135,7 @@ class Store:
 
     rules: Rules = REAL
     capacity: int = 1000
+    mailbox_capacity: int = 1000
     clock: int = 0
     epoch: int = 0
     streams: Mapping[str, Stream] = field(default_factory=lambda: {name: Stream() for name in CHANNELS})

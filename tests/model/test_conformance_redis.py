@@ -60,6 +60,7 @@ pytestmark = pytest.mark.timeout(LIMIT_S)
 INTERFACES = ("i0", "i1")
 WORKERS = ("w0", "w1", "w2")
 CAPACITY = 4
+MAILBOX_CAPACITY = 6
 
 interfaces = st.sampled_from(INTERFACES)
 workers = st.sampled_from(WORKERS)
@@ -68,7 +69,12 @@ connections = st.sampled_from(("c0", "c1", "c2"))
 texts = st.sampled_from(("a", "b"))
 seqs = st.integers(0, 2)
 
-socket_events = st.builds(Event, st.sampled_from(SOCKET_CHANNELS), interfaces, connections, seqs, texts)
+whose = (interfaces, connections, seqs, texts)
+more_texts = st.lists(texts, max_size=2).map(tuple)
+socket_events = st.one_of(
+    st.builds(Event, st.sampled_from(SOCKET_CHANNELS), *whose, st.just(())),
+    st.builds(Event, st.just(RECEIVE), *whose, more_texts),
+)
 operations = st.one_of(
     st.builds(Release, connections, seqs, st.none(), st.tuples(texts)),
     st.builds(Release, connections, st.just(0), st.booleans()),
@@ -98,8 +104,8 @@ class Scripts(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = Store(REAL, CAPACITY)
-        self.real = RealRedis(self.client, self.server.fresh_prefix(), CAPACITY)
+        self.store = Store(REAL, CAPACITY, MAILBOX_CAPACITY)
+        self.real = RealRedis(self.client, self.server.fresh_prefix(), CAPACITY, MAILBOX_CAPACITY)
         self.delivered: list[tuple[str, int]] = []
 
     def teardown(self) -> None:
@@ -121,16 +127,20 @@ class Scripts(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         for interface in INTERFACES:
-            self.register(interface, 0)
+            self.register(interface, 0, False)
         for worker in WORKERS:
             self.tick(worker, False, False, False)
 
-    @rule(interface=interfaces, behind=st.sampled_from((0, 0, 0, 1)))
-    def register(self, interface: str, behind: int) -> None:
+    @rule(
+        interface=interfaces,
+        behind=st.sampled_from((0, 0, 0, 1)),
+        slept=st.sampled_from((False, False, True)),
+    )
+    def register(self, interface: str, behind: int, slept: bool) -> None:
         known = max(0, self.store.epoch - behind)
         fresh = self.fresh()
-        self.store, expected = interface_scripts.register(self.store, interface, known, fresh)
-        answer = self.real.register(interface, known, fresh)
+        self.store, expected = interface_scripts.register(self.store, interface, known, fresh, slept)
+        answer = self.real.register(interface, known, fresh, slept)
         compare(self.store, self.real)
         if answer[0] == "ok":
             answer = (*answer[:3], self.real.number_of(f"mailbox:{interface}", str(answer[3])))
@@ -272,7 +282,7 @@ class Scripts(RuleBasedStateMachine):
     @rule(sure=st.sampled_from((False, False, False, True)))
     def lose_all(self, sure: bool) -> None:
         if sure:
-            self.store = Store(REAL, CAPACITY, self.store.clock)
+            self.store = Store(REAL, CAPACITY, MAILBOX_CAPACITY, self.store.clock)
             self.real.wipe()
             self.real.begin()
 
@@ -361,6 +371,19 @@ def suspected(machine: Scripts) -> None:
     machine.tick("w0", True, False, False)
 
 
+def lost_while_asleep(machine: Scripts) -> None:
+    machine.lose_all(True)
+    machine.register("i0", 0, True)
+
+
+def overgrown(machine: Scripts) -> None:
+    for _ in range(MAILBOX_CAPACITY + 1):
+        publish(machine)
+        machine.read("w0", 1)
+        machine.commit([(-1, (Post("i0", Say("c0", 1, "a")),))])
+        machine.both_hold_the_same()
+
+
 BROKEN: dict[str, tuple[str, str, str, Callable[[Scripts], None]]] = {
     "effects in vain are applied": ("commit", "won[entry] == false", "false", twice_committed),
     "what was committed stands": (
@@ -382,6 +405,8 @@ BROKEN: dict[str, tuple[str, str, str, Callable[[Scripts], None]]] = {
     "a death is not counted": ("claim", "worker, 1, 1)", "worker, 1, 0)", taken_over),
     "a burial does not wait": ("reap", "if result ~= 'none'", "if false", buried_with_an_entry_under_way),
     "a disconnect stays registered": ("reap", "redis.call('HDEL', registry, found[i])", "", buried),
+    "who was asleep comes back": ("register", "ARGV[7] == '1' or", "", lost_while_asleep),
+    "an overgrown mailbox grows on": ("commit", "> mailbox_capacity then", "> 1000 then", overgrown),
     "a suspect is dead at once": ("tick", "> needed then", "> -1 then", suspected),
     "a buried one publishes": ("tick", "'published', id, id", "'published', 'x', id", buried),
 }

@@ -11,7 +11,7 @@ from . import machine
 from .budget import LIMIT_S, search
 from .machine import narrowed
 from .store import Rules
-from .test_safety import Groups, LostWhileDying, TakeOver
+from .test_safety import Groups, LostAsleep, LostWhileDying, Overflow, TakeOver
 
 pytestmark = pytest.mark.timeout(LIMIT_S)
 
@@ -27,6 +27,7 @@ FALL = narrowed(
 WHERE: dict[str, type[RuleBasedStateMachine]] = {
     "ack_decides": TAKE_OVER,
     "numbers": machine.AnswersAreLost,
+    "counted_each": machine.Machine,
     "one_in_flight": machine.Machine,
     "seqs": FALL,
     "tokens": narrowed(Groups, "frame", "interface_goes_on", "worker_goes_on", "mail_is_read"),
@@ -40,6 +41,8 @@ WHERE: dict[str, type[RuleBasedStateMachine]] = {
         "interface_loses_its_connection",
         "interface_is_taken_for_dead",
     ),
+    "sleepers_stay": LostAsleep,
+    "overflow_fences": Overflow,
     "restored": machine.RedisFalls,
     "republished": machine.RedisFalls,
     "reads_on": narrowed(

@@ -38,19 +38,19 @@ def body_of(event: Event) -> bytes:
         content: Any = {"name": event.connection, "plan": event.plan}
         return codec.encode_entry(messages.Entry(ChannelName(JOBS), None, None, 0, [content]))
     reply = reply_name(InterfaceId(event.interface), ConnectionId(event.connection))
-    content = event.plan if event.channel == RECEIVE else {"plan": event.plan}
-    return codec.encode_entry(messages.Entry(ChannelName(event.channel), reply, "/", event.seq, [content]))
+    contents: list[Any] = [event.plan, *event.more] if event.channel == RECEIVE else [{"plan": event.plan}]
+    return codec.encode_entry(messages.Entry(ChannelName(event.channel), reply, "/", event.seq, contents))
 
 
 def event_of(channel: str, body: bytes) -> Event:
     """The event of an encoded entry."""
     entry = codec.decode_entry(ChannelName(channel), body)
-    (content,) = entry.events
+    content, *more = entry.events
     if entry.reply is None:
         return Event(channel, "", content["name"], entry.seq, content["plan"])
     interface, _, connection = entry.reply.removeprefix("reply.").partition("!")
     plan = content if channel == RECEIVE else content["plan"]
-    return Event(channel, interface, connection, entry.seq, plan)
+    return Event(channel, interface, connection, entry.seq, plan, tuple(more))
 
 
 def publication_of(event: Event, must: bool) -> Publication:

@@ -18,15 +18,20 @@ LAST_SEQ = 2**31 - 1
 """Number of the disconnect that the reaper publishes."""
 
 
+MOST_EVENTS = 3
+"""Of an entry; the real bound is 32."""
+
+
 class Event(NamedTuple):
-    """An entry of one event.
+    """An entry: an event, or several frames of one connection that waited together.
 
     Attributes:
         channel: on which it is published.
         interface: of its connection; empty for a background message.
         connection: whose event it is, or the name of the background message.
-        seq: its number within the connection.
+        seq: its number within the connection, of the first if it is several.
         plan: what its handler does, see `tests.model.application`.
+        more: plans of the events that follow in the same entry.
     """
 
     channel: str
@@ -34,6 +39,20 @@ class Event(NamedTuple):
     connection: str
     seq: int
     plan: str = ""
+    more: tuple[str, ...] = ()
+
+    @property
+    def each(self) -> tuple[Event, ...]:
+        """Its events, one by one."""
+        plans = (self.plan, *self.more)
+        return tuple(
+            self._replace(seq=number, plan=plan, more=()) for number, plan in enumerate(plans, self.seq)
+        )
+
+    @property
+    def last(self) -> int:
+        """Number of its last event."""
+        return self.seq + len(self.more)
 
 
 # ---- mailbox operations ----

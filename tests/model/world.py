@@ -63,9 +63,9 @@ class World:
         return self.store.rules
 
 
-def new(rules: Rules, capacity: int = 1000) -> World:
+def new(rules: Rules, capacity: int = 1000, mailbox_capacity: int = 1000) -> World:
     """An empty world."""
-    store = Store(rules, capacity)
+    store = Store(rules, capacity, mailbox_capacity)
     return World(store, saved=(store, 0))
 
 
@@ -103,15 +103,15 @@ def execute_interface(world: World, identity: str) -> World:
 def _run(store: Store, me: str, call: interfaces.Call) -> tuple[Store, tuple[object, ...]]:
     args = call.args
     if call.name == "register":
-        known, _ = args
-        assert isinstance(known, int)
-        return interface_scripts.register(store, me, known, store.clock + 1)
+        known, slept = args[0], args[3]
+        assert isinstance(known, int) and isinstance(slept, bool)
+        return interface_scripts.register(store, me, known, store.clock + 1, slept)
     if call.name == "publish":
         batch, epoch, answered = args
         assert isinstance(batch, Batch) and isinstance(epoch, int) and isinstance(answered, int)
         return interface_scripts.publish(store, me, epoch, batch.number, answered, batch.events)
     if call.name == "renew":
-        epoch, read_id = args
+        epoch, read_id, _ = args
         assert isinstance(epoch, int) and isinstance(read_id, int)
         return interface_scripts.renew(store, me, epoch, read_id)
     if call.name == "leave_group":
@@ -227,7 +227,9 @@ def retire(world: World, identity: str) -> World:
 
 def lease_over(world: World, process: str) -> World:
     """A lease has run out."""
-    store = world.store
+    store, me = world.store, world.interfaces.get(process)
+    if me is not None and me.stopped:
+        world = with_interface(world, replace(me, sleeps=me.sleeps + 1))
     leases = {**store.leases, **({process: False} if process in store.leases else {})}
     return replace(world, store=replace(store, leases=leases))
 
@@ -245,7 +247,7 @@ def fall_back(world: World) -> World:
 
 def lose_all(world: World) -> World:
     """Redis loses everything."""
-    store = Store(world.rules, world.store.capacity, world.store.clock)
+    store = Store(world.rules, world.store.capacity, world.store.mailbox_capacity, world.store.clock)
     return replace(_lose(world, store, 0), saved=(store, 0))
 
 

@@ -6,9 +6,9 @@ Nothing secret stands in it: Redis' URL and every setting that both tiers know r
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from .circus_hooks import HOOKS, redis_answers, redis_spawned
+from .circus_hooks import HOOKS, Hook, redis_answers, redis_spawned
 from .log_stream import open_stream
 from .rundir import ClusterState, RunDir
 
@@ -61,10 +61,8 @@ def circus_config(
     ]
     if redis is not None:
         graceful_s = 2 * stop_s + REDIS_STOP_S
-        hooks = {"after_start": redis_answers, "after_spawn": redis_spawned}
-        sections.append(
-            _watcher(run_dir, "redis", redis, 1, priority=3, graceful_s=graceful_s, hooks={**HOOKS, **hooks})
-        )
+        hooks: dict[str, Hook] = {**HOOKS, "after_start": redis_answers, "after_spawn": redis_spawned}
+        sections.append(_watcher(run_dir, "redis", redis, 1, priority=3, graceful_s=graceful_s, hooks=hooks))
     return "\n".join(sections)
 
 
@@ -75,7 +73,7 @@ def _watcher(
     count: int,
     priority: int,
     graceful_s: float,
-    hooks: Mapping[str, Callable[..., bool]] = HOOKS,
+    hooks: Mapping[str, Hook] = HOOKS,
 ) -> str:
     options = {
         "cmd": shlex.join(command),

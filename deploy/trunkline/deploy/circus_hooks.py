@@ -52,8 +52,8 @@ def redis_answers(watcher: Any, arbiter: Any, hook_name: str) -> bool:
 def redis_spawned(watcher: Any, arbiter: Any, hook_name: str, pid: int, **more: Any) -> bool:
     """``after_spawn`` of Redis: as of every watcher, and its append-only file is made short as soon as it is loaded.
 
-    Redis rewrites the file when it has grown by a share of what it was at the last rewrite, or at the start: one that is
-    killed before it has doubled begins with the longer file, and from kill to kill it grows and takes longer to load.
+    Redis rewrites the file when it has doubled since the last rewrite, or since the start: one that is killed before
+    that begins with the longer file, and from kill to kill it grows and takes longer to load.
     """
     watcher.loop.call_later(_POLL_S, _shorten_file, watcher, pid, str(_run_dir(arbiter).redis_socket))
     return after_spawn(watcher, arbiter, hook_name, pid, **more)
@@ -205,7 +205,9 @@ def _run_dir(arbiter: Any) -> RunDir:
     return RunDir(Path(os.path.dirname(arbiter.config_file)))
 
 
-HOOKS: dict[str, Callable[..., bool]] = {
+Hook = Callable[..., bool]
+
+HOOKS: dict[str, Hook] = {
     "before_reap": before_reap,
     "after_reap": after_reap,
     "after_spawn": after_spawn,

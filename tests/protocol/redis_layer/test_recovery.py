@@ -177,7 +177,9 @@ async def test_an_interface_that_was_asleep_when_all_data_was_lost_is_fenced(fau
     assert not faulty.client.exists(faulty.keys.registry(interface.id))
 
 
-async def test_an_interface_that_was_asleep_and_heard_since_that_it_lives_outlives_a_loss(faulty: Faulty) -> None:
+async def test_an_interface_that_was_asleep_and_heard_since_that_it_lives_outlives_a_loss(
+    faulty: Faulty,
+) -> None:
     interface = await faulty.interface()
     interface.held = Holdings({ConnectionId("c"): b"\x01gone"}, {})
     began_s = time.monotonic()

@@ -54,7 +54,13 @@ class RedisInterfaceLayer:
         )
         self._mailbox = MailboxReading(settings.redis_url, self._keys, self._standing)
         self._recovery = Recovery(
-            self._keys, self._lease_ms, self._calls, self._standing, self._publishing, self._mailbox, self._waking
+            self._keys,
+            self._lease_ms,
+            self._calls,
+            self._standing,
+            self._publishing,
+            self._mailbox,
+            self._waking,
         )
         self._beginnings = Beginnings()
         self._leaving: dict[GroupName, str] = {}
@@ -147,7 +153,8 @@ class RedisInterfaceLayer:
         ]  # fmt: skip
         self._silence.called()
         self._calls.call(
-            SCRIPTS["renew"].call([self._keys.epoch], args), lambda answer: self._renewed(session, sleeps, answer)
+            SCRIPTS["renew"].call([self._keys.epoch], args),
+            lambda answer: self._renewed(session, sleeps, answer),
         )
 
     def _renewed(self, session: int, sleeps: int, answer: Answer) -> None:

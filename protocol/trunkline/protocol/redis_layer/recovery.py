@@ -35,7 +35,16 @@ class Recovery:
         waking: tells whether this interface was asleep.
     """
 
-    __slots__ = ("_keys", "_lease_ms", "_link", "_lost_after", "_mailbox", "_publishing", "_standing", "_waking")
+    __slots__ = (
+        "_keys",
+        "_lease_ms",
+        "_link",
+        "_lost_after",
+        "_mailbox",
+        "_publishing",
+        "_standing",
+        "_waking",
+    )
 
     def __init__(
         self,

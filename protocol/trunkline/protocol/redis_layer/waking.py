@@ -11,8 +11,8 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class Waking:
     """Notices by this process's own clock that it did nothing for longer than its lease.
 
-    In that time it may have been declared dead, buried, and its connections' disconnects been handled. Redis says so, as
-    long as it has its data; whoever finds a Redis that has lost them has nothing but this to tell by.
+    In that time it may have been declared dead, buried, and its connections' disconnects been handled. Redis says so,
+    as long as it has its data; whoever finds a Redis that has lost them has nothing but this to tell by.
 
     Args:
         lease_s: after so much time without `look` it was asleep.
