@@ -183,6 +183,11 @@ class Keys:
         """Hash: interface to the number of the last publish batch seen."""
         return f"{self.base}published"
 
+    @property
+    def stood(self) -> str:
+        """Hash: interface to the last id of its mailbox when the present Redis took over; `!` to that Redis."""
+        return f"{self.base}stood"
+
     def dead(self) -> str:
         """Stream of dead letters."""
         return f"{self.base}dead"

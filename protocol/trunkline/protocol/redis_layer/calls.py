@@ -23,6 +23,7 @@ class Calls:
 
     Args:
         url: of Redis.
+        arrival: asked on every new connection before all else.
         on_down: called whenever the connection is gone.
 
     Attributes:
@@ -30,11 +31,12 @@ class Calls:
         silence: of the link.
     """
 
-    __slots__ = ("_live", "_numbers", "_on_down", "_waiting", "link", "silence")
+    __slots__ = ("_arrival", "_live", "_numbers", "_on_down", "_waiting", "link", "silence")
 
-    def __init__(self, url: str, on_down: Callable[[], None]) -> None:
+    def __init__(self, url: str, arrival: Sequence[str | bytes | int], on_down: Callable[[], None]) -> None:
         self.link = Link(url, "trunkline-worker", self._up, self._down)
         self.silence = Silence(self.link)
+        self._arrival = arrival
         self._on_down = on_down
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Call] = {}
@@ -69,6 +71,7 @@ class Calls:
         self._waiting.pop(number).done(answer)
 
     async def _up(self) -> None:
+        await self.link.ask(self._arrival)
         self._live = True
         for number in list(self._waiting):
             self._send(number)

@@ -116,7 +116,10 @@ class LeaseThread:
             LayerUnavailable: Redis does not answer. Whether it was done is not known, and doing it again is safe.
         """
         try:
-            return self._call("commit", keys, args)
+            with self._redis.pipeline(transaction=False) as calls:
+                calls.eval(SCRIPTS["arrive"].text, 1, self._keys.stood, self._keys.base, "")
+                calls.eval(SCRIPTS["commit"].text, len(keys), *keys, *args)
+                return calls.execute()[1]
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot commit: {error}") from error
 

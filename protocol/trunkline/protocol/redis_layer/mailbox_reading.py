@@ -13,6 +13,7 @@ from ..names import Keys
 from .anew import stream_id
 from .faults import tell_fault
 from .link import Link
+from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
 from .standing import Standing
 from .wire import Answer, pack
@@ -37,9 +38,10 @@ class MailboxReading:
     Attributes:
         link: on which the reads block.
         read_id: id of the last entry handled.
+        mark: where the mailbox stood when the present Redis took over, as it told.
     """
 
-    __slots__ = ("_keys", "_packed", "_since_s", "_standing", "link", "read_id")
+    __slots__ = ("_keys", "_packed", "_since_s", "_standing", "link", "mark", "read_id")
 
     def __init__(self, url: str, keys: Keys, standing: Standing) -> None:
         self._keys = keys
@@ -48,17 +50,38 @@ class MailboxReading:
         self._packed = b""
         self.link = Link(url, "trunkline-mailbox", self._up, self._down)
         self.read_id = "0-0"
+        self.mark = ""
 
-    def fall_back(self, last_id: str, read_before: str) -> None:
+    def fall_back(self, mark: str, last_id: str, mark_before: str, read_before: str) -> None:
         """Redis may have fallen back behind what was read here: what it writes from now on follows its own last id.
 
         Args:
-            last_id: of the mailbox, as Redis has told on the other link.
+            mark: as Redis has told on the other link.
+            last_id: of the mailbox, likewise.
+            mark_before: `mark` when it was asked. What was told here since is newer.
             read_before: `read_id` when it was asked. Whatever was read since stands behind that in any case, and read a
                 second time would be sent to clients twice.
         """
-        if self.read_id == read_before and stream_id(last_id) < stream_id(self.read_id):
+        if self.mark != mark_before:
+            return
+        if self._take_over(mark):
+            if self.link.up:
+                self.link.reset(
+                    "it may be to the Redis that was there before, or wait for ids that come no more"
+                )
+        elif self.read_id == read_before and stream_id(last_id) < stream_id(self.read_id):
             self.read_id = last_id
+
+    def _take_over(self, mark: str) -> bool:
+        """Whether another Redis has taken over. If it has forgotten what was read here it may give ids, and have given
+        some already, that were read past: what stood there when it took over tells what is new."""
+        if not mark or mark == self.mark:
+            return False
+        self.mark = mark
+        stood = mark.partition(" ")[2]
+        if stream_id(stood) < stream_id(self.read_id):
+            self.read_id = stood
+        return True
 
     def look(self) -> None:
         """Starts over if a read lasts longer than Redis lets it."""
@@ -66,6 +89,9 @@ class MailboxReading:
             self.link.reset("no answer to a read, which Redis ends by itself")
 
     async def _up(self) -> None:
+        me = self._standing.id
+        answer = await self.link.ask(SCRIPTS["arrive"].call([self._keys.stood], [self._keys.base, me]))
+        self._take_over(answer.decode())
         self._read()
 
     def _down(self) -> None:

@@ -73,7 +73,7 @@ class Recovery:
         """
         standing = self._standing
         first = not standing.epoch
-        read_before = self._mailbox.read_id
+        before = self._mailbox.mark, self._mailbox.read_id
         sleeps, slept = self._waking.look(), self._waking.slept
         answer = await self._link.ask(
             SCRIPTS["register"].call(
@@ -92,7 +92,7 @@ class Recovery:
             # Kept until everything is mended: if the connection breaks meanwhile, the next answer may not say it again.
             self._lost_after = known if self._lost_after is None else min(known, self._lost_after)
         standing.epoch = epoch
-        self._mailbox.fall_back(last_id, read_before)
+        self._mailbox.fall_back(answer[4].decode(), last_id, *before)
         if self._lost_after is not None:
             await self._restore()
         return True

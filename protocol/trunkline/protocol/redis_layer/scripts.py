@@ -11,9 +11,10 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
-_WITH_EFFECTS = ("commit", "apply")
+_PRELUDES = {"commit": "effects", "apply": "effects", "register": "arrival", "arrive": "arrival"}
 _NAMES = (
     "apply",
+    "arrive",
     "claim",
     "commit",
     "dead_counts",
@@ -57,8 +58,8 @@ class Script(NamedTuple):
 def _load(name: str) -> Script:
     folder = resources.files(__name__.rpartition(".")[0]) / "scripts"
     text = (folder / f"{name}.lua").read_text("utf-8")
-    if name in _WITH_EFFECTS:
-        text = (folder / "effects.lua").read_text("utf-8") + text
+    if name in _PRELUDES:
+        text = (folder / f"{_PRELUDES[name]}.lua").read_text("utf-8") + text
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

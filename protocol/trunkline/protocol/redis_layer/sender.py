@@ -50,7 +50,10 @@ class RedisSender:
             "", self._keys.consumer_group, "", f"outside.{secrets.token_hex(8)}", len(effects), *flatten(effects),
         ]  # fmt: skip
         try:
-            self._redis.eval(SCRIPTS["apply"].text, 1, self._keys.epoch, *args)
+            with self._redis.pipeline(transaction=False) as calls:
+                calls.eval(SCRIPTS["arrive"].text, 1, self._keys.stood, self._keys.base, "")
+                calls.eval(SCRIPTS["apply"].text, 1, self._keys.epoch, *args)
+                calls.execute()
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot send: {explained(error, self._settings.redis_url)}") from error
 

@@ -52,7 +52,9 @@ class RedisWorkerLayer:
         url = settings.redis_url
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._calls = Calls(url, self._calls_down)
+        self._calls = Calls(
+            url, SCRIPTS["arrive"].call([self._keys.stood], [self._keys.base, ""]), self._calls_down
+        )
         self._deliveries = Deliveries(self._return_begun)
         self._reading = Reading(url, self._keys, self._calls.link, self._deliveries, self._read_ended)
         self._takeover = Takeover(self._keys, self._calls.link, self._reading, self._deliveries)

@@ -8,5 +8,6 @@
 -- at once.
 redis.call('HDEL', KEYS[1], ARGV[2], ARGV[2] .. '!refused')
 redis.call('DEL', ARGV[1] .. 'mailbox:' .. ARGV[2])
+redis.call('HDEL', ARGV[1] .. 'stood', ARGV[2])
 redis.call('ZADD', ARGV[1] .. 'leases:interface', 'XX', 0, ARGV[2])
 return 1

@@ -48,6 +48,7 @@ end
 local function bury_interface(id)
   -- From here its publishes are refused, so nothing comes behind these ids.
   redis.call('HDEL', base .. 'published', id, id .. '!refused')
+  redis.call('HDEL', base .. 'stood', id)
   redis.call('HDEL', base .. 'anew', id)
   redis.call('DEL', base .. 'mailbox:' .. id)
   local barrier = base .. 'barrier:' .. id
