@@ -1,6 +1,5 @@
 # The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
-# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), PYTHON (install), ARGS (test, logs, bench),
-# MINUTES (soak), LONG (model), SECONDS (fuzz).
+# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), ARGS (the suites); others beside their verbs.
 BIN := .venv/bin
 STAMP := .venv/.installed$(subst /,-,$(PYTHON))
 flag = $(if $($(1)),--$(2) '$($(1))')
@@ -10,7 +9,7 @@ export TRUNKLINE_REDIS_URL := $(REDIS_URL)
 endif
 
 help: ## print the verbs
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 install: $(STAMP) ## make .venv with the locked versions (PYTHON=python3.12 to choose)
 $(STAMP): requirements.lock pyproject.toml deploy/install.sh
 	@PYTHON='$(PYTHON)' deploy/install.sh && touch $@
@@ -28,8 +27,8 @@ down: install ## stop the cluster, gracefully
 worker: install ## one more worker of the running cluster, in this terminal
 	@$(BIN)/trunkline worker $(ROUTING)
 test: install ## the tests that need nothing but Python (ARGS="-k name")
-	@$(BIN)/pytest -n 2 -m 'not browser and not crash and not overload and not faults and not fuzz and not model' \
-	  --cov $(ARGS)
+	@$(BIN)/pytest -n 2 --cov \
+	  -m 'not browser and not crash and not overload and not faults and not fuzz and not model and not instructions' $(ARGS)
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
@@ -46,6 +45,8 @@ model: install ## explore the model of the protocol: LONG=1 for many minutes (AR
 	@$(if $(LONG),TRUNKLINE_MODEL=long )$(BIN)/pytest -n 2 tests/model $(ARGS)
 fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="--fuzz-seed 123" replays it)
 	@$(BIN)/pytest tests/fuzz --timeout 0 --fuzz-seconds $(or $(SECONDS),60) $(ARGS)
+instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
+	@$(BIN)/pytest -m instructions tests/instructions $(ARGS)
 bench: install ## measure the speed figures of the README
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
@@ -56,4 +57,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model fuzz bench lock clean
+.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model fuzz instructions bench lock clean

@@ -31,6 +31,7 @@ VERBS = [
     "soak",
     "fuzz",
     "model",
+    "instructions",
     "bench",
     "clean",
     "lock",
