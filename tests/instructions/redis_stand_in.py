@@ -22,7 +22,12 @@ EPOCH: Final = b"0123456789abcdef"
 Reply = None | int | bytes | Sequence["Reply"]
 
 _NAME_OF: Final = {script.sha.encode(): name for name, script in SCRIPTS.items()}
-_ANSWERS: Final[dict[str, Reply]] = {"register": [b"ok", EPOCH, 0, b"0-0"], "serve": 0, "held": []}
+_ANSWERS: Final[dict[str, Reply]] = {
+    "arrive": b"",
+    "register": [b"ok", EPOCH, 0, b"0-0", b""],
+    "serve": 0,
+    "held": [],
+}
 """What the scripts say that are called while a layer opens; others are the drivers' to answer."""
 
 
