@@ -37,6 +37,7 @@ def test_every_limit_stands_with_its_flag_and_its_default() -> None:
         "connections_per_address",
         "address_rate",
         "message_rate",
+        "groups_per_connection",
         "max_message_bytes",
         "queue_events",
         "queue_bytes",
@@ -52,3 +53,4 @@ def test_every_limit_stands_with_its_flag_and_its_default() -> None:
     defaults = InterfaceSettings.model_validate({})
     assert (defaults.connections_per_address, defaults.address_rate, defaults.message_rate) == (0, 0.0, 0.0)
     assert (defaults.queue_events, defaults.max_wait_s, defaults.outbound_policy) == (64, 5.0, "close")
+    assert defaults.groups_per_connection == 1000

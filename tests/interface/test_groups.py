@@ -81,6 +81,25 @@ def test_within_an_entry_a_group_of_an_older_token_is_left_at_once() -> None:
     assert groups.settle() == []
 
 
+def test_a_member_of_as_many_groups_as_it_may_be_in_joins_no_further_one() -> None:
+    groups: Groups[str] = Groups(limit=1)
+    groups.entry = "1-0"
+    assert groups.add(CHAT, "a", "1-0")
+    assert groups.settle() == []
+
+    # In vain: the interface server is in the group by now and must leave it again.
+    groups.entry = "2-0"
+    assert not groups.add(NEWS, "a", "2-0")
+    assert groups.settle() == [(NEWS, "2-0")]
+    assert list(groups.members(NEWS)) == []
+
+    assert groups.add(CHAT, "a", "3-0")
+    assert groups.add(NEWS, "b", "4-0")
+    assert groups.discard(CHAT, "a") == "3-0"
+    assert groups.add(NEWS, "a", "5-0")
+    assert list(groups.members(NEWS)) == ["b", "a"]
+
+
 class GroupsMachine(RuleBasedStateMachine):
     """Against the plainest model there is."""
 

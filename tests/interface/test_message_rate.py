@@ -8,13 +8,13 @@ from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import disconnects
 from trunkline.interface import inbound
-from trunkline.interface.frames import PING, TEXT
+from trunkline.interface.frames import PING, PONG, TEXT
 from trunkline.interface.reader import TURN_FRAMES
 from trunkline.protocol.names import DISCONNECT, RECEIVE
 
 
-@pytest.mark.parametrize("opcode", [TEXT, PING])
-async def test_one_message_or_ping_too_many_closes_with_1008(make_rig: MakeRig, opcode: int) -> None:
+@pytest.mark.parametrize("opcode", [TEXT, PING, PONG])
+async def test_one_message_ping_or_pong_too_many_closes_with_1008(make_rig: MakeRig, opcode: int) -> None:
     rig = await make_rig(message_rate=0.001, message_burst=3)
     async with RawClient(*rig.address) as client, RawClient(*rig.address) as other:
         await client.upgrade()
@@ -44,6 +44,16 @@ async def test_a_large_message_counts_as_several(make_rig: MakeRig) -> None:
         assert len((await client.receive())[1]) == 50_000
         client.send(frame(TEXT, b"x" * 20_000))
 
+        assert await client.close_code() == 1008
+
+
+async def test_a_message_in_many_frames_counts_as_several(make_rig: MakeRig) -> None:
+    rig = await make_rig(message_rate=0.001, message_burst=5)
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        client.send(frame(TEXT, b"a", fin=False) + frame(0, b"a", fin=False) * 46 + frame(0, b"a"))
+        assert await client.receive() == (0x81, b"a" * 48)
+        client.send(frame(TEXT, b"a", fin=False) + frame(0, b"a", fin=False) * 14 + frame(0, b"a"))
         assert await client.close_code() == 1008
 
 

@@ -219,6 +219,12 @@ class Connection(WebSocket):
         if said.close is not None:
             self.close(*said.close)
 
+    def too_many_groups(self) -> None:
+        """A handler wants it in one group more than it may be in: closes it, or refuses the handshake."""
+        if self.state is OPEN or self._handshake is not None:
+            self._tenure.turned_away("groups")
+            self.close(frames.POLICY_VIOLATION, "in too many groups")
+
     # ---- handshake ----
 
     def _decided(self, verdict: Any) -> bytes | None:

@@ -19,32 +19,45 @@ M = TypeVar("M")
 class Groups(Generic[M]):
     """Which members are in which groups, both ways round.
 
+    Args:
+        limit: groups a member may be in; 0 for any number.
+
     Attributes:
         entry: token of the mailbox entry at hand once it has added somebody, until `settle`; else None.
     """
 
-    __slots__ = ("_emptied", "_groups_of", "_members", "_tokens", "entry")
+    __slots__ = ("_emptied", "_groups_of", "_limit", "_members", "_tokens", "entry")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0) -> None:
         self.entry: str | None = None
+        self._limit = limit
         self._emptied: list[GroupName] = []  # with the token of the entry at hand
         # A dict as an ordered set: a group's members hear in the order in which they joined.
         self._members: dict[GroupName, dict[M, None]] = {}
         self._groups_of: dict[M, set[GroupName]] = {}
         self._tokens: dict[GroupName, str] = {}
 
-    def add(self, group: GroupName, member: M, token: str) -> None:
-        """Adds a member; adding it again only renews the token."""
+    def add(self, group: GroupName, member: M, token: str) -> bool:
+        """Adds a member; adding it again only renews the token.
+
+        Returns:
+            Whether it is in the group; if it is in as many as it may be, the add was in vain.
+        """
+        joined = self._groups_of.setdefault(member, set())
+        if len(joined) >= self._limit > 0 and group not in joined:
+            self.vain(group, token)
+            return False
+        joined.add(group)
         members = self._members.get(group)
         if members is None:
             members = self._members[group] = {}
         members[member] = None
-        self._groups_of.setdefault(member, set()).add(group)
         self._tokens[group] = token
+        return True
 
     def vain(self, group: GroupName, token: str) -> None:
-        """Notes an add, of the entry at hand, for somebody who is gone. If nobody is in the group when it is done,
-        it must be left again."""
+        """Notes an add, of the entry at hand, for somebody who is gone or may not join. If nobody is in the group when
+        the entry is done, it must be left again."""
         if group in self._members:
             self._tokens[group] = token
         else:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TOKEN_BYTES: Final = 16_384
 """A message counts as one at the message rate, and as one more for each time it is so large: about there copying it
 through Redis costs as much as handling it."""
+TOKEN_PIECES: Final = 16
+"""The same for the frames that it came in: reading so many costs as much."""
 MAX_SEARCHED_BYTES: Final = 262_144
 """How far the answer to our close frame is looked for. It comes behind what the client had sent before it saw ours; if
 it is further away, the connection ends with the close time instead."""
@@ -122,7 +124,8 @@ class Inbound(asyncio.Protocol, ABC):
             while (message := reader.next()) is not None:
                 if (type(message) is str or type(message) is bytes) and self.state is OPEN:
                     if limited:
-                        self._take_tokens(1 + reader.size // TOKEN_BYTES)
+                        self._take_tokens(1 + reader.size // TOKEN_BYTES + reader.pieces // TOKEN_PIECES)
+                        reader.pieces = 0
                     self.received(message, reader.size)
                     if self._held:
                         return
@@ -131,10 +134,12 @@ class Inbound(asyncio.Protocol, ABC):
                     return
                 elif self.state is not OPEN:
                     self._tenure.drop("closing")
-                elif type(message) is Ping:
+                else:
+                    # Also a pong that nobody asked for: thousands of them are no better than as many pings.
                     if limited:
                         self._take_tokens(1)
-                    self.pinged(message[0])
+                    if type(message) is Ping:
+                        self.pinged(message[0])
         except FrameError as error:
             self.fail(error)
             return
@@ -147,7 +152,7 @@ class Inbound(asyncio.Protocol, ABC):
             self._tenure.loop.call_soon(self.let_go, HOLD_TURN)
 
     def _take_tokens(self, tokens: int) -> None:
-        """One more message or ping.
+        """One more message, ping or pong.
 
         Raises:
             FrameError: it is too much for the message rate.

@@ -82,10 +82,10 @@ def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
         member = None
     if number == GROUP_ADD:
         tenure.groups.entry = token
-        if member is not None and member.state is not CLOSED and member.state is not CLOSING:
-            tenure.groups.add(group, member, token)
-        else:
+        if member is None or member.state is CLOSED or member.state is CLOSING:
             tenure.groups.vain(group, token)
+        elif not tenure.groups.add(group, member, token):
+            member.too_many_groups()
     elif number == GROUP_DISCARD and member is not None:
         last = tenure.groups.discard(group, member)
         if last is not None:

@@ -93,6 +93,7 @@ class FrameReader:
 
     Attributes:
         size: bytes of the message that `next` gave last, as they were on the wire after unmasking and inflation.
+        pieces: frames of the last message that came in several; set it to 0 once they are counted.
         spent: frames looked at; set it to 0 for another turn. A short frame that was read alone does not count.
     """
 
@@ -105,6 +106,7 @@ class FrameReader:
         "_opcode",
         "_position",
         "_squeezed",
+        "pieces",
         "size",
         "spent",
     )
@@ -119,6 +121,7 @@ class FrameReader:
         self._fragments: list[bytes] | None = None
         self._collected = 0
         self.size = 0
+        self.pieces = 0
         self.spent = 0
 
     def feed(self, data: bytes) -> None:
@@ -239,6 +242,7 @@ class FrameReader:
         self._collected += len(payload)
         if not first & 0x80:
             return None
+        self.pieces = len(self._fragments)
         whole = b"".join(self._fragments)
         self._fragments = None
         self._collected = 0

@@ -149,11 +149,14 @@ class InterfaceSettings(ProcessSettings):
     )
     message_rate: Rate = Field(
         0.0,
-        description="messages and pings of a connection a second, each 16 KiB of a message one more; close code 1008 "
-        "beyond; 0 for any number",
+        description="messages, pings and pongs of a connection a second, each 16 KiB and each 16 frames of a message "
+        "one more; close code 1008 beyond; 0 for any number",
     )
     message_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         100, description="messages of a connection at once, beyond which --message-rate counts"
+    )
+    groups_per_connection: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        1000, description="groups a connection may be in; close code 1008 beyond; 0 for any number"
     )
     deflate: bool = Field(False, description="offer permessage-deflate; costs CPU for each message")
     ping_interval_s: PositiveSeconds = Field(25.0, description="seconds without received data until a ping")

@@ -101,7 +101,7 @@ class Tenure:
         self.id: InterfaceId = new_interface_id()
         self.turned_away = shared.turned_away
         self.recipients: dict[ConnectionId, Recipient] = {}
-        self.groups: Groups[Connection] = Groups()
+        self.groups: Groups[Connection] = Groups(shared.settings.groups_per_connection)
         self.publisher = Publisher(layer, shared.loop, shared.settings.linger_ms / 1000)
         self.joining: list[Outbound] | None = None
         self.up = False
