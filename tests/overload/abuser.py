@@ -1,8 +1,8 @@
 """One client that means no good, in a process of its own: ``python -m tests.overload.abuser KIND HOST PORT``.
 
 It comes from an address of its own (127.0.0.2), begins again whenever it is thrown out, and has the lowest priority: on
-a real network it would not share the server's processors. Every second it says how many bytes it has sent and how often
-it was thrown out.
+a real network it would not share the server's processors. It begins a round at SIGUSR1 and ends it at SIGUSR2, with
+every connection it has; meanwhile it says how many bytes it has sent and how often it was thrown out.
 """
 
 from __future__ import annotations
@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 
 import uvloop
 
 from tests.support.client_frames import RawClient, frame
-from trunkline.interface.frames import BINARY, PING, TEXT
+from trunkline.interface.frames import BINARY, PING, PONG, TEXT
 
 ADDRESS = "127.0.0.2"
 AGAIN_S = 0.02
 CONNECTIONS = 1000
 NICENESS = 19
+SAYS_EVERY_S = 0.25
+WITHIN_RATE_S = 0.011
+"""Between messages of a client that the message rate shall not throw out first."""
 
 sent_bytes = 0
 ended = 0
@@ -57,10 +61,10 @@ def bomb(size: int) -> bytes:
     return (squeezer.compress(b"0" * size) + squeezer.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-def groups() -> Iterator[bytes]:
-    """Names of ever new groups to join."""
-    for start in itertools.count(0, 50):
-        yield b"".join(frame(TEXT, b"abuse-%d" % number) for number in range(start, start + 50))
+def groups(at_once: int) -> Iterator[bytes]:
+    """Ever new groups to join, so many a message."""
+    for start in itertools.count(0, at_once):
+        yield frame(TEXT, b" ".join(b"abuse-%d" % number for number in range(start, start + at_once)))
 
 
 # Kind: path, whether it reads, what it sends over and over.
@@ -69,8 +73,9 @@ STREAMS: dict[str, tuple[str, bool, Callable[[], Iterator[bytes]]]] = {
     "slow_reader": ("/flood/abuser", False, lambda: itertools.repeat(frame(TEXT, b"4") * 20)),
     "huge_frames": ("/echo/abuser", True, lambda: itertools.repeat(frame(BINARY, b"x" * 65_536))),
     "too_huge_frames": ("/echo/abuser", True, lambda: itertools.repeat(frame(BINARY, b"x" * 2_000_000))),
-    "many_groups": ("/groups/abuser", True, groups),
+    "many_groups": ("/groups/abuser", True, lambda: groups(50)),
     "ping_flood": ("/echo/abuser", True, lambda: itertools.repeat(frame(PING) * 20_000)),
+    "pong_flood": ("/echo/abuser", True, lambda: itertools.repeat(frame(PONG) * 20_000)),
     "ping_flood_unread": ("/echo/abuser", False, lambda: itertools.repeat(frame(PING, b"p" * 125) * 1000)),
     "tiny_fragments": (
         "/echo/abuser",
@@ -107,13 +112,14 @@ async def stream(kind: str, host: str, port: int) -> None:
         try:
             for data in make():
                 await client.push(data)
+                # At least a turn of the loop: who is thrown out has to notice it.
+                await asyncio.sleep(WITHIN_RATE_S if path == "/groups/abuser" else 0)
                 if reading is not None and reading.done():
                     return
         finally:
             if reading is not None:
                 reading.cancel()
-                with suppress(asyncio.CancelledError, ConnectionError):
-                    await reading
+                await asyncio.gather(reading, return_exceptions=True)
 
 
 async def connection(host: str, port: int, data: bytes) -> None:
@@ -146,14 +152,36 @@ async def again(attempt: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(AGAIN_S)
 
 
+async def abuse(attempts: Sequence[Callable[[], Awaitable[None]]], number: int, over: asyncio.Event) -> None:
+    """One round, until it is over."""
+    tasks = [asyncio.create_task(again(attempt)) for attempt in attempts]
+    while not over.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SAYS_EVERY_S):
+                await over.wait()
+        for task in tasks:
+            if task.done():
+                task.result()
+        print(f"round={number} sent_bytes={sent_bytes} ended={ended}", flush=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    print(f"rested round={number}", flush=True)
+
+
 async def main(kind: str, host: str, port: int) -> None:
-    """Abuses until it is killed."""
-    tasks = [asyncio.create_task(again(attempt)) for attempt in many(kind, host, port)]
-    print(f"abusing kind={kind}", flush=True)
-    while not any(task.done() for task in tasks):
-        await asyncio.sleep(1)
-        print(f"sent_bytes={sent_bytes} ended={ended}", flush=True)
-    await asyncio.gather(*tasks)
+    """Abuses in rounds until it is killed."""
+    loop = asyncio.get_running_loop()
+    begin, over = asyncio.Event(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, begin.set)
+    loop.add_signal_handler(signal.SIGUSR2, over.set)
+    attempts = many(kind, host, port)
+    print(f"ready kind={kind}", flush=True)
+    for number in itertools.count(1):
+        await begin.wait()
+        begin.clear()
+        await abuse(attempts, number, over)
+        over.clear()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 ``/echo/NAME``   each frame comes back
 ``/busy/NAME``   the same, after a while of work that nothing else can be done beside
-``/groups/NAME`` each text is the name of a group to join
+``/groups/NAME`` each text names groups to join
 ``/flood/NAME``  each text is a number: so many kilobytes come back
 """
 
@@ -32,7 +32,8 @@ def work(message: Message) -> None:
 
 
 def join(message: Message) -> None:
-    Group(message["text"]).add(message.reply_channel)
+    for name in message["text"].split():
+        Group(name).add(message.reply_channel)
     message.reply_channel.send({"text": "joined"})
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.overload.windows import HEADS
 from tests.support.own_processes import cluster, mark, own_redis, pytest_runtest_makereport
 from tests.support.process import Process
 from tests.support.redis_server import Redis
@@ -16,6 +18,21 @@ from tests.support.redis_server import Redis
 __all__ = ["Abuse", "cluster", "pytest_runtest_makereport"]
 
 TIMEOUT_S = 180
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints the table of the kinds of abuse."""
+    rows = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        for name, value in report.user_properties
+        if name == "abuse"
+    ]
+    if rows:
+        terminalreporter.section("one client that means no good, and how long the others wait")
+        for cells in (HEADS, *rows):
+            terminalreporter.write_line(f"{cells[0]:20}" + "".join(f"{cell:>16}" for cell in cells[1:]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

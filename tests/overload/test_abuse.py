@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
+
 import pytest
 
 from tests.overload.abuser import KINDS
 from tests.overload.conftest import Abuse
-from tests.overload.windows import measure
+from tests.overload.windows import Comparison, Window, measure
 from tests.support.load import Load
+from tests.support.process import Process
 from tests.support.processes import Processes
 
 APP = "tests.overload.app"
@@ -24,15 +28,35 @@ LIMITS = (
 CONNECTIONS = 20
 PACE_S = 0.04
 TIMES = 2.0
-FLOOR_MS = 10.0
-"""What the p99 may rise by in any case: the servers share two processors with the clients that are measured, the one
-that means no good, and whatever else the machine does."""
-ATTEMPTS = 3
+SETTLES = 100
+"""Replies behind a round that are not looked at: the server may still be busy with the ends of connections."""
+ROUNDS = 5
+MOST_ROUNDS = 15
+"""Where five rounds are over the bound, ten more are played and all count: on a machine that does other things a median
+of five may be. One that is really over it stays over it."""
+
+
+async def compare(load: Load, abuser: Process) -> Comparison:
+    """Windows without and with the abuse, by turns."""
+    before: list[Window] = []
+    during: list[Window] = []
+    compared = Comparison(before, during)
+    for number in range(1, MOST_ROUNDS + 1):
+        before.append(await measure(load))
+        abuser.send(signal.SIGUSR1)
+        await abuser.says(rf"round={number} sent_bytes=[1-9]")
+        during.append(await measure(load))
+        abuser.send(signal.SIGUSR2)
+        await abuser.says(rf"rested round={number}\b")
+        await load.goes_on(SETTLES)
+        if number >= ROUNDS and compared.ratio < TIMES:
+            break
+    return compared
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_others_hardly_notice_a_client_that_means_no_good(
-    cluster: Processes, abuse: Abuse, kind: str, capsys: pytest.CaptureFixture[str]
+    cluster: Processes, abuse: Abuse, kind: str, record_property: Callable[[str, object], None]
 ) -> None:
     cluster.interface(*LIMITS)
     cluster.worker(routing=APP)
@@ -41,19 +65,13 @@ async def test_others_hardly_notice_a_client_that_means_no_good(
 
     async with Load([address], CONNECTIONS, pace_s=PACE_S, path="/echo/") as load:
         await load.goes_on(500)
-        for attempt in range(1, ATTEMPTS + 1):
-            before = await measure(load)
-            abuser = abuse(kind, address)
-            await abuser.says(r"sent_bytes=[1-9]")
-            during = await measure(load)
-            said = abuser.text().splitlines()[-1]
-            abuser.kill()
-            with capsys.disabled():
-                print(f"\n{kind}: before {before}; during {during}; abuser {said}")
-            if during.p99_ms <= before.p99_ms * TIMES + FLOOR_MS or attempt == ATTEMPTS:
-                break
+        abuser = abuse(kind, address)
+        await abuser.says(r"ready kind=")
+        compared = await compare(load, abuser)
         await load.finish()
 
-        assert during.p99_ms <= before.p99_ms * TIMES + FLOOR_MS, (before, during)
+        record_property("abuse", compared.cells(kind))
+        print(compared, abuser.text().splitlines()[-2])
+        assert compared.ratio < TIMES, compared
         assert load.closed() == {}
     load.check()

@@ -1,8 +1,14 @@
-"""How long others wait, measured in windows of equal size, so that one hiccup of a busy machine is one window's."""
+"""How long others wait while somebody means no good, against how long they wait without: in windows that take turns.
+
+A window alone says little on a machine that does other things: its p99 is the sixth longest of 600 waits. So windows
+without and with the abuse follow each other, several times, and the medians of the two kinds are compared: what
+disturbs the machine for a while disturbs both.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -10,37 +16,61 @@ from tests.support.load import Load
 
 REPLIES = 600
 """In a window: its p99 is the sixth longest wait."""
-WINDOWS = 5
 
 
-class Waits(NamedTuple):
-    """Milliseconds from a message to its reply, over several windows.
+class Window(NamedTuple):
+    """Milliseconds from a message to its reply.
 
     Attributes:
-        p50_ms: the median window's median.
-        p99_ms: the median window's 99th percentile.
-        worst_ms: the longest of all.
+        p50_ms: the median.
+        p99_ms: the 99th percentile.
     """
 
     p50_ms: float
     p99_ms: float
-    worst_ms: float
-
-    def __str__(self) -> str:
-        return f"p50={self.p50_ms:.1f} p99={self.p99_ms:.1f} worst={self.worst_ms:.1f} ms"
 
 
-async def measure(load: Load, windows: int = WINDOWS) -> Waits:
-    """Looks at the waits of a load that goes on."""
-    clock = asyncio.get_running_loop().time
-    p50: list[float] = []
-    p99: list[float] = []
-    worst_s = 0.0
-    for _ in range(windows):
-        since_s = clock()
-        await load.goes_on(REPLIES, within_s=60)
-        waits_s = load.seconds(since_s=since_s)
-        p50.append(waits_s[len(waits_s) // 2])
-        p99.append(waits_s[int(len(waits_s) * 0.99)])
-        worst_s = max(worst_s, waits_s[-1])
-    return Waits(median(p50) * 1000, median(p99) * 1000, worst_s * 1000)
+async def measure(load: Load) -> Window:
+    """The next window of a load that goes on."""
+    since_s = asyncio.get_running_loop().time()
+    await load.goes_on(REPLIES, within_s=60)
+    waits_s = load.seconds(since_s=since_s)
+    return Window(waits_s[len(waits_s) // 2] * 1000, waits_s[int(len(waits_s) * 0.99)] * 1000)
+
+
+class Comparison(NamedTuple):
+    """Windows without and with the abuse, by turns.
+
+    Attributes:
+        before: those without.
+        during: those with it.
+    """
+
+    before: Sequence[Window]
+    during: Sequence[Window]
+
+    @property
+    def ratio(self) -> float:
+        """How many times the p99 is what it is without: of the median windows."""
+        return _typical(self.during).p99_ms / _typical(self.before).p99_ms
+
+    def cells(self, name: str) -> tuple[str, ...]:
+        """A row of the table."""
+        before, during = _typical(self.before), _typical(self.during)
+        waits = (f"{waits_ms:.1f}" for waits_ms in (*before, *during))
+        return (name, *waits, f"{self.ratio:.2f}", str(len(self.before)))
+
+
+HEADS = (
+    "kind of abuse",
+    "p50 before, ms",
+    "p99 before",
+    "p50 during",
+    "p99 during",
+    "ratio of p99",
+    "rounds",
+)
+
+
+def _typical(windows: Sequence[Window]) -> Window:
+    return Window(median(window.p50_ms for window in windows), median(window.p99_ms for window in windows))
