@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.settings import BenchSettings
 from tests.docs.reference import METRICS, VERBS, sample_name
+from tests.faults.rows import anchor
 from trunkline.deploy import cli, dead
 from trunkline.protocol.settings import Settings
 
@@ -20,6 +21,7 @@ DOCUMENTS = [
     "DESIGN.md",
     "SECURITY.md",
     "docs/dead-letters.md",
+    "docs/faults.md",
     "docs/tutorial.md",
     "docs/handlers.md",
     "docs/overload.md",
@@ -71,5 +73,27 @@ def test_its_metrics_are_told_by_some_process(text: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_files_it_links_to_are_there(document: str) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text())
-    assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
+    assert [link for link, target, _ in links(document) if not target.exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_headings_it_links_to_are_there(document: str) -> None:
+    missing = [
+        link
+        for link, target, part in links(document)
+        if part and part not in {anchor(heading) for heading in headings(target)}
+    ]
+    assert missing == []
+
+
+def links(document: str) -> list[tuple[str, Path, str]]:
+    """Each link of a document into the repository: as it stands there, to which file, to which heading of it."""
+    here = ROOT / document
+    found = re.findall(r"\]\(((?!https?:)([^)#\s]*)(?:#([^)\s]+))?)\)", here.read_text())
+    return [(link, here.parent / path if path else here, part) for link, path, part in found]
+
+
+def headings(document: Path) -> list[str]:
+    """The headings of a document."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Case:
     """A fault at a step.
 
     Attributes:
-        name: fault and step; the id of the test.
+        name: fault and step.
         strike: does it, under load.
         promises: what holds.
         within_s: bound of the recovery: the longest wait for a reply behind the fault, and for the disconnects of those
@@ -56,6 +57,11 @@ class Case:
     path: str = "talk"
     keeps_cluster: bool = True
     may_keep_sockets: bool = False
+
+    @property
+    def id(self) -> str:
+        """Of its test: the name as one word, so that ``-k`` takes it."""
+        return re.sub(r"\W+", "-", self.name)
 
 
 # ---- a process, at a step of its own ----

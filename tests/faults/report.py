@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tests.faults.cases import CASES
+from tests.faults.promises import Form
+from tests.faults.rows import COLUMNS, ROWS, cases_of, row_of, weakest, within_s
 
 Row = Mapping[str, Any]
 """A `play.Result` as it came from the test process."""
@@ -23,7 +28,20 @@ frames. Every frame counts in a session and is replied to, every fourth is sent 
 background channel; joins and disconnects are counted too. *Lost*, *twice* and *reordered* are effects; where a
 case may have some, its last column says which. *Recovery* is the longest wait for a reply behind the fault, and
 for the disconnects of connections that the fault ended; behind a fault of Redis it counts from when that was over.
+
+A heading for each row of the [table of promises](../DESIGN.md#the-table-of-promises). What stands in the column *test*
+runs that case alone: `make faults ARGS='-k "[worker-SIGKILL-after-read]"'`.
 """
+PAIRS = "Two faults at once, at random"
+"""Heading of those that are in no row."""
+
+
+def test_of(case: str) -> str:
+    """What runs a case alone."""
+    seed = re.search(r"\(seed (\d+)\)$", case)
+    if seed is not None:
+        return f"random --fault-seed {seed[1]}"
+    return next(f"[{known.id}]" for known in CASES if known.name == case)
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -61,21 +79,56 @@ def recoveries(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _promise(title: str) -> str:
+    """What holds in the cases of a row."""
+    cases = cases_of(title)
+    columns = {
+        form: [name for column, name in COLUMNS.items() if weakest(cases, column) is form] for form in Form
+    }
+    kept = "; ".join(f"{form.value}: {', '.join(names)}" for form, names in columns.items() if names)
+    return f"{kept[0].upper()}{kept[1:]}. Goes on within {within_s(cases):g} s."
+
+
+def _section(heading: str, words: str, rows: Sequence[Row]) -> list[str]:
+    heads = (*_HEADS, "what was lost or doubled", "test")
+    return [
+        f"## {heading[0].upper()}{heading[1:]}",
+        "",
+        words,
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|---|{'---:|' * (len(_HEADS) - 1)}---|---|",
+        *(f"| {' | '.join(cells(row))} | {row['detail']} | `{test_of(row['case'])}` |" for row in rows),
+        "",
+    ]
+
+
 def document(rows: Sequence[Row], figures: Sequence[str]) -> str:
     """docs/faults.md."""
-    lines = [
-        "# Faults, and what became of the messages",
+    parts: dict[str | None, list[Row]] = {title: [] for title in (*ROWS, None)}
+    for row in rows:
+        parts[row_of(row["case"])].append(row)
+    lines = ["# Faults, and what became of the messages", "", *_INTRODUCTION.splitlines()[1:], ""]
+    for title in ROWS:
+        lines += _section(title, _promise(title), parts[title])
+    pairs = (
+        "What holds in both. Each run makes new ones; `make faults ARGS='-k random --fault-seed 123'` plays "
+        "one again."
+    )
+    lines += _section(PAIRS, pairs, parts[None])
+    heads, sums = _HEADS[:6], _total(rows)[:6]
+    lines += [
+        "## Altogether",
         "",
-        *_INTRODUCTION.splitlines()[1:],
-        "",
-        f"| {' | '.join(_HEADS)} | what was lost or doubled, where Redis itself forgot or a handler flushed |",
-        f"|---|{'---:|' * (len(_HEADS) - 1)}---|",
-        *(f"| {' | '.join(cells(row))} | {row['detail']} |" for row in rows),
-        f"| **{'** | **'.join(_total(rows)[:6])}** | | | |",
+        f"| {' | '.join(heads)} |",
+        f"|---|{'---:|' * (len(heads) - 1)}",
+        f"| {' | '.join(sums)} |",
         "",
         "## Time to recover",
         "",
         *(f"- {line}" for line in (*recoveries(rows), *figures)),
+        "",
+        "The last three lines have tests of their own: `make faults ARGS='-k test_figures'`.",
         "",
     ]
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from tests.faults.conftest import Clusters
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 async def test_nothing_is_lost_doubled_or_reordered(
     case: Case, clusters: Clusters, record_property: Callable[[str, object], None]
 ) -> None:
