@@ -139,7 +139,24 @@ def many(kind: str, host: str, port: int) -> list[Callable[[], Awaitable[None]]]
     return [lambda: connection(host, port, data)] * CONNECTIONS
 
 
-KINDS = (*STREAMS, "many_connections", "half_open")
+KINDS: dict[str, str] = {
+    "flood": "messages as fast as they go",
+    "slow_reader": "asks for 4 KB replies and reads none",
+    "huge_frames": "messages of 64 KiB",
+    "too_huge_frames": "messages of 2 MB",
+    "many_groups": "has itself put into ever new groups, 50 with each message, 90 messages a second",
+    "ping_flood": "pings as fast as they go",
+    "pong_flood": "pongs that nobody asked for",
+    "ping_flood_unread": "pings of 125 bytes, reading no pong",
+    "tiny_fragments": "messages in 1,000 fragments of a byte",
+    "compression": "80 bytes that decompress to 64 KiB",
+    "compression_bomb": "50 KB that decompress to 50 MB",
+    "many_connections": "1,000 connections at once",
+    "half_open": "1,000 half-open handshakes",
+}
+"""Every kind, and what it does."""
+MAIN_KINDS = ("flood", "slow_reader", "huge_frames", "many_groups", "many_connections")
+"""Those of which the others are variations."""
 
 
 async def again(attempt: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.overload.windows import HEADS
+from tests.overload import table
 from tests.support.own_processes import cluster, mark, own_redis, pytest_runtest_makereport
 from tests.support.process import Process
 from tests.support.redis_server import Redis
@@ -20,8 +20,14 @@ __all__ = ["Abuse", "cluster", "pytest_runtest_makereport"]
 TIMEOUT_S = 180
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints the table of the kinds of abuse."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Flags of this suite."""
+    parser.addoption("--lean", action="store_true", help="the main kinds of abuse only")
+    parser.addoption("--write-table", action="store_true", help="write the table in docs/overload.md")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Prints the table of the kinds of abuse; writes it down if that was asked for and everything has passed."""
     rows = [
         value
         for outcome in ("passed", "failed")
@@ -29,10 +35,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for name, value in report.user_properties
         if name == "abuse"
     ]
-    if rows:
-        terminalreporter.section("one client that means no good, and how long the others wait")
-        for cells in (HEADS, *rows):
-            terminalreporter.write_line(f"{cells[0]:20}" + "".join(f"{cell:>16}" for cell in cells[1:]))
+    if not rows:
+        return
+    terminalreporter.section("how long others wait before and during the abuse")
+    for line in table.lines(rows):
+        terminalreporter.write_line(line)
+    if config.getoption("--write-table", False):
+        if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+            terminalreporter.write_line("docs/overload.md is not written: not everything has passed")
+        else:
+            table.write(rows)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

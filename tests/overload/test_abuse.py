@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.overload.abuser import KINDS
+from tests.overload.abuser import KINDS, MAIN_KINDS
 from tests.overload.conftest import Abuse
 from tests.overload.windows import Comparison, Window, measure
 from tests.support.load import Load
@@ -54,7 +54,13 @@ async def compare(load: Load, abuser: Process) -> Comparison:
     return compared
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All kinds, or those that were asked for."""
+    if "kind" in metafunc.fixturenames:
+        lean = metafunc.config.getoption("--lean", False)
+        metafunc.parametrize("kind", MAIN_KINDS if lean else KINDS)
+
+
 async def test_others_hardly_notice_a_client_that_means_no_good(
     cluster: Processes, abuse: Abuse, kind: str, record_property: Callable[[str, object], None]
 ) -> None:
@@ -70,7 +76,7 @@ async def test_others_hardly_notice_a_client_that_means_no_good(
         compared = await compare(load, abuser)
         await load.finish()
 
-        record_property("abuse", compared.cells(kind))
+        record_property("abuse", (kind, *compared.cells()))
         print(compared, abuser.text().splitlines()[-2])
         assert compared.ratio < TIMES, compared
         assert load.closed() == {}
