@@ -37,7 +37,7 @@ async def test_one_message_ping_or_pong_too_many_closes_with_1008(make_rig: Make
 
 
 async def test_a_large_message_counts_as_several(make_rig: MakeRig) -> None:
-    rig = await make_rig(message_rate=0.001, message_burst=5)
+    rig = await make_rig(message_rate=0.001, message_burst=15)
     async with RawClient(*rig.address) as client:
         await client.upgrade()
         client.send(frame(TEXT, b"x" * 50_000))

@@ -19,9 +19,9 @@ from .states import CONNECTING, HOLD_TURN, OPEN, State
 if TYPE_CHECKING:
     from .tenure import Tenure
 
-TOKEN_BYTES: Final = 16_384
-"""A message counts as one at the message rate, and as one more for each time it is so large: about there copying it
-through Redis costs as much as handling it."""
+TOKEN_BYTES: Final = 4096
+"""A message counts as one at the message rate, and as one more for each time it is so large: copying so much through
+Redis and two processes costs 40 us, about what handling a small one does."""
 TOKEN_PIECES: Final = 16
 """The same for the frames that it came in: reading so many costs as much."""
 MAX_SEARCHED_BYTES: Final = 262_144

@@ -149,7 +149,7 @@ class InterfaceSettings(ProcessSettings):
     )
     message_rate: Rate = Field(
         0.0,
-        description="messages, pings and pongs of a connection a second, each 16 KiB and each 16 frames of a message "
+        description="messages, pings and pongs of a connection a second, each 4 KiB and each 16 frames of a message "
         "one more; close code 1008 beyond; 0 for any number",
     )
     message_burst: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
