@@ -49,7 +49,7 @@ async def compare(load: Load, abuser: Process) -> Comparison:
         abuser.send(signal.SIGUSR2)
         await abuser.says(rf"rested round={number}\b")
         await load.goes_on(SETTLES)
-        if number >= ROUNDS and compared.ratio < TIMES:
+        if number == ROUNDS and compared.ratio < TIMES:
             break
     return compared
 
