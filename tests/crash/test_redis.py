@@ -56,7 +56,7 @@ async def test_a_redis_that_is_killed_and_started_again_costs_nothing_but_time(
 
     async with Load(addresses, CONNECTIONS) as load:
         await load.goes_on(2000)
-        redis_process.process.kill()
+        redis_process.kill()
         redis_process.restart()
         await load.goes_on(2000)
         await load.finish()

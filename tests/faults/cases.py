@@ -238,6 +238,12 @@ def _redis() -> list[Case]:
         make("redis SIGKILL and restart 3 s later", redis_faults.killed_and_away),
         make("redis SIGSTOP for 3 s", redis_faults.stopped),
         make("redis FLUSHALL thrice", redis_faults.forgot_everything, FORGOTTEN),
+        make(
+            "redis SIGKILL with everysec and restart",
+            redis_faults.killed_as_it_is,
+            FORGOTTEN,
+            keeps_cluster=False,
+        ),
         make("redis loses the end of its file", redis_faults.lost_power, FORGOTTEN, keeps_cluster=False),
         make(
             "redis replaced by a lagging replica",

@@ -25,6 +25,15 @@ async def killed(scene: Scene) -> None:
     """SIGKILL, and a new start on what was written down."""
     server = scene.cluster.redis
     scene.struck()
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.restart)
+    scene.mended()
+
+
+async def killed_as_it_is(scene: Scene) -> None:
+    """The same with ``appendfsync everysec``: what it answered while an fsync took its time is not written down."""
+    server = scene.cluster.redis
+    scene.struck()
     server.process.kill()
     await asyncio.to_thread(server.restart)
     scene.mended()
@@ -34,7 +43,7 @@ async def killed_and_away(scene: Scene) -> None:
     """The same, but it takes as long as a lease until somebody starts it again."""
     server = scene.cluster.redis
     scene.struck()
-    server.process.kill()
+    await asyncio.to_thread(server.kill)
     await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long there is no Redis.
     await asyncio.to_thread(server.restart)
     scene.mended()

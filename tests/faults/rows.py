@@ -32,13 +32,17 @@ ROWS: Final[dict[str, str]] = {
     "an interface server is stopped in order": r"interface SIGTERM",
     "an interface server's connections to Redis are reset": r"interface reset",
     "who takes over or cleans up is killed meanwhile": r"reaper ",
-    "Redis is killed and starts again from its append-only file": r"redis SIGKILL",
+    "Redis is killed and starts again from its append-only file (`appendfsync always`)": (
+        r"redis SIGKILL (?!with everysec)"
+    ),
     "Redis stands still": r"redis SIGSTOP",
     "Redis has no memory or no disk left": r"redis (reaches maxmemory|has a full disk)",
     "a stream or a consumer group is deleted by hand": r"redis (XGROUP DESTROY|DEL of)",
     "Redis forgets its scripts": r"redis SCRIPT FLUSH",
     "Redis forgets everything": r"redis FLUSHALL",
-    "Redis forgets the last writes (a lagging replica, the end of a file)": r"redis (loses|replaced)",
+    "Redis forgets the last writes (a lagging replica, the end of a file, killed during an fsync of `everysec`)": (
+        r"redis (loses|replaced|SIGKILL with everysec)"
+    ),
     "a process's clock jumps an hour": r".* clock jumps",
     "handlers take as long as a lease, and their worker dies": r".*handlers of a lease's length",
 }
