@@ -1,0 +1,9 @@
+"""Other people's servers, set up to do the same work. Each module makes one or several `Peer`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.peer import Peer
+
+PEERS: Final[tuple[Peer, ...]] = ()
