@@ -104,8 +104,8 @@ class Peer:
         guarantees: one line: what happens to a message when a process dies.
         routes: by job, those that it can do; workloads of other jobs leave it out.
         commands: what is run, as a person would type it, for the report.
-        missing: says why it cannot run here, None if it can. Called once, before anything is measured, so it may install
-            what can be installed.
+        missing: says why it cannot run here, None if it can. Called once, before anything is measured; it may install
+            what it needs.
         versions: name to version of what it is made of; called after `missing`.
         start: starts it with a folder of its own for logs and configuration, and stops it when the block ends. Its
             processes run on ``cores.servers`` (`processes.server` does that); it listens at a port of the kernel's
