@@ -7,47 +7,79 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.settings import parse_or_exit
 
+from .contenders import chosen, divided
+from .files import raise_limit
+from .limits import Value
 from .machine import describe
-from .processes import Cores, NotStarted
-from .report import document, short, voids
+from .outcome import OURS, Outcome
+from .plot import Bar, Group, svg
+from .processes import Cores
+from .report import document
 from .settings import RESULTS, BenchSettings
-from .suite import GeneratorFailed, Suite
+from .suite import Suite
+from .systems import FLOOR
+from .tables import left_out, short, targets, title, voids
+from .workloads import Measure
 
-DESCRIPTION = "Measures Trunkline against a bare aiohttp server; what and how stands in benchmarks/README.md."
+DESCRIPTION = "Measures Trunkline beside other servers; what and how stands in benchmarks/README.md."
+PLOTTED = (Measure.MESSAGE, Measure.DELIVERY, Measure.CONNECT)
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; returns its exit code. A missed limit or a void run is no failure: the tables say so."""
+    """The command; returns its exit code. A missed target or a void run is no failure: the tables say so."""
     settings = parse_or_exit(BenchSettings, argv, "python -m benchmarks", DESCRIPTION)
+    raise_limit()  # the servers inherit it
     cores = Cores.choose()
+    peers, missing = divided(chosen(settings.peers))
+    for name, reason in missing.items():
+        _say(f"{name} is left out: {reason}")
+    if OURS in missing:
+        return ExitCode.USAGE
     if cores.note:
-        print(cores.note, flush=True)
-    try:
-        machine = describe()
-        outcomes = list(Suite(settings, cores, lambda line: print(line, flush=True)).run())
-    except (ConfigError, NotStarted, GeneratorFailed) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return ExitCode.USAGE if isinstance(error, ConfigError) else ExitCode.FAILED
-    targets = ([] if settings.only else [RESULTS]) + ([Path(settings.output)] if settings.output else [])
-    text = document(outcomes, [*machine, *_method(settings, cores, argv)], f"{datetime.now(UTC):%Y-%m-%d}")
-    for target in targets:
-        target.write_text(text)
-    print("\n".join(["", short(outcomes), *(f"void: {line}" for line in voids(outcomes))]))
-    for target in targets:
-        print(f"written: {target}")
-    return ExitCode.OK
+        _say(cores.note)
+    outcomes = list(Suite(settings, cores, peers, _say).run())
+    files = ([RESULTS] if settings.complete else []) + ([Path(settings.output)] if settings.output else [])
+    plot = _plot(outcomes)
+    for file in files:
+        drawing = file.with_name(f"{file.stem.lower()}.svg")
+        if plot:
+            drawing.write_text(plot)
+        facts = [f"{datetime.now(UTC):%Y-%m-%d}", *describe(), *_method(settings, cores, argv)]
+        file.write_text(document(outcomes, peers, missing, facts, drawing.name if plot else ""))
+    _say("\n".join(["", short(outcomes, FLOOR.name), "", targets(outcomes)]))
+    _say("\n".join([*(f"void: {line}" for line in voids(outcomes)), *map("written: {}".format, files)]))
+    failed = [line for line in left_out(outcomes) if f": {OURS}: " in line]
+    for line in failed:
+        print(f"benchmarks: {line}", file=sys.stderr)
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _plot(outcomes: Sequence[Outcome]) -> str:
+    """The CPU figures of all workloads that have one, as SVG; empty if there are none."""
+    groups = []
+    for outcome in outcomes:
+        values = {system: outcome.value(system, Value.FIGURE) for system in outcome.runs}
+        bars = [Bar(system, value.median) for system, value in values.items() if value and value.median > 0]
+        if bars and outcome.workload.measure in PLOTTED:
+            groups.append(Group(f"{title(outcome)}, {outcome.workload.measure}", bars))
+    return (
+        svg("CPU of all server processes, Redis included (µs, logarithmic)", groups, OURS) if groups else ""
+    )
 
 
 def _method(settings: BenchSettings, cores: Cores, argv: Sequence[str]) -> list[str]:
-    placed = cores.note or "Servers and Redis on one core, the generator on another."
+    placed = cores.note or "All servers and their Redis on one core, the generator on another."
     kept = "with an append-only file" if settings.persistence else "without persistence"
     return [
         f"{placed} Redis {kept}.",
-        f"{settings.pairs} pairs of runs, {settings.seconds:g} s each after {settings.warm_up_s:g} s of warm-up: "
+        f"{settings.pairs} rounds, {settings.seconds:g} s each run after {settings.warm_up_s:g} s of warm-up: "
         f"`{' '.join(['python -m benchmarks', *argv])}`",
     ]
 

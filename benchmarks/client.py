@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeVar, cast
+from collections.abc import Sequence
 
-from .wire import CLOSE, PING, PONG, TEXT, FrameReader, client_frame, handshake
+from .ring import Ring
+from .speech import Speech
+from .tally import Tally
+from .wire import CLOSE, PING, PONG, TEXT, FrameReader, client_frame
 
-S = TypeVar("S", bound="Socket")
-
-CONNECTING_AT_ONCE: Final = 100
-"""Below the backlog of both servers, so that no SYN is dropped and sent again a second later."""
-
-_NORMAL_CLOSE: Final = client_frame((1000).to_bytes(2), CLOSE)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a load counts.
-
-    Attributes:
-        expected: messages that should arrive, for what was sent so far.
-        received: those that did, each the next one of its connection.
-        mismatched: frames that were not.
-        lost: connections that ended before they were closed.
-        latencies_ns: of each message in the measured time, where they are noted.
-    """
-
-    expected: int = 0
-    received: int = 0
-    mismatched: int = 0
-    lost: int = 0
-    latencies_ns: list[int] = field(default_factory=list)
+NORMAL_CLOSE = client_frame((1000).to_bytes(2), CLOSE)
 
 
 class Socket(asyncio.Protocol):
@@ -41,25 +18,27 @@ class Socket(asyncio.Protocol):
 
     Args:
         tally: where it counts.
+        speech: how messages are wrapped.
     """
 
-    __slots__ = ("_closing", "_reader", "gone", "tally", "transport")
+    __slots__ = ("_closing", "_reader", "gone", "speech", "tally", "transport")
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, speech: Speech) -> None:
         self.tally = tally
+        self.speech = speech
         self._reader = FrameReader()
         self._closing = False
         self.gone = asyncio.get_running_loop().create_future()
 
     def opened(self, transport: asyncio.Transport) -> None:
-        """The handshake is over."""
+        """The handshake is over, and what is said behind it."""
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Cuts frames."""
         for opcode, payload in self._reader.feed(data):
             if opcode == TEXT:
-                self.heard(payload)
+                self._text(payload)
             elif opcode == PING:
                 self.transport.write(client_frame(payload, PONG))
             elif opcode == CLOSE:
@@ -67,89 +46,92 @@ class Socket(asyncio.Protocol):
             else:
                 self.tally.mismatched += 1
 
-    def heard(self, payload: bytes) -> None:
-        """A text message has come. Without a load none is due."""
+    def _text(self, payload: bytes) -> None:
+        messages = self.speech.decode(payload)
+        for message in messages:
+            self.heard(message)
+        if not messages and (pong := self.speech.pong(payload)) is not None:
+            self.transport.write(pong)
+
+    def heard(self, message: bytes) -> None:
+        """A message has come. Without a load none is due."""
         self.tally.mismatched += 1
 
     def close(self) -> None:
         """Begins to close; `gone` is done when the server has closed too."""
         self._closing = True
-        self.transport.write(_NORMAL_CLOSE)
+        self.transport.write(NORMAL_CLOSE)
+
+    def forsake(self) -> None:
+        """Its loss is meant and not counted."""
+        self._closing = True
+
+    def drop(self) -> None:
+        """Ends at once, without a word."""
+        self.forsake()
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, or was lost."""
         if not self._closing:
             self.tally.lost += 1
-        self.gone.set_result(None)
+        if not self.gone.done():
+            self.gone.set_result(None)
 
 
-class Refused(ConnectionError):
-    """The server did not open a WebSocket."""
+class Follower(Socket):
+    """Hears the messages of a ring, each once and in order.
 
-
-class _Opening(asyncio.Protocol):
-    """The handshake of one connection."""
-
-    def __init__(self, request: bytes, socket: Socket) -> None:
-        self._request = request
-        self._socket = socket
-        self._answer = b""
-        self.done = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # No isinstance: uvloop's transports do not inherit from asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._answer += data
-        head, separator, rest = self._answer.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        if not head.startswith(b"HTTP/1.1 101 "):
-            self._fail(head.partition(b"\r\n")[0].decode("latin-1"))
-            self._transport.close()
-            return
-        self._transport.set_protocol(self._socket)
-        self._socket.opened(self._transport)
-        self.done.set_result(None)
-        if rest:
-            self._socket.data_received(rest)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fail("the connection was closed")
-
-    def _fail(self, reason: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(Refused(f"the handshake got {reason!r}, expected 101"))
-
-
-async def connect(make: Callable[[int], S], count: int, host: str, port: int, path: str) -> list[S]:
-    """Opens many WebSockets, some at a time.
+    As long as what comes is what the ring says, nothing is parsed, however it is cut. Anything else (a ping, a frame
+    that is wrapped otherwise, an error) is parsed up to the end of a frame.
 
     Args:
-        make: makes the socket with this index.
-        count: how many.
-        host: of the server.
-        port: of the server.
-        path: of each.
-
-    Raises:
-        Refused: the server would not have one.
-        OSError: nobody listens there.
+        tally: where it counts.
+        speech: how messages are wrapped.
+        ring: what comes.
     """
-    request = handshake(host, port, path)
-    loop = asyncio.get_running_loop()
-    sockets = [make(index) for index in range(count)]
 
-    async def open_one(socket: S) -> None:
-        opening = _Opening(request, socket)
-        await loop.create_connection(lambda: opening, host, port)
-        await opening.done
+    __slots__ = ("_at", "_position", "ring")
 
-    for start in range(0, count, CONNECTING_AT_ONCE):
-        await asyncio.gather(*map(open_one, sockets[start : start + CONNECTING_AT_ONCE]))
-    return sockets
+    def __init__(self, tally: Tally, speech: Speech, ring: Ring) -> None:
+        super().__init__(tally, speech)
+        self.ring = ring
+        self._position = 0
+        self._at = 0 if ring.stream else -1
+
+    def came(self, count: int) -> None:
+        """So many messages have come, the next ones of the ring."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        """Compares; parses what is something else."""
+        ring = self.ring
+        at = self._at
+        if at >= 0:
+            size = ring.frame_bytes
+            if ring.matches(at, data):
+                end = at + len(data)
+                self._at = end % len(ring.stream)
+                if count := end // size - at // size:
+                    self.came(count)
+                return
+            self._position = at // size
+            self._at = -1
+            self._reader.feed(ring.stream[self._position * size : at])
+        super().data_received(data)
+        if ring.stream and self._reader.empty:
+            self._at = self._position * ring.frame_bytes
+
+    def heard(self, message: bytes) -> None:
+        """A message that was parsed."""
+        ring = self.ring
+        if message == ring.messages[self._position]:
+            self._position = (self._position + 1) % len(ring)
+            self.came(1)
+        elif ring.was_before(message, self._position):
+            self.tally.duplicates += 1
+        else:
+            self.tally.mismatched += 1
 
 
 async def close(sockets: Sequence[Socket]) -> None:

@@ -1,42 +1,46 @@
-"""Closed load: each connection has one message outstanding."""
+"""Closed load: each connection has one message outstanding, or a whole ring of them."""
 
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import Final
 
-from .client import Socket, Tally
-from .wire import client_frame, server_frame
-
-RING: Final = 32
-"""Messages of a connection that differ, a power of two; enough to see a message that is lost, doubled or late."""
-
-
-def payload(connection: int, number: int) -> bytes:
-    """The 16 bytes of a message; no other connection has the same."""
-    return b"%06d.%09d" % (connection, number)
+from .client import Follower
+from .ring import Ring
+from .speech import Speech
+from .tally import Tally
 
 
 class ClosedLoad:
     """The switch and the count of all connections.
 
     Args:
+        speech: how messages are wrapped.
+        size: bytes of a message.
         latency: note latencies.
+        whole_rings: each connection has as many messages outstanding as its ring is long: what is the most a server
+            can take.
     """
 
-    __slots__ = ("latency", "sending", "sockets", "tally")
+    __slots__ = ("_size", "_speech", "latency", "sending", "sockets", "tally", "whole_rings")
 
-    def __init__(self, latency: bool) -> None:
+    def __init__(self, speech: Speech, size: int, latency: bool, whole_rings: bool = False) -> None:
         self.tally = Tally()
         self.latency = latency
         self.sending = False
         self.sockets: list[EchoSocket] = []
+        self.whole_rings = whole_rings
+        self._speech = speech
+        self._size = size
 
     def socket(self, index: int) -> EchoSocket:
         """Makes a connection."""
-        socket = EchoSocket(self, index)
+        socket = self.make(index)
         self.sockets.append(socket)
         return socket
+
+    def make(self, index: int) -> EchoSocket:
+        """The same, but it takes no part before it is among `sockets`: it may fail to open."""
+        return EchoSocket(self, self._speech, Ring(index, self._size, self._speech))
 
     def start(self) -> None:
         """Every connection sends."""
@@ -49,55 +53,44 @@ class ClosedLoad:
         self.sending = False
 
 
-class EchoSocket(Socket):
-    """Sends the next message when the last one is back.
+class EchoSocket(Follower):
+    """Sends the next message when the last one is back."""
 
-    Its frames are made beforehand, and an answer that comes alone and whole, as nearly all do, is not parsed but
-    compared.
-    """
+    __slots__ = ("_load", "_next", "_sent_ns", "_step", "outstanding")
 
-    __slots__ = ("_answers", "_due", "_frames", "_load", "_position", "_sent_ns")
-
-    def __init__(self, load: ClosedLoad, index: int) -> None:
-        super().__init__(load.tally)
+    def __init__(self, load: ClosedLoad, speech: Speech, ring: Ring) -> None:
+        super().__init__(load.tally, speech, ring)
         self._load = load
-        payloads = [payload(index, number) for number in range(RING)]
-        self._frames = [client_frame(item) for item in payloads]
-        self._answers = [server_frame(item) for item in payloads]
-        self._position = 0
-        self._due = b""
+        self._next = 0
+        self._step = len(ring) if load.whole_rings else 1
         self._sent_ns = 0
+        self.outstanding = 0
 
     def send(self) -> None:
-        """Sends the next message."""
-        position = self._position = (self._position + 1) & (RING - 1)
-        self._due = self._answers[position]
-        self.tally.expected += 1
+        """Sends the next message, or the whole ring."""
+        step = self.outstanding = self._step
+        tally = self.tally
+        tally.sent += step
+        tally.expected += step
         if self._load.latency:
             self._sent_ns = monotonic_ns()
-        self.transport.write(self._frames[position])
-
-    def data_received(self, data: bytes) -> None:
-        """Compares; parses what is something else."""
-        if data == self._due:
-            self._answered()
+        frames = self.ring.frames
+        if step == 1:
+            self.transport.write(frames[self._next])
+            self._next = (self._next + 1) % len(frames)
         else:
-            super().data_received(data)
+            self.transport.write(b"".join(frames))
 
-    def heard(self, payload: bytes) -> None:
-        """The answer has come in pieces, or is wrong."""
-        if server_frame(payload) == self._due:
-            self._answered()
-        else:
-            self.tally.mismatched += 1
-
-    def _answered(self) -> None:
-        load = self._load
+    def came(self, count: int) -> None:
+        """So many answers."""
         tally = self.tally
-        tally.received += 1
-        if load.latency:
+        if count > self.outstanding:
+            tally.mismatched += count - self.outstanding
+            count = self.outstanding
+        self.outstanding -= count
+        tally.received += count
+        load = self._load
+        if load.latency and count:
             tally.latencies_ns.append(monotonic_ns() - self._sent_ns)
-        if load.sending:
+        if not self.outstanding and load.sending:
             self.send()
-        else:
-            self._due = b""

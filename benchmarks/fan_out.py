@@ -1,104 +1,143 @@
-"""Fan-out: one member sends to the group; the next message goes when every member has this one."""
+"""Fan-out: one member sends to its room; the next message goes when every member has this one."""
 
 from __future__ import annotations
 
+import asyncio
+import socket as sockets
 from time import monotonic_ns
 from typing import Final
 
-from .client import Socket, Tally
-from .closed import payload
-from .wire import client_frame, server_frame
+from .client import Follower, Socket
+from .ring import Ring
+from .speech import Speech
+from .tally import Tally
 
-RING: Final = 64
-"""Messages that differ, a power of two."""
+SLOW_BUFFER_BYTES: Final = 4096
+"""Receive buffer of a member that reads nothing. A large one would take what the server should have to keep."""
 
 
 class FanOutLoad:
-    """The group.
+    """All rooms, each with a message of its own under way.
 
     Args:
+        speech: how messages are wrapped.
+        size: bytes of a message.
+        room_size: members of a room; 0 for one room of all.
+        slow: further members of the first room that read nothing. Nothing is expected of them, and the server may
+            close them.
         latency: note the time from each message to its last delivery.
     """
 
-    __slots__ = (
-        "_frames",
-        "_missing",
-        "_number",
-        "_sending",
-        "_sent_ns",
-        "answers",
-        "latency",
-        "members",
-        "tally",
-    )
+    __slots__ = ("_size", "_slow", "_speech", "latency", "room_size", "rooms", "sending", "tally")
 
-    def __init__(self, latency: bool) -> None:
+    def __init__(self, speech: Speech, size: int, room_size: int, slow: int, latency: bool) -> None:
         self.tally = Tally()
         self.latency = latency
-        self.members: list[Member] = []
-        payloads = [payload(0, number) for number in range(RING)]
-        self._frames = [client_frame(item) for item in payloads]
-        self.answers = [server_frame(item) for item in payloads]
-        self._number = 0
-        self._missing = 0
-        self._sending = False
-        self._sent_ns = 0
+        self.room_size = room_size
+        self.rooms: list[Room] = []
+        self.sending = False
+        self._speech = speech
+        self._size = size
+        self._slow = slow
 
-    def socket(self, index: int) -> Member:
-        """Makes a member."""
-        member = Member(self)
-        self.members.append(member)
-        return member
+    def room_of(self, index: int) -> int:
+        """Number of the room of a connection."""
+        return (index - self._slow) // self.room_size if self.room_size and index >= self._slow else 0
+
+    def socket(self, index: int) -> Socket:
+        """Makes a member; the slow ones come first."""
+        if index < self._slow:
+            return SlowMember(Tally(), self._speech)
+        number = self.room_of(index)
+        if number == len(self.rooms):
+            self.rooms.append(Room(self, Ring(number, self._size, self._speech)))
+        return self.rooms[number].member(self._speech)
 
     def start(self) -> None:
-        """The first member sends."""
-        self._sending = True
-        self._send()
+        """The first member of each room sends."""
+        self.sending = True
+        for room in self.rooms:
+            room.send()
 
     def stop(self) -> None:
         """Nothing more is sent; what is outstanding still arrives."""
-        self._sending = False
+        self.sending = False
 
-    def _send(self) -> None:
+
+class Room:
+    """A group: its members, and the message that is under way.
+
+    Args:
+        load: of which it is part.
+        ring: its messages.
+    """
+
+    __slots__ = ("_load", "_missing", "_next", "_sent_ns", "members", "ring")
+
+    def __init__(self, load: FanOutLoad, ring: Ring) -> None:
+        self._load = load
+        self.ring = ring
+        self.members: list[Member] = []
+        self._next = 0
+        self._missing = 0
+        self._sent_ns = 0
+
+    def member(self, speech: Speech) -> Member:
+        """Makes a member."""
+        made = Member(self, self._load.tally, speech)
+        self.members.append(made)
+        return made
+
+    def send(self) -> None:
+        """The first member sends the next message."""
+        tally = self._load.tally
         self._missing = len(self.members)
-        self.tally.expected += self._missing
+        tally.sent += 1
+        tally.expected += self._missing
         self._sent_ns = monotonic_ns()
-        self.members[0].transport.write(self._frames[self._number & (RING - 1)])
-        self._number += 1
+        frames = self.ring.frames
+        self.members[0].transport.write(frames[self._next])
+        self._next = (self._next + 1) % len(frames)
 
     def delivered(self) -> None:
         """A member has the present message."""
-        self.tally.received += 1
+        load = self._load
+        load.tally.received += 1
         self._missing -= 1
         if not self._missing:
-            if self.latency:
-                self.tally.latencies_ns.append(monotonic_ns() - self._sent_ns)
-            if self._sending:
-                self._send()
+            if load.latency:
+                load.tally.latencies_ns.append(monotonic_ns() - self._sent_ns)
+            if load.sending:
+                self.send()
 
 
-class Member(Socket):
-    """Receives every message of the group once, in order."""
+class Member(Follower):
+    """Receives every message of its room once, in order."""
 
-    __slots__ = ("_load", "_position")
+    __slots__ = ("_room",)
 
-    def __init__(self, load: FanOutLoad) -> None:
-        super().__init__(load.tally)
-        self._load = load
-        self._position = 0
+    def __init__(self, room: Room, tally: Tally, speech: Speech) -> None:
+        super().__init__(tally, speech, room.ring)
+        self._room = room
 
-    def data_received(self, data: bytes) -> None:
-        """Compares; parses what is something else."""
-        if data == self._load.answers[self._position]:
-            self._position = (self._position + 1) & (RING - 1)
-            self._load.delivered()
-        else:
-            super().data_received(data)
+    def came(self, count: int) -> None:
+        """The present message; more than one at once were never sent."""
+        self.tally.mismatched += count - 1
+        self._room.delivered()
 
-    def heard(self, payload: bytes) -> None:
-        """The message has come in pieces, or is wrong."""
-        if server_frame(payload) == self._load.answers[self._position]:
-            self._position = (self._position + 1) & (RING - 1)
-            self._load.delivered()
-        else:
-            self.tally.mismatched += 1
+
+class SlowMember(Socket):
+    """Reads nothing once it is open."""
+
+    __slots__ = ()
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Stops to read."""
+        super().opened(transport)
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, SLOW_BUFFER_BYTES)
+        transport.pause_reading()
+
+    def close(self) -> None:
+        """Would never see the answer to a close."""
+        self.drop()

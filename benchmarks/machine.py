@@ -5,28 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import re
-from importlib.metadata import version
 from pathlib import Path
-from typing import Final
-
-from trunkline.deploy.redis_server import find_binary
-
-PACKAGES: Final = ("trunkline", "aiohttp", "uvloop", "hiredis", "msgpack", "redis")
 
 
 def describe() -> list[str]:
-    """Lines of a list: machine and versions.
-
-    Raises:
-        ConfigError: there is no Redis.
-    """
+    """Lines of a list: machine and interpreter."""
     cpu = cpu_model(Path("/proc/cpuinfo").read_text())
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
         f"{os.cpu_count()} cores, {cpu}, {memory_bytes / 2**30:.0f} GiB, "
         f"{platform.system()} {re.split(r'[-+]', platform.release())[0]}",
-        f"{platform.python_implementation()} {platform.python_version()}, Redis {find_binary().version}",
-        ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        f"{platform.python_implementation()} {platform.python_version()}",
     ]
 
 

@@ -26,10 +26,8 @@ def cpu_ns(pid: int) -> int:
 
 def pss_bytes(pid: int) -> int:
     """Proportional set size: private memory and this process's part of what it shares."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"/proc/{pid}/smaps_rollup: expected a line 'Pss:'")
+    file = f"/proc/{pid}/smaps_rollup"
+    return int(_line(Path(file).read_text(), "Pss:", file)[1]) * 1024
 
 
 def core_busy_s(core: int) -> float:
@@ -46,3 +44,27 @@ def busy_s(stat: str, core: int, ticks_per_s: int) -> float:
             ticks = [int(column) for column in columns[:8]]
             return (sum(ticks) - sum(ticks[column] for column in _IDLE_COLUMNS)) / ticks_per_s
     raise OSError(f"/proc/stat: expected a line 'cpu{core}'")
+
+
+def kernel_bytes() -> int:
+    """Memory of the kernel's slabs and of the buffers of TCP sockets, of the whole machine."""
+    meminfo, sockstat = Path("/proc/meminfo").read_text(), Path("/proc/net/sockstat").read_text()
+    return slab_bytes(meminfo) + socket_buffer_pages(sockstat) * os.sysconf("SC_PAGE_SIZE")
+
+
+def slab_bytes(meminfo: str) -> int:
+    """The slabs, from the text of /proc/meminfo: sockets, files, directory entries and everything else of that kind."""
+    return int(_line(meminfo, "Slab:", "/proc/meminfo")[1]) * 1024
+
+
+def socket_buffer_pages(sockstat: str) -> int:
+    """Pages in buffers of TCP sockets, from the text of /proc/net/sockstat."""
+    columns = _line(sockstat, "TCP:", "/proc/net/sockstat")
+    return int(columns[columns.index("mem") + 1])
+
+
+def _line(text: str, name: str, file: str) -> list[str]:
+    for line in text.splitlines():
+        if line.startswith(name):
+            return line.split()
+    raise OSError(f"{file}: expected a line {name!r}")

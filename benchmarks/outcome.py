@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .figures import Spread, paired_ratios, spread
-from .spec import Kind, Report
-from .workloads import Workload
+from .findings import Report
+from .limits import Limit, Value
+from .workloads import Measure, Workload
+
+OURS = "trunkline"
+_KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Run:
     figure: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """All runs of a workload.
 
@@ -32,65 +37,95 @@ class Outcome:
         name: of the workload.
         workload: what was run.
         connections: how many there were.
-        mine: runs of Trunkline; those of the same index in the two lists are a pair.
-        floors: runs of the floor.
+        rate: messages a second of a paced load.
+        runs: name of a system to its runs; those of the same index are of one round.
+        left_out: name of a system to the reason why it is not in the tables.
     """
 
     name: str
     workload: Workload
     connections: int
-    mine: list[Run]
-    floors: list[Run]
+    rate: float = 0.0
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
-    def ratio(self) -> Spread | None:
-        """Over the pairs in which both runs count; None if there are none."""
-        pairs = [(mine.figure, floor.figure) for mine, floor in zip(self.mine, self.floors, strict=True)]
+    def ratio(self, other: str) -> Spread | None:
+        """Of Trunkline to another system, over the rounds in which both runs count; None if there are none."""
+        mine, others = self.runs.get(OURS, []), self.runs.get(other, [])
+        pairs = [(a.figure, b.figure) for a, b in zip(mine, others, strict=False)]
         ratios = paired_ratios(pairs)
         return spread(ratios) if ratios else None
 
+    def value(self, system: str, value: Value) -> Spread | None:
+        """A value over a system's runs that count; None if there are none or they do not have it."""
+        found = [
+            one for run in counting(self.runs.get(system, [])) if (one := value_of(run, value)) is not None
+        ]
+        return spread(found) if found else None
 
-def figure(report: Report, kind: Kind, holder: str, connections: int) -> float:
-    """What a run cost, in the workload's unit.
+
+def counting(runs: Sequence[Run]) -> list[Run]:
+    """Those that are not void."""
+    return [run for run in runs if run.figure is not None]
+
+
+def figure(report: Report, measure: Measure, holders: Sequence[str], connections: int) -> float:
+    """What a run showed, in the workload's unit.
 
     Args:
         report: of the run.
-        kind: of its load.
-        holder: role of the process that holds the sockets.
+        measure: what the unit is.
+        holders: roles of the processes that hold the sockets.
         connections: how many there were.
     """
-    if kind is Kind.IDLE:
-        return report.pss_bytes[holder] / connections / 1024
-    return report.cpu_us_per_message
+    match measure:
+        case Measure.MEMORY:
+            return sum(report.pss_bytes[holder] for holder in holders) / connections / _KIB
+        case Measure.RATE:
+            return report.rate
+        case Measure.BACK:
+            return report.back_s or 0.0
+        case Measure.SHARE:
+            return report.rate / report.capacity if report.capacity else 0.0
+        case _:
+            return report.cpu_us_per_message
 
 
-def figures(runs: list[Run]) -> Spread | None:
-    """Of the runs that count; None if there are none."""
-    values = [run.figure for run in runs if run.figure is not None]
-    return spread(values) if values else None
+def value_of(run: Run, value: Value) -> float | None:
+    """A value of one run; None if it does not have it."""
+    report = run.report
+    match value:
+        case Value.FIGURE:
+            return run.figure
+        case Value.P50_MS:
+            return None if report.p50_us is None else report.p50_us / 1e3
+        case Value.P99_MS:
+            return None if report.p99_us is None else report.p99_us / 1e3
+        case Value.REDIS_CALLS:
+            return report.redis_calls_per_message
+        case Value.FAILED:
+            return report.failed
+        case Value.GROWTH_MIB:
+            return sum(report.pss_bytes.values()) / _KIB / _KIB
 
 
-def judge(outcome: Outcome, floor_medians: dict[str, float]) -> tuple[float, bool] | None:
-    """Holds a workload against its limit.
+def judge(outcome: Outcome, limit: Limit, outcomes: Mapping[str, Outcome]) -> float | None:
+    """The value that a limit is about.
 
     Args:
-        outcome: of the workload.
-        floor_medians: workload name to the floor's median there.
+        outcome: of the limit's workload.
+        limit: one of that workload's.
+        outcomes: workload name to outcome, for limits that look at another one.
 
     Returns:
-        The value that the limit is about and whether it is kept; None if there is no limit or no value.
+        None if a run that it takes is missing or void.
     """
-    limit, mine = outcome.workload.limit, figures(outcome.mine)
-    if limit is None or mine is None:
-        return None
-    if limit.of is None:
-        value = mine.median
-    elif limit.of == "pair":
-        ratio = outcome.ratio()
-        if ratio is None:
-            return None
-        value = ratio.median
-    elif limit.of in floor_medians:
-        value = mine.median / floor_medians[limit.of]
-    else:
-        return None
-    return value, value <= limit.most
+    if limit.of:
+        ratio = outcome.ratio(limit.of)
+        return None if ratio is None else ratio.median
+    mine = outcome.value(OURS, limit.value)
+    if mine is None or not limit.workload:
+        return None if mine is None else mine.median
+    other = outcomes.get(limit.workload)
+    base = None if other is None else other.value(OURS, limit.value)
+    return mine.median / base.median if base is not None and base.median else None

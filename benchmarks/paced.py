@@ -7,10 +7,11 @@ from collections import deque
 from time import monotonic_ns
 from typing import Final
 
-from .client import Socket, Tally
-from .closed import payload
+from .client import Follower
+from .ring import Ring
+from .speech import Speech
+from .tally import Tally
 from .ticker import Ticker
-from .wire import client_frame
 
 _NS_PER_S: Final = 1_000_000_000
 _LEAD_NS: Final = 10_000_000
@@ -23,16 +24,30 @@ class PacedLoad:
     Latency counts from that intended time, so that a server which makes the generator wait is not thanked for it.
 
     Args:
+        speech: how messages are wrapped.
+        size: bytes of a message.
         rate: messages a second.
         latency: note latencies.
     """
 
-    __slots__ = ("_interval_ns", "_next", "_start_ns", "_ticker", "latency", "sockets", "tally")
+    __slots__ = (
+        "_interval_ns",
+        "_next",
+        "_size",
+        "_speech",
+        "_start_ns",
+        "_ticker",
+        "latency",
+        "sockets",
+        "tally",
+    )
 
-    def __init__(self, rate: float, latency: bool) -> None:
+    def __init__(self, speech: Speech, size: int, rate: float, latency: bool) -> None:
         self.tally = Tally()
         self.latency = latency
         self.sockets: list[PacedSocket] = []
+        self._speech = speech
+        self._size = size
         self._interval_ns = round(_NS_PER_S / rate)
         self._next = 0
         self._start_ns = 0
@@ -40,7 +55,7 @@ class PacedLoad:
 
     def socket(self, index: int) -> PacedSocket:
         """Makes a connection."""
-        socket = PacedSocket(self, index)
+        socket = PacedSocket(self, self._speech, Ring(index, self._size, self._speech))
         self.sockets.append(socket)
         return socket
 
@@ -63,32 +78,35 @@ class PacedLoad:
             self._next += 1
 
 
-class PacedSocket(Socket):
+class PacedSocket(Follower):
     """Sends when told to; answers come in order."""
 
-    __slots__ = ("_due", "_index", "_load", "_number")
+    __slots__ = ("_due_ns", "_load", "_next")
 
-    def __init__(self, load: PacedLoad, index: int) -> None:
-        super().__init__(load.tally)
+    def __init__(self, load: PacedLoad, speech: Speech, ring: Ring) -> None:
+        super().__init__(load.tally, speech, ring)
         self._load = load
-        self._index = index
-        self._number = 0
-        self._due: deque[tuple[bytes, int]] = deque()
+        self._next = 0
+        self._due_ns: deque[int] = deque()
 
     def send(self, intended_ns: int) -> None:
         """Sends the next message."""
-        data = payload(self._index, self._number)
-        self._number += 1
-        self._due.append((data, intended_ns))
+        frames = self.ring.frames
+        self._due_ns.append(intended_ns)
+        self.tally.sent += 1
         self.tally.expected += 1
-        self.transport.write(client_frame(data))
+        self.transport.write(frames[self._next])
+        self._next = (self._next + 1) % len(frames)
 
-    def heard(self, payload: bytes) -> None:
-        """An answer."""
-        if not self._due or self._due[0][0] != payload:
-            self.tally.mismatched += 1
-            return
-        _, intended_ns = self._due.popleft()
-        self.tally.received += 1
-        if self._load.latency:
-            self.tally.latencies_ns.append(monotonic_ns() - intended_ns)
+    def came(self, count: int) -> None:
+        """So many answers."""
+        tally, due_ns = self.tally, self._due_ns
+        if count > len(due_ns):
+            tally.mismatched += count - len(due_ns)
+            count = len(due_ns)
+        tally.received += count
+        now_ns = monotonic_ns()
+        for _ in range(count):
+            intended_ns = due_ns.popleft()
+            if self._load.latency:
+                tally.latencies_ns.append(now_ns - intended_ns)

@@ -27,7 +27,7 @@ class Job(StrEnum):
     GROUP = "group"
     """Sends it to every connection that opened the same path, or said the same opening; the sender is a member."""
     CONNECT = "connect"
-    """Lets a handler decide on the connection, in a worker where there are some. Nothing is sent."""
+    """Lets a handler decide on the connection, in a worker where there are some. Messages are sent back."""
     SLEEP = "sleep"
     """Sends it back after 2 ms in which it does nothing, asynchronously."""
     BURN = "burn"

@@ -1,4 +1,4 @@
-"""What the suite tells the generator, and what that reports: one JSON document each."""
+"""What the suite tells the generator: one JSON document."""
 
 from __future__ import annotations
 
@@ -15,9 +15,42 @@ class Kind(StrEnum):
     PACED = "paced"
     """Messages go at a rate, answered or not (open loop)."""
     FAN_OUT = "fan_out"
-    """One connection sends to a group; the next message goes when every member has it."""
+    """One connection of each room sends; the next message goes when every member has it."""
     IDLE = "idle"
     """Connections are open, and nothing is sent."""
+    CONNECT = "connect"
+    """Connections are opened, as many as the server takes, and stay open."""
+    STORM = "storm"
+    """A process that holds sockets is killed, and all its clients come back to another one."""
+    OVERLOAD = "overload"
+    """Messages go at a multiple of the rate that was the most a moment before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A system as the generator sees it.
+
+    Attributes:
+        host: where it listens.
+        ports: of all its processes that hold sockets; connections are dealt in turns.
+        path: of every connection, ``{run}`` still in it.
+        dialect: ``module:attribute``.
+        pids: role to process id of every process whose CPU and memory count.
+        holders: roles of the processes that hold sockets, in the order of the ports.
+        core: of those processes, None if they are not pinned.
+        redis: socket of its Redis, empty if it has none.
+        scripted: commands that are not counted, because scripts call them.
+    """
+
+    host: str
+    ports: list[int]
+    path: str
+    dialect: str
+    pids: dict[str, int]
+    holders: list[str]
+    core: int | None = None
+    redis: str = ""
+    scripted: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +59,33 @@ class Spec:
 
     Attributes:
         kind: of load.
-        host: where the server listens.
-        port: its port.
-        path: of every connection.
+        target: what it is offered to.
+        run: a name that no other run has.
         connections: how many.
-        rate: messages a second over all connections, of a paced load.
         warm_up_s: seconds of load before the measured time.
         seconds: of the measured time.
+        size: bytes of a message.
+        rate: messages a second over all connections, of a paced load.
+        room_size: members of a group; 0 for one group of all.
+        slow: members besides, that read nothing.
+        factor: offered load of an overload, in capacities.
         latency: note the latency of each message.
-        pids: role to process id of every process whose CPU counts.
-        server_core: the core of those processes, None if they are not pinned.
+        trace_s: seconds behind the measured time in which syscalls are counted; 0 for none.
     """
 
     kind: Kind
-    host: str
-    port: int
-    path: str
+    target: Target
+    run: str
     connections: int
-    rate: float
     warm_up_s: float
     seconds: float
-    latency: bool
-    pids: dict[str, int]
-    server_core: int | None
+    size: int = 16
+    rate: float = 0.0
+    room_size: int = 0
+    slow: int = 0
+    factor: float = 1.0
+    latency: bool = False
+    trace_s: float = 0.0
 
     def encode(self) -> str:
         """As JSON."""
@@ -58,57 +95,4 @@ class Spec:
     def decode(cls, text: str) -> Spec:
         """From JSON."""
         values = json.loads(text)
-        return cls(**{**values, "kind": Kind(values["kind"])})
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run showed.
-
-    Attributes:
-        expected: messages due at the generator over the whole run, warm-up and end included.
-        received: those that arrived as the next one of their connection.
-        mismatched: frames that were not.
-        lost: connections that ended early.
-        messages: received within the measured time.
-        window_s: the measured time, as the generator's clock saw it.
-        cpu_us: role to microseconds of CPU within it.
-        pss_bytes: role to growth of its proportional set size, from before the first connection to the end of the
-            measured time.
-        generator_share: part of a core that the generator used.
-        others_share: part of the servers' core used by neither of them, None if they are not pinned.
-        p50_us: median latency in microseconds; None if it was not noted.
-        p99_us: its 99th percentile.
-    """
-
-    expected: int
-    received: int
-    mismatched: int
-    lost: int
-    messages: int
-    window_s: float
-    cpu_us: dict[str, float]
-    pss_bytes: dict[str, int]
-    generator_share: float
-    others_share: float | None
-    p50_us: float | None
-    p99_us: float | None
-
-    def encode(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def decode(cls, text: str) -> Report:
-        """From JSON."""
-        return cls(**json.loads(text))
-
-    @property
-    def cpu_us_per_message(self) -> float:
-        """Microseconds of CPU over all server processes for a message."""
-        return sum(self.cpu_us.values()) / self.messages
-
-    @property
-    def rate(self) -> float:
-        """Messages a second."""
-        return self.messages / self.window_s
+        return cls(**{**values, "kind": Kind(values["kind"]), "target": Target(**values["target"])})

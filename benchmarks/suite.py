@@ -1,31 +1,30 @@
-"""Runs workloads: Trunkline and the floor in turns, each run by a generator of its own."""
+"""Runs workloads: Trunkline and all others in turns, each run by a generator of its own."""
 
 from __future__ import annotations
 
 import itertools
-import resource
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
-from .outcome import Outcome, Run, figure
-from .processes import ROOT, Cores, clean_environment, pinned
+from trunkline.protocol.errors import ConfigError
+
+from .driver import GeneratorFailed, generate
+from .files import most_connections
+from .outcome import OURS, Outcome, Run, figure
+from .peer import Peer, System
+from .processes import Cores, NotStarted
 from .rules import faults
 from .settings import BenchSettings
-from .spec import Kind, Report, Spec
-from .systems import System, floor, trunkline
-from .workloads import WORKLOADS, Workload
+from .spec import Kind, Spec, Target
+from .systems import FLOOR
+from .workloads import ALL, WORKLOADS, Workload
 
-RESERVED_FILES: Final = 128
-"""Descriptors of server and generator that are no client's."""
-SPARE_S: Final = 60.0
-"""For connecting and closing. A generator that takes so much longer than its load hangs."""
-
-
-class GeneratorFailed(RuntimeError):
-    """The generator ended without a report; the text has its last words."""
+FAILURES: Final = (ConfigError, NotStarted, GeneratorFailed, OSError)
+"""Of a system that cannot be measured: it is left out, the others go on."""
 
 
 class Suite:
@@ -34,111 +33,139 @@ class Suite:
     Args:
         settings: of the run.
         cores: where processes run.
+        peers: the systems that can run here; Trunkline is the first.
         say: told how each run went.
     """
 
-    def __init__(self, settings: BenchSettings, cores: Cores, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: BenchSettings, cores: Cores, peers: Sequence[Peer], say: Callable[[str], None]
+    ) -> None:
         self._settings = settings
         self._cores = cores
+        self._peers = peers
         self._say = say
         self._numbers = itertools.count(1)
 
     def run(self) -> Iterator[Outcome]:
-        """Runs every workload that was asked for.
-
-        Raises:
-            ConfigError: there is no Redis.
-            NotStarted: a server did not come up.
-            GeneratorFailed: there is no report.
-        """
-        for name in self._settings.only or WORKLOADS:
+        """Runs every workload that was asked for."""
+        for name in self._settings.names():
             yield self._workload(name, WORKLOADS[name])
 
     def _workload(self, name: str, workload: Workload) -> Outcome:
-        outcome = Outcome(name, workload, connections(workload, self._settings), [], [])
+        outcome = Outcome(
+            name, workload, connections(workload, self._settings.most_connections), workload.rate
+        )
+        rounds = min(self._settings.pairs, workload.rounds or self._settings.pairs)
+        peers = [peer for peer in self._peers if takes_part(peer, workload)]
+        with ExitStack() as stack:
+            systems: dict[str, System] = {}
 
-        def start_mine() -> AbstractContextManager[System]:
-            return trunkline(self._cores, self._settings.persistence, workload.fresh)
+            def start(peer: Peer) -> None:
+                systems[peer.name] = stack.enter_context(self._started(peer, workload))
 
-        def start_floor() -> AbstractContextManager[System]:
-            return floor(self._cores, workload.fresh)
+            def measure_fresh(peer: Peer) -> None:
+                with self._started(peer, workload) as system:
+                    self._one(outcome, peer, system)
 
-        if workload.fresh:
-            for _ in range(self._settings.pairs):
-                with start_mine() as mine:
-                    self._one(outcome, outcome.mine, mine, workload.path)
-                with start_floor() as other:
-                    self._one(outcome, outcome.floors, other, workload.floor_path)
-            return outcome
-        # Both stay up: an idle server costs the other one next to nothing, and starting would cool the caches.
-        with start_mine() as mine, start_floor() as other:
-            for _ in range(self._settings.pairs):
-                self._one(outcome, outcome.mine, mine, workload.path)
-                self._one(outcome, outcome.floors, other, workload.floor_path)
+            if not workload.fresh:
+                # All stay up: an idle server costs the others next to nothing, and starting would cool the caches.
+                for peer in peers:
+                    self._attempt(outcome, peer, start)
+                if workload.half and OURS in systems:
+                    outcome.rate = self._half(outcome, systems[OURS])
+            for peer in peers * rounds:
+                if workload.fresh:
+                    self._attempt(outcome, peer, measure_fresh)
+                else:
+                    self._attempt(outcome, peer, lambda one: self._one(outcome, one, systems[one.name]))
         return outcome
 
-    def _one(self, outcome: Outcome, runs: list[Run], system: System, path: str) -> None:
+    def _attempt(self, outcome: Outcome, peer: Peer, action: Callable[[Peer], None]) -> None:
+        """Does something with a system; one that fails is left out from then on."""
+        if peer.name in outcome.left_out:
+            return
+        try:
+            action(peer)
+        except FAILURES as error:
+            outcome.left_out[peer.name] = str(error)
+            self._say(f"{outcome.name}: {peer.name} is left out: {error}")
+
+    @contextmanager
+    def _started(self, peer: Peer, workload: Workload) -> Iterator[System]:
+        shape = replace(workload.shape, persistence=self._settings.persistence)
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+            peer.start(self._cores, Path(folder), shape) as system,
+        ):
+            yield system
+
+    def _half(self, outcome: Outcome, system: System) -> float:
+        """Half of what Trunkline does at most with one message outstanding on each connection."""
+        spec = replace(
+            self._spec(outcome, self._peers[0], system), kind=Kind.CLOSED, latency=False, trace_s=0.0
+        )
+        return generate(spec, self._cores.generator).rate / 2
+
+    def _spec(self, outcome: Outcome, peer: Peer, system: System) -> Spec:
         workload, settings = outcome.workload, self._settings
-        spec = Spec(
-            kind=workload.kind,
+        route = peer.routes[workload.job]
+        target = Target(
             host=system.host,
-            port=system.port,
-            path=path.format(run=next(self._numbers)),
+            ports=[system.port, *system.further.values()],
+            path=route.path,
+            dialect=route.dialect,
+            pids=system.pids,
+            holders=[system.holder, *system.further],
+            core=self._cores.servers,
+            redis=system.redis,
+            scripted=sorted(system.scripted),
+        )
+        return Spec(
+            kind=workload.kind,
+            target=target,
+            run=f"b{next(self._numbers)}",
             connections=outcome.connections,
-            rate=workload.rate,
             warm_up_s=settings.warm_up_s,
             seconds=settings.seconds,
+            size=workload.size,
+            rate=outcome.rate,
+            room_size=workload.room_size,
+            slow=workload.slow,
+            factor=workload.factor,
             latency=workload.latency,
-            pids=system.pids,
-            server_core=self._cores.servers,
+            trace_s=settings.trace_s if workload.trace else 0.0,
         )
+
+    def _one(self, outcome: Outcome, peer: Peer, system: System) -> None:
+        workload = outcome.workload
+        spec = self._spec(outcome, peer, system)
         report = generate(spec, self._cores.generator)
-        wrong = faults(report, workload.kind, workload.latency)
-        value = None if wrong else figure(report, workload.kind, system.holder, outcome.connections)
-        runs.append(Run(report, wrong, value))
-        shown = f"void: {'; '.join(wrong)}" if value is None else f"{value:.2f} {workload.unit}"
-        self._say(f"{outcome.name} {system.holder} {shown}")
+        wrong = faults(report, workload.kind, workload.latency, workload.factor)
+        value = None
+        if not wrong:
+            value = figure(report, workload.measure, spec.target.holders, outcome.connections)
+        outcome.runs.setdefault(peer.name, []).append(Run(report, wrong, value))
+        shown = f"void: {'; '.join(wrong)}" if value is None else f"{value:.2f} {workload.measure}"
+        self._say(f"{outcome.name} {peer.name} {shown}")
 
 
-def connections(workload: Workload, settings: BenchSettings) -> int:
-    """How many connections a workload has."""
-    if workload.one_connection:
-        return 1
-    if workload.kind is not Kind.IDLE:
-        return settings.connections
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        return settings.idle_connections
-    return max(1, min(settings.idle_connections, hard - RESERVED_FILES))
+def takes_part(peer: Peer, workload: Workload) -> bool:
+    """Whether a system is measured in a workload."""
+    if workload.job not in peer.routes:
+        return False
+    if peer.name == OURS:
+        return True
+    if peer.name == FLOOR.name:
+        return workload.floor
+    return workload.peers == ALL or peer.name in workload.peers
 
 
-def generate(spec: Spec, core: int | None) -> Report:
-    """Runs a generator.
+def connections(workload: Workload, most: int) -> int:
+    """How many connections a workload has: what the files of the processes that hold them let it have.
 
     Args:
-        spec: the run.
-        core: where it runs.
-
-    Raises:
-        GeneratorFailed: there is no report.
+        workload: it.
+        most: of any workload.
     """
-    with pinned(core):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.generator"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=clean_environment(),
-        )
-    try:
-        answer, errors = process.communicate(spec.encode(), timeout=spec.warm_up_s + spec.seconds + SPARE_S)
-    except subprocess.TimeoutExpired:
-        raise GeneratorFailed(f"the generator hangs, {spec.kind} at {spec.path}") from None
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode:
-        raise GeneratorFailed(f"the generator ended with {process.returncode}:\n{errors.strip()}")
-    return Report.decode(answer)
+    holders = workload.shape.interfaces if workload.kind is Kind.IDLE else 1
+    return min(workload.connections, most, most_connections() * holders)

@@ -1,103 +1,162 @@
-"""What is measured: a Trunkline cluster of one interface server and one worker, and the floor."""
+"""Trunkline and the floor, as peers among the others."""
 
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from trunkline.deploy.redis_server import find_binary, redis_conf, unix_url
 from trunkline.deploy.rundir import RunDir
+from trunkline.protocol.errors import ConfigError
 
-from .processes import Cores, server
+from .peer import Job, Peer, Route, Shape, System
+from .processes import Cores, Server, server
+from .redis_calls import commands_of
 
 LISTENING: Final = r"listening address=http://([\d.]+):(\d+)"
 INTERFACE: Final = ("trunkline", "interface", "--port", "0")
 WORKER: Final = ("trunkline", "worker", "benchmarks.routing")
-FLOOR: Final = ("python", "-m", "benchmarks.floor")
+FLOOR_COMMAND: Final = ("python", "-m", "benchmarks.floor")
+SCRIPTS: Final = "trunkline.protocol.redis_layer"
 
 
-@dataclass(frozen=True, slots=True)
-class System:
-    """Servers that run.
-
-    Attributes:
-        host: where clients connect.
-        port: where clients connect.
-        pids: role to process id.
-        holder: role of the process that holds the sockets.
-    """
-
-    host: str
-    port: int
-    pids: dict[str, int]
-    holder: str
-
-
-def _command(words: tuple[str, ...], trimmed: bool, *further: str) -> list[str]:
+def command(words: Sequence[str], trimmed: bool, *further: str) -> list[str]:
     """What is executed for a command as a person would type it."""
     module, arguments = ("trunkline.deploy", words[1:]) if words[0] == "trunkline" else (words[2], words[3:])
     how = ("-m", "benchmarks.trimmed") if trimmed else ("-m",)
     return [sys.executable, *how, module, *arguments, *further]
 
 
-@contextmanager
-def trunkline(cores: Cores, persistence: bool, trimmed: bool = False) -> Iterator[System]:
-    """A cluster: Redis as `trunkline up` starts it, an interface server, a worker.
+def redis_missing() -> str | None:
+    """Why there is no Redis; None if there is one."""
+    try:
+        find_binary()
+    except ConfigError as error:
+        return str(error)
+    return None
 
-    Args:
-        cores: where they run.
-        persistence: Redis keeps its append-only file.
-        trimmed: the interface server has given its free heap back.
+
+def numbered(role: str, index: int) -> str:
+    """The role of the process with this index."""
+    return f"{role}-{index + 1}" if index else role
+
+
+@contextmanager
+def trunkline(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
+    """A cluster: Redis as `trunkline up` starts it, interface servers, workers.
 
     Raises:
         ConfigError: there is no Redis.
         NotStarted: a process did not come up.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
-        run_dir = RunDir(Path(folder) / "run")
-        run_dir.make()
+    run_dir = RunDir(folder / "run")
+    run_dir.make()
+    with ExitStack() as stack:
         if run_dir.sockets != run_dir.path:
             stack.callback(run_dir.sockets.rmdir)
         configuration = run_dir.redis / "redis.conf"
         configuration.write_text(redis_conf(run_dir))
         url = ("--redis-url", unix_url(run_dir))
-        binary = find_binary().path
-        redis = [binary, str(configuration), *(() if persistence else ("--appendonly", "no"))]
-        core = cores.servers
-        store = stack.enter_context(
-            server(redis, run_dir.log_file("redis"), "[Rr]eady to accept connections", core)
+        slots = ("--concurrency", str(shape.concurrency)) if shape.concurrency else ()
+
+        def started(role: str, argv: Sequence[str], ready: str) -> Server:
+            return stack.enter_context(server(argv, run_dir.log_file(role), ready, cores.servers))
+
+        kept = () if shape.persistence else ("--appendonly", "no")
+        store = started(
+            "redis", [find_binary().path, str(configuration), *kept], "[Rr]eady to accept connections"
         )
-        worker = stack.enter_context(
-            server(_command(WORKER, False, *url), run_dir.log_file("worker"), "worker is ready", core)
+        pids = {"redis": store.pid}
+        for index in range(shape.workers):
+            role = numbered("worker", index)
+            pids[role] = started(role, command(WORKER, False, *url, *slots), "worker is ready").pid
+        interfaces: dict[str, Server] = {}
+        for index in range(shape.interfaces):
+            role = numbered("interface", index)
+            interfaces[role] = started(role, command(INTERFACE, shape.trimmed, *url), LISTENING)
+            pids[role] = interfaces[role].pid
+        if shape.trimmed:
+            for interface in interfaces.values():
+                interface.trim()
+        (holder, first), *others = interfaces.items()
+        yield System(
+            host=first.ready[1],
+            port=int(first.ready[2]),
+            pids=pids,
+            holder=holder,
+            further={role: int(running.ready[2]) for role, running in others},
+            redis=str(run_dir.redis_socket),
+            scripted=_scripted(),
         )
-        interface = stack.enter_context(
-            server(_command(INTERFACE, trimmed, *url), run_dir.log_file("interface"), LISTENING, core)
-        )
-        if trimmed:
-            interface.trim()
-        pids = {"interface": interface.pid, "worker": worker.pid, "redis": store.pid}
-        yield System(interface.ready[1], int(interface.ready[2]), pids, "interface")
+
+
+def _scripted() -> frozenset[str]:
+    """Commands that the scripts call. On the hot path nothing else calls one of these, see DESIGN.md section 8."""
+    scripts = (
+        file for file in resources.files(SCRIPTS).joinpath("scripts").iterdir() if file.name.endswith(".lua")
+    )
+    return frozenset[str]().union(*(commands_of(file.read_text()) for file in scripts))
 
 
 @contextmanager
-def floor(cores: Cores, trimmed: bool = False) -> Iterator[System]:
+def floor(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
     """The bare aiohttp server.
-
-    Args:
-        cores: where it runs.
-        trimmed: it has given its free heap back.
 
     Raises:
         NotStarted: it did not come up.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        log = Path(folder) / "floor.log"
-        with server(_command(FLOOR, trimmed), log, LISTENING, cores.servers) as running:
-            if trimmed:
-                running.trim()
-            yield System(running.ready[1], int(running.ready[2]), {"floor": running.pid}, "floor")
+    argv = command(FLOOR_COMMAND, shape.trimmed)
+    with server(argv, folder / "floor.log", LISTENING, cores.servers) as running:
+        if shape.trimmed:
+            running.trim()
+        yield System(running.ready[1], int(running.ready[2]), {"floor": running.pid}, "floor")
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {name: version(name) for name in packages}
+
+
+def _trunkline_versions() -> dict[str, str]:
+    packages = _versions("trunkline", "aiohttp", "uvloop", "hiredis", "msgpack", "redis")
+    return {**packages, "Redis server": find_binary().version}
+
+
+TRUNKLINE: Final = Peer(
+    name="trunkline",
+    title="Trunkline: interface server, Redis, worker",
+    guarantees="nothing is lost, doubled or reordered, whichever process dies",
+    routes={
+        Job.ECHO: Route("/echo"),
+        Job.SESSION: Route("/session"),
+        Job.GROUP: Route("/group/{run}"),
+        Job.CONNECT: Route("/connect"),
+        Job.SLEEP: Route("/sleep"),
+        Job.BURN: Route("/burn"),
+    },
+    commands=("redis-server redis.conf", " ".join(WORKER), " ".join(INTERFACE)),
+    missing=redis_missing,
+    versions=_trunkline_versions,
+    start=trunkline,
+    scales=True,
+)
+FLOOR: Final = Peer(
+    name="floor",
+    title="bare aiohttp on uvloop, one process, no handlers",
+    guarantees="none: a message lives and dies with the process",
+    routes={
+        Job.ECHO: Route("/echo"),
+        # It has no session; what one costs is in Trunkline's figure alone.
+        Job.SESSION: Route("/echo"),
+        Job.GROUP: Route("/group/{run}"),
+        Job.CONNECT: Route("/echo"),
+    },
+    commands=(" ".join(FLOOR_COMMAND),),
+    missing=lambda: None,
+    versions=lambda: _versions("aiohttp", "uvloop"),
+    start=floor,
+)

@@ -28,6 +28,10 @@ class Frame(NamedTuple):
     opcode: int
     payload: bytes
 
+    def encoded(self) -> bytes:
+        """As it came."""
+        return server_frame(self.payload, self.opcode)
+
 
 def client_frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """A masked frame."""
@@ -58,6 +62,16 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = b""
+
+    @property
+    def empty(self) -> bool:
+        """No frame has begun."""
+        return not self._buffer
+
+    def take(self) -> bytes:
+        """The bytes of a frame that has begun; they are for somebody else to read."""
+        taken, self._buffer = self._buffer, b""
+        return taken
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that are complete now.
@@ -98,9 +112,9 @@ def _cut(buffer: bytes, at: int) -> tuple[Frame | None, int]:
     return Frame(first & 0x0F, buffer[start:end]), end
 
 
-def handshake(host: str, port: int, path: str) -> bytes:
+def handshake(host: str, port: int, path: str, subprotocol: str = "") -> bytes:
     """The request that opens a WebSocket."""
-    lines = (
+    lines = [
         f"GET {path} HTTP/1.1",
         f"Host: {host}:{port}",
         "Upgrade: websocket",
@@ -108,5 +122,7 @@ def handshake(host: str, port: int, path: str) -> bytes:
         # The sample key of RFC 6455 section 1.3: nobody caches here.
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         "Sec-WebSocket-Version: 13",
-    )
+    ]
+    if subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

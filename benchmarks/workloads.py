@@ -1,30 +1,32 @@
-"""The workloads: what is offered to Trunkline and to the floor, and what it may cost."""
+"""The workloads: what is offered, to whom, and what it may cost Trunkline."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
+from .limits import Limit, Value
+from .peer import Job, Shape
 from .spec import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The most that a workload may cost.
+class Measure(StrEnum):
+    """What the figure of a workload is; the text is its unit."""
 
-    Attributes:
-        most: of Trunkline's median over ``of``.
-        of: ``pair`` for the median ratio to the floor's run beside it, the name of a workload for the floor's median
-            there, None for Trunkline's own median in the workload's unit.
-    """
+    MESSAGE = "CPU µs/message"
+    DELIVERY = "CPU µs/delivery"
+    CONNECT = "CPU µs/connect"
+    MEMORY = "KiB PSS/connection"
+    RATE = "messages/s"
+    BACK = "s until all are back"
+    SHARE = "of the most it can do"
 
-    most: float
-    of: str | None
 
-    def __str__(self) -> str:
-        if self.of is None:
-            return f"≤ {self.most:g}"
-        return f"≤ {self.most:g}x" + ("" if self.of == "pair" else f" of the floor's {self.of}")
+ONE_EACH: Final = Shape()
+
+ALL: Final = ("*",)
+"""Every peer that can do the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,43 +36,248 @@ class Workload:
     Attributes:
         title: what it is.
         kind: of load.
-        path: at Trunkline; ``{run}`` is another text for each run.
-        floor_path: at the floor.
-        unit: what the figure is.
-        limit: the most it may cost, None if there is no such promise.
+        job: what the servers do with a message.
+        measure: what the figure is.
+        connections: how many.
+        limits: what it may cost.
+        size: bytes of a message.
         rate: messages a second of a paced load.
-        one_connection: with one connection instead of many.
+        half: paced at half of what Trunkline can do at most, measured just before.
+        room_size: members of a group; 0 for one group of all.
+        slow: members besides that read nothing.
+        factor: offered load in capacities.
         latency: latencies are reported.
-        fresh: the servers are started again for each run and give their free heap back first: memory is measured.
+        trace: syscalls are counted behind the measured time.
+        shape: how the servers are set up.
+        fresh: they are started again for each run.
+        floor: the floor does it too.
+        peers: names of others that do it too.
+        rounds: at most so many; 0 for as many as asked for. For what takes long and hardly scatters.
+        quick: part of the quick profile.
     """
 
     title: str
     kind: Kind
-    path: str = "/echo"
-    floor_path: str = "/echo"
-    unit: str = "CPU µs/message"
-    limit: Limit | None = None
+    job: Job = Job.ECHO
+    measure: Measure = Measure.MESSAGE
+    connections: int = 200
+    limits: tuple[Limit, ...] = ()
+    size: int = 16
     rate: float = 0.0
-    one_connection: bool = False
+    half: bool = False
+    room_size: int = 0
+    slow: int = 0
+    factor: float = 0.0
     latency: bool = False
+    trace: bool = False
+    shape: Shape = ONE_EACH
     fresh: bool = False
+    floor: bool = True
+    peers: tuple[str, ...] = ()
+    rounds: int = 0
+    quick: bool = False
 
 
-WORKLOADS: Final = {
-    "echo": Workload("echo, saturated", Kind.CLOSED, limit=Limit(3.5, "pair")),
-    "session": Workload("echo, session read and written", Kind.CLOSED, path="/session"),
-    "fan-out": Workload(
+def _paced(rate: int, *limits: Limit, quick: bool = True, peers: tuple[str, ...] = ()) -> Workload:
+    return Workload(
+        f"echo at {rate:,}/s",
+        Kind.PACED,
+        rate=rate,
+        latency=True,
+        trace=True,
+        limits=limits,
+        peers=peers,
+        quick=quick,
+    )
+
+
+def _group(members: int, *limits: Limit) -> Workload:
+    return Workload(
         "one group",
         Kind.FAN_OUT,
-        path="/group/{run}",
-        floor_path="/group/{run}",
-        unit="CPU µs/delivery",
-        limit=Limit(0.7, "echo"),
+        Job.GROUP,
+        Measure.DELIVERY,
+        connections=members,
+        limits=limits,
+        peers=ALL,
+        quick=True,
+    )
+
+
+def _idle(connections: int, rounds: int, interfaces: int = 1, quick: bool = False) -> Workload:
+    return Workload(
+        f"idle, {interfaces} interface server{'s' if interfaces > 1 else ''}",
+        Kind.IDLE,
+        measure=Measure.MEMORY,
+        connections=connections,
+        limits=(Limit(15),),
+        shape=Shape(interfaces=interfaces, trimmed=True),
+        fresh=True,
+        floor=interfaces == 1,
+        peers=IDLE_PEERS if quick else (),
+        rounds=rounds,
+        quick=quick,
+    )
+
+
+def _workers(job: Job, workers: int, *limits: Limit, quick: bool = False) -> Workload:
+    what = "sleeps (async, 4 at once)" if job is Job.SLEEP else "burns CPU"
+    return Workload(
+        f"handler {what} 2 ms, {workers} worker{'s' if workers > 1 else ''}",
+        Kind.CLOSED,
+        job,
+        Measure.RATE,
+        limits=limits,
+        shape=Shape(workers=workers, concurrency=4),
+        floor=False,
+        rounds=3,
+        quick=quick,
+    )
+
+
+def _overload(factor: int, quick: bool = False) -> Workload:
+    return Workload(
+        f"echo, offered {factor} times the most",
+        Kind.OVERLOAD,
+        measure=Measure.SHARE,
+        limits=(Limit(0.9, least=True), Limit(256, Value.GROWTH_MIB)),
+        factor=factor,
+        fresh=True,
+        floor=False,
+        rounds=3,
+        quick=quick,
+    )
+
+
+def _payload(size: int, title: str, connections: int = 200) -> Workload:
+    return Workload(f"echo, {title} a message", Kind.CLOSED, size=size, connections=connections)
+
+
+IDLE_PEERS: Final = ("channels-uvicorn", "socketio-node", "nchan")
+
+WORKLOADS: Final = {
+    "echo": Workload(
+        "echo, saturated",
+        Kind.CLOSED,
+        limits=(
+            Limit(2.4, of="floor"),
+            Limit(1 / 90, of="channels-runworker"),
+            Limit(1 / 6, of="channels-daphne"),
+            Limit(1 / 4, of="channels-uvicorn"),
+            Limit(1.4, of="socketio-node"),
+            Limit(0.1, Value.REDIS_CALLS),
+        ),
+        trace=True,
+        peers=ALL,
+        quick=True,
     ),
-    "idle": Workload(
-        "idle connections", Kind.IDLE, unit="KiB PSS/connection", limit=Limit(18, None), fresh=True
+    "session": Workload(
+        "echo, session read and written",
+        Kind.CLOSED,
+        Job.SESSION,
+        limits=(Limit(2.8, of="floor"),),
+        quick=True,
     ),
-    "paced-200": Workload("echo at 200/s", Kind.PACED, rate=200, latency=True),
-    "paced-2000": Workload("echo at 2,000/s", Kind.PACED, rate=2000, latency=True),
-    "single": Workload("one connection", Kind.CLOSED, one_connection=True, latency=True),
+    "paced-200": _paced(
+        200,
+        Limit(2.9, of="floor"),
+        Limit(0.95, of="channels-uvicorn"),
+        Limit(0.4, Value.P50_MS),
+        Limit(1.0, Value.P99_MS),
+        peers=("channels-uvicorn", "socketio-node"),
+    ),
+    "paced-2000": _paced(
+        2000,
+        Limit(3.5, of="floor"),
+        Limit(0.6, of="python-socketio"),
+        Limit(2.5, Value.P99_MS),
+        peers=("python-socketio", "socketio-node"),
+    ),
+    "paced-5000": _paced(5000, Limit(3.0, of="floor"), Limit(2.5, Value.P99_MS)),
+    "paced-half": Workload(
+        "echo at half of Trunkline's maximum", Kind.PACED, half=True, latency=True, trace=True
+    ),
+    "single": Workload(
+        "one connection, one message outstanding",
+        Kind.CLOSED,
+        connections=1,
+        latency=True,
+        limits=(Limit(0.22, Value.P50_MS), Limit(0.6, Value.P99_MS)),
+        quick=True,
+    ),
+    "group-200": _group(
+        200,
+        Limit(1.3, of="nchan"),
+        Limit(0.6, of="socketio-redis"),
+        Limit(1 / 20, of="channels-pubsub"),
+    ),
+    "group-2000": _group(
+        2000,
+        Limit(1.0, of="nchan"),
+        Limit(0.6, of="socketio-redis"),
+        Limit(1 / 20, of="channels-pubsub"),
+    ),
+    "group-10000": Workload("one group", Kind.FAN_OUT, Job.GROUP, Measure.DELIVERY, connections=10_000),
+    "rooms": Workload(
+        "rooms of 10", Kind.FAN_OUT, Job.GROUP, Measure.DELIVERY, connections=1000, room_size=10
+    ),
+    "idle-5000": _idle(5_000, rounds=0, quick=True),
+    "idle-15000": _idle(15_000, rounds=2),
+    "idle-50000": _idle(50_000, rounds=1, interfaces=4),
+    "connect": Workload(
+        "connects with a connect handler",
+        Kind.CONNECT,
+        Job.CONNECT,
+        Measure.CONNECT,
+        connections=10_000,
+        limits=(Limit(330),),
+        peers=("channels-uvicorn", "channels-daphne", "socketio-node"),
+        quick=True,
+    ),
+    "storm": Workload(
+        "reconnects after an interface server is killed",
+        Kind.STORM,
+        Job.CONNECT,
+        Measure.BACK,
+        connections=10_000,
+        limits=(Limit(8), Limit(0, Value.FAILED)),
+        shape=Shape(interfaces=3),
+        fresh=True,
+        floor=False,
+        rounds=3,
+        quick=True,
+    ),
+    "sleep-1": _workers(Job.SLEEP, 1, quick=True),
+    "sleep-2": _workers(Job.SLEEP, 2),
+    "sleep-4": _workers(Job.SLEEP, 4, Limit(3.5, workload="sleep-1", least=True), quick=True),
+    "sleep-8": _workers(Job.SLEEP, 8),
+    "burn-1": _workers(Job.BURN, 1),
+    "burn-2": _workers(Job.BURN, 2),
+    "burn-4": _workers(Job.BURN, 4),
+    "burn-8": _workers(Job.BURN, 8),
+    "overload-2": _overload(2, quick=True),
+    "overload-10": _overload(10),
+    "echo-10000": Workload(
+        "echo, saturated",
+        Kind.CLOSED,
+        connections=10_000,
+        limits=(Limit(1.8, workload="echo"),),
+        quick=True,
+    ),
+    "payload-256": _payload(256, "256 B"),
+    "payload-1k": _payload(1024, "1 KiB"),
+    "payload-8k": _payload(8192, "8 KiB"),
+    "payload-64k": _payload(65_536, "64 KiB", connections=50),
+    "slow-0": Workload(
+        "group of 180, 1 KiB a message", Kind.FAN_OUT, Job.GROUP, Measure.DELIVERY, 180, size=1024
+    ),
+    "slow-20": Workload(
+        "the same, and 20 further members that read nothing",
+        Kind.FAN_OUT,
+        Job.GROUP,
+        Measure.DELIVERY,
+        180,
+        size=1024,
+        slow=20,
+    ),
 }

@@ -1,0 +1,53 @@
+"""What a workload may cost, and whether it does. A target is judged in the tables and never fails a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Value(StrEnum):
+    """What of a run a limit is about; the text is how a table says it."""
+
+    FIGURE = ""
+    """The workload's own figure."""
+    P50_MS = "p50 ms"
+    P99_MS = "p99 ms"
+    REDIS_CALLS = "Redis calls/message"
+    FAILED = "clients that stayed away"
+    GROWTH_MIB = "MiB that the servers grew by"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most, or the least, that a value of Trunkline's may be.
+
+    Attributes:
+        bound: the number.
+        value: what it is about.
+        of: name of the peer to whose runs it is a ratio, the median over pairs; empty for none.
+        workload: name of another workload to whose median it is a ratio; empty for none.
+        least: the value must be no less, not no more.
+    """
+
+    bound: float
+    value: Value = Value.FIGURE
+    of: str = ""
+    workload: str = ""
+    least: bool = False
+
+    def keeps(self, value: float) -> bool:
+        """Whether the limit is kept."""
+        return value >= self.bound if self.least else value <= self.bound
+
+    @property
+    def ratio(self) -> bool:
+        """Whether it is about a ratio."""
+        return bool(self.of or self.workload)
+
+    def __str__(self) -> str:
+        bound = f"1/{1 / self.bound:.0f}" if self.ratio and self.bound <= 0.25 else f"{self.bound:g}"
+        words = ["≥" if self.least else "≤", bound + ("x" if self.ratio else ""), self.of]
+        if self.workload:
+            words.append(f"of {self.workload}")
+        return " ".join(word for word in (*words, self.value) if word)
