@@ -60,7 +60,8 @@ class Socket(asyncio.Protocol):
     def close(self) -> None:
         """Begins to close; `gone` is done when the server has closed too."""
         self._closing = True
-        self.transport.write(NORMAL_CLOSE)
+        if not self.transport.is_closing():
+            self.transport.write(NORMAL_CLOSE)
 
     def forsake(self) -> None:
         """Its loss is meant and not counted."""

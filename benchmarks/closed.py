@@ -67,7 +67,9 @@ class EchoSocket(Follower):
         self.outstanding = 0
 
     def send(self) -> None:
-        """Sends the next message, or the whole ring."""
+        """Sends the next message, or the whole ring; nothing over a connection that was lost."""
+        if self.transport.is_closing():
+            return
         step = self.outstanding = self._step
         tally = self.tally
         tally.sent += step

@@ -89,14 +89,17 @@ class Room:
         return made
 
     def send(self) -> None:
-        """The first member sends the next message."""
+        """The first member sends the next message, unless it was lost."""
+        transport = self.members[0].transport
+        if transport.is_closing():
+            return
         tally = self._load.tally
         self._missing = len(self.members)
         tally.sent += 1
         tally.expected += self._missing
         self._sent_ns = monotonic_ns()
         frames = self.ring.frames
-        self.members[0].transport.write(frames[self._next])
+        transport.write(frames[self._next])
         self._next = (self._next + 1) % len(frames)
 
     def delivered(self) -> None:

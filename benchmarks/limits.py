@@ -46,8 +46,10 @@ class Limit:
         return bool(self.of or self.workload)
 
     def __str__(self) -> str:
-        bound = f"1/{1 / self.bound:.0f}" if self.ratio and self.bound <= 0.25 else f"{self.bound:g}"
-        words = ["≥" if self.least else "≤", bound + ("x" if self.ratio else ""), self.of]
+        bound = f"{self.bound:g}" + ("x" if self.ratio else "")
+        if self.ratio and self.bound <= 0.25:
+            bound = f"1/{1 / self.bound:.0f}"
+        words = ["≥" if self.least else "≤", bound, f"of {self.of}" if self.of else ""]
         if self.workload:
             words.append(f"of {self.workload}")
         return " ".join(word for word in (*words, self.value) if word)

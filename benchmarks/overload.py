@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from time import monotonic_ns
 from typing import Final
 
@@ -22,13 +23,15 @@ from .ticker import Ticker
 TICK_NS: Final = 2_000_000
 SETTLE_S: Final = 1.0
 """From the begin of the overload to the measured time: queues fill first."""
-UNSENT_BYTES: Final = 1 << 18
+UNSENT_BYTES: Final = 1 << 16
 """With so much unsent a connection offers without writing: the socket takes nothing, and more would only fill the
-generator's memory."""
+generator's memory. As large is the socket's buffer; the kernel's own choice is megabytes."""
+WRITES_PER_S: Final = 5_000
+"""About so many writes offer everything: a write costs the generator more than the messages in it."""
 
 
 class OverloadSocket(Follower):
-    """Offers whole rings; answers come in order, when they come."""
+    """Offers whole rings, as many at once as it is told; answers come in order, when they come."""
 
     __slots__ = ("_data", "offered")
 
@@ -37,13 +40,19 @@ class OverloadSocket(Follower):
         self._data = b"".join(ring.frames)
         self.offered = 0
 
-    def offer(self) -> None:
-        """One ring more."""
-        count = len(self.ring)
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Keeps the socket's buffer small."""
+        super().opened(transport)
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, UNSENT_BYTES)
+
+    def offer(self, rings: int) -> None:
+        """So many rings more."""
+        count = rings * len(self.ring)
         self.offered += count
         if self.gone.done() or self.transport.get_write_buffer_size() > UNSENT_BYTES:
             return
-        self.transport.write(self._data)
+        self.transport.write(self._data * rings)
         self.tally.sent += count
         self.tally.expected += count
 
@@ -85,15 +94,17 @@ class OverloadLoad:
             rate: messages a second over all connections.
         """
         begun_ns = monotonic_ns()
-        sockets = self._sockets
-        rings = 0
+        clients = self._sockets
+        rings = max(1, round(rate / len(clients[0].ring) / WRITES_PER_S))
+        offers_per_ns = rate / len(clients[0].ring) / rings / 1e9
+        offers = 0
 
         def offer_due() -> None:
-            nonlocal rings
-            due = int((monotonic_ns() - begun_ns) * rate / 1e9) // len(sockets[0].ring)
-            while rings < due:
-                sockets[rings % len(sockets)].offer()
-                rings += 1
+            nonlocal offers
+            due = int((monotonic_ns() - begun_ns) * offers_per_ns)
+            while offers < due:
+                clients[offers % len(clients)].offer(rings)
+                offers += 1
 
         self._ticker = Ticker(asyncio.get_running_loop(), begun_ns, TICK_NS, offer_due)
 

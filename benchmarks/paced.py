@@ -90,7 +90,9 @@ class PacedSocket(Follower):
         self._due_ns: deque[int] = deque()
 
     def send(self, intended_ns: int) -> None:
-        """Sends the next message."""
+        """Sends the next message; nothing over a connection that was lost."""
+        if self.transport.is_closing():
+            return
         frames = self.ring.frames
         self._due_ns.append(intended_ns)
         self.tally.sent += 1

@@ -8,7 +8,14 @@ import time
 import pytest
 
 from benchmarks.machine import cpu_model
-from benchmarks.meters import busy_s, cpu_ns, pss_bytes
+from benchmarks.meters import (
+    busy_s,
+    cpu_ns,
+    kernel_bytes,
+    pss_bytes,
+    slab_bytes,
+    socket_buffer_pages,
+)
 
 STAT = """\
 cpu  9 9 9 9 9 9 9 9 0 0
@@ -40,6 +47,17 @@ def test_the_clock_of_no_process_is_an_error() -> None:
 
 def test_a_process_has_memory() -> None:
     assert pss_bytes(os.getpid()) > 1024 * 1024
+
+
+def test_the_kernel_has_memory_in_slabs_and_in_buffers_of_sockets() -> None:
+    assert slab_bytes("MemTotal: 9 kB\nSlab:   2 kB\n") == 2048
+    assert socket_buffer_pages("sockets: used 13\nTCP: inuse 1 orphan 0 tw 400 alloc 1 mem 101\n") == 101
+    assert kernel_bytes() > 1024 * 1024
+
+
+def test_a_counter_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(OSError, match="Slab"):
+        slab_bytes("MemTotal: 9 kB\n")
 
 
 def test_the_processor_is_named() -> None:

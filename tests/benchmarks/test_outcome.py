@@ -1,59 +1,132 @@
-"""What runs come to."""
+"""What runs come to, and the tables of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from benchmarks.figures import Spread
-from benchmarks.outcome import Outcome, Run, figure, figures, judge
-from benchmarks.report import costs, short, voids
-from benchmarks.spec import Kind
-from benchmarks.workloads import WORKLOADS, Limit
-from tests.benchmarks.reports import report
+from benchmarks.limits import Limit, Value
+from benchmarks.outcome import Outcome, figure, judge, value_of
+from benchmarks.report import document
+from benchmarks.systems import FLOOR, TRUNKLINE
+from benchmarks.tables import costs, left_out, shares, short, targets, voids
+from benchmarks.workloads import WORKLOADS, Measure
+from tests.benchmarks.reports import outcome, report, run
 
 
-def run(value: float | None) -> Run:
-    return Run(report(), [] if value is not None else ["2 connections were lost"], value)
+@pytest.mark.parametrize(
+    ("measure", "value"),
+    [
+        (Measure.MESSAGE, 20.0),
+        (Measure.DELIVERY, 20.0),
+        (Measure.CONNECT, 20.0),
+        (Measure.MEMORY, 3.0),
+        (Measure.RATE, 40.0),
+        (Measure.BACK, 4.5),
+        (Measure.SHARE, 0.8),
+    ],
+)
+def test_a_figure_is_in_the_unit_of_its_workload(measure: Measure, value: float) -> None:
+    grown = {"interface": 20_480, "interface-2": 10_240, "redis": 9_999}
+    shown = report(pss_bytes=grown, back_s=4.5, capacity=50.0)
+    assert figure(shown, measure, ["interface", "interface-2"], 10) == value
 
 
-def outcome(mine: list[float | None], floors: list[float | None], limit: Limit | None = None) -> Outcome:
-    workload = replace(WORKLOADS["echo"], limit=limit)
-    return Outcome("echo", workload, 200, [run(value) for value in mine], [run(value) for value in floors])
-
-
-def test_a_message_costs_the_cpu_of_all_processes() -> None:
-    assert figure(report(), Kind.CLOSED, "interface", 200) == 20.0
-
-
-def test_an_idle_connection_costs_the_growth_of_the_process_that_holds_it() -> None:
-    grown = report(pss_bytes={"interface": 20_480, "worker": 9_999, "redis": 9_999})
-    assert figure(grown, Kind.IDLE, "interface", 10) == 2.0
+def test_values_of_a_run_are_those_of_its_report() -> None:
+    one = run(20.0, failed=3, pss_bytes={"redis": 2 * 1024 * 1024})
+    values = [value_of(one, value) for value in Value]
+    assert values == [20.0, 0.2, 0.9, 0.1, 3, 2.0]
+    assert value_of(run(20.0, p50_us=None, redis_calls=None), Value.P50_MS) is None
 
 
 def test_void_runs_are_left_out() -> None:
-    assert figures([run(4.0), run(None), run(2.0)]) == Spread(3.0, 2.0, 4.0)
-    assert figures([run(None)]) is None
+    assert outcome([4.0, None, 2.0]).value("trunkline", Value.FIGURE) == Spread(3.0, 2.0, 4.0)
+    assert outcome([None]).value("trunkline", Value.FIGURE) is None
+    assert outcome([4.0]).value("floor", Value.FIGURE) is None
 
 
-def test_a_limit_on_the_ratio_is_about_pairs() -> None:
+def test_a_limit_on_the_ratio_to_a_system_is_about_pairs() -> None:
     # Medians of both sides would give 30 / 20; the pairs give 3, 1 and 1.5.
-    held = outcome([30.0, 20.0, 45.0], [10.0, 20.0, 30.0], Limit(1.5, "pair"))
-    assert judge(held, {}) == (1.5, True)
+    held = outcome([30.0, 20.0, 45.0], [10.0, 20.0, 30.0])
+    assert judge(held, Limit(1.5, of="floor"), {}) == 1.5
+    assert judge(held, Limit(1.5, of="nchan"), {}) is None
 
 
-def test_a_limit_on_another_workload_is_about_the_floor_there() -> None:
-    missed = outcome([9.0], [5.0], Limit(0.7, "echo"))
-    assert judge(missed, {"echo": 10.0}) == (0.9, False)
-    assert judge(missed, {}) is None
+def test_a_limit_on_another_workload_is_about_our_own_median_there() -> None:
+    limit = Limit(1.8, workload="echo")
+    many, few = outcome([36.0], name="echo-10000"), outcome([24.0])
+    assert judge(many, limit, {"echo": few}) == 1.5
+    assert judge(many, limit, {"echo": outcome([None])}) is None
+    assert judge(many, limit, {}) is None
 
 
-def test_without_a_run_that_counts_there_is_no_verdict_but_a_table() -> None:
-    void = outcome([None], [10.0], Limit(3.5, "pair"))
-    assert judge(void, {}) is None
-    assert "void" in short([void])
+def test_a_limit_on_a_value_is_about_our_own_median() -> None:
+    assert judge(outcome([1.0, 2.0]), Limit(0.4, Value.P50_MS), {}) == 0.2
+    assert judge(outcome([None]), Limit(0.4, Value.P50_MS), {}) is None
+
+
+def test_targets_say_kept_or_not_kept_or_not_measured() -> None:
+    limits = (Limit(2.4, of="floor"), Limit(25), Limit(1.4, of="socketio-node"))
+    lines = targets([outcome([30.0], [10.0], limits)]).splitlines()[2:]
+    assert [line.split(" | ", 1)[1] for line in lines] == [
+        "≤ 2.4x of floor | 3.00x | **not kept** |",
+        "≤ 25 CPU µs/message | 30.0 | **not kept** |",
+        "≤ 1.4x of socketio-node | not measured |  |",
+    ]
+    assert "kept |" in targets([outcome([20.0], [10.0], limits[:1])])
+
+
+def test_without_a_run_that_counts_there_are_tables() -> None:
+    void = outcome([None], [10.0], (Limit(3.5, of="floor"),))
+    assert "void" in short([void], "floor")
     assert "void" in costs([void])
-    assert voids([void]) == ["echo, Trunkline, run 1: 2 connections were lost"]
+    assert "| echo | floor |" in shares([void])
+    assert "not measured" in targets([void])
+    assert voids([void]) == ["echo, trunkline, run 1: 2 connections were lost"]
 
 
-def test_a_missed_limit_is_said() -> None:
-    assert "MISSED" in costs([outcome([40.0], [10.0], Limit(3.5, "pair"))])
+def test_a_table_has_a_row_for_each_system_and_its_ratio() -> None:
+    rows = costs([outcome([30.0, 20.0], [10.0, 10.0])]).splitlines()[2:]
+    assert [row.split(" | ")[2:5] for row in rows] == [
+        ["trunkline", "25.0 (20.0 to 30.0)", ""],
+        ["floor", "10.0 (10.0 to 10.0)", "2.50x (2.00 to 3.00)"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        (
+            "idle-5000",
+            {"pss_bytes": {"interface": 1, "worker": 1, "redis": 1}, "kernel_bytes": 409_600},
+            "2.00 KiB",
+        ),
+        ("overload-2", {"capacity": 40.0, "offered": 160, "dropped": 2}, "closed by the server 2"),
+        ("storm", {"retries": 7, "failed": 1}, "stayed away 1"),
+        ("slow-20", {"dropped": 20}, "closed by the server 20"),
+    ],
+)
+def test_what_only_some_loads_have_stands_beside(name: str, changes: dict[str, object], words: str) -> None:
+    shown = Outcome(name, WORKLOADS[name], 200, runs={"trunkline": [run(1.0, **changes)]})
+    assert words in shares([shown])
+
+
+def test_the_document_names_systems_targets_and_what_was_left_out() -> None:
+    held = outcome([20.0], [10.0], (Limit(2.4, of="floor"),))
+    held.left_out["other"] = "it did not come up\nand a log"
+    floor = replace(FLOOR, versions=lambda: {"aiohttp": "3"})
+    trunkline = replace(TRUNKLINE, versions=lambda: {"trunkline": "0"})
+    text = document([held], [trunkline, floor], {"nchan": "no package"}, ["a fact"], "results.svg")
+    for words in (
+        "- a fact",
+        "](results.svg)",
+        "2.00x | kept",
+        FLOOR.guarantees,
+        "python -m benchmarks.floor",
+        "- nchan: no package",
+        "- echo: other: it did not come up\n",
+    ):
+        assert words in text
+    assert left_out([held]) == ["echo: other: it did not come up"]

@@ -19,9 +19,10 @@ def test_a_run_whose_counts_agree_counts() -> None:
     ("changes", "words"),
     [
         ({"lost": 2}, "2 connections were lost"),
+        ({"duplicates": 4}, "4 messages arrived twice"),
         ({"mismatched": 3}, "3 messages were not the next ones"),
-        ({"received": 99}, "100 messages were due, 99 arrived"),
-        ({"received": 101}, "100 messages were due, 101 arrived"),
+        ({"received": 99}, "100 messages were due for 100 sent, 99 arrived"),
+        ({"received": 101}, "100 messages were due for 100 sent, 101 arrived"),
         ({"messages": 0}, "nothing arrived"),
         ({"generator_share": 0.71}, "the generator used 71%"),
     ],
@@ -42,3 +43,18 @@ def test_a_busy_generator_makes_latencies_void_whatever_the_load() -> None:
 
 def test_idle_connections_need_no_messages() -> None:
     assert faults(report(expected=0, received=0, messages=0), Kind.IDLE, latency=False) == []
+
+
+def test_an_overload_may_leave_messages_unanswered_and_lose_connections() -> None:
+    over = report(received=50, lost=3, capacity=100.0, offered=400)
+    assert faults(over, Kind.OVERLOAD, latency=False, factor=2) == []
+
+
+def test_an_overload_that_was_none_is_void() -> None:
+    found = faults(report(capacity=100.0, offered=300), Kind.OVERLOAD, latency=False, factor=2)
+    assert found == ["the generator offered 300 messages, 400 were wanted"]
+
+
+def test_an_overload_in_which_a_message_came_twice_is_void() -> None:
+    found = faults(report(capacity=100.0, offered=400, duplicates=1), Kind.OVERLOAD, latency=False, factor=2)
+    assert found == ["1 messages arrived twice"]

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.processes import Cores
+from benchmarks.contenders import chosen
+from benchmarks.peer import Shape, System
+from benchmarks.processes import Cores, NotStarted
 from benchmarks.settings import BenchSettings
 from benchmarks.spec import Kind
 from benchmarks.suite import Suite
+from benchmarks.systems import FLOOR, redis_missing
 from benchmarks.workloads import WORKLOADS
-from trunkline.deploy.redis_server import find_binary
-from trunkline.protocol.errors import ConfigError
 
 NOT_PINNED = Cores(None, None, "")
+TINY = {"pairs": 1, "seconds": 0.3, "warm_up_s": 0.1, "trace_s": 0, "most_connections": 6}
 
 
 @pytest.fixture(autouse=True)
 def needs_redis() -> None:
-    try:
-        find_binary()
-    except ConfigError as error:
-        pytest.skip(str(error))
+    if reason := redis_missing():
+        pytest.skip(reason)
 
 
-@pytest.mark.parametrize("name", ["session", "fan-out", "idle", "paced-200"])
-def test_each_kind_of_load_makes_the_trip_through_a_cluster_and_through_the_floor(name: str) -> None:
-    settings = BenchSettings.model_validate(
-        {
-            "only": [name],
-            "pairs": 1,
-            "seconds": 0.3,
-            "warm_up_s": 0.1,
-            "connections": 5,
-            "idle_connections": 5,
-        }
-    )
-    (outcome,) = Suite(settings, NOT_PINNED, lambda line: None).run()
-    for run in (*outcome.mine, *outcome.floors):
-        # How busy the machine keeps the generator is no matter of this test.
-        wrong = [fault for fault in run.faults if "generator" not in fault]
-        assert wrong == []
-        assert run.report.received == run.report.expected
-        assert (run.report.messages > 0) is (WORKLOADS[name].kind is not Kind.IDLE)
+def tiny(name: str) -> BenchSettings:
+    return BenchSettings.model_validate({**TINY, "only": [name]})
 
 
-def test_the_command_writes_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "results.md"
-    few = ["--only", "echo", "--pairs", "1", "--seconds", "0.3", "--warm-up-s", "0.1", "--connections", "5"]
-    assert main([*few, "--output", str(target)]) == 0
+@pytest.mark.parametrize(
+    "name",
+    ["slow-20", "idle-5000", "paced-200", "connect", "storm", "overload-2"],
+)
+def test_each_kind_of_load_makes_the_trip(name: str) -> None:
+    (outcome,) = Suite(tiny(name), NOT_PINNED, chosen([]), lambda line: None).run()
+    assert outcome.left_out == {}
+    assert set(outcome.runs) == ({"trunkline", "floor"} if WORKLOADS[name].floor else {"trunkline"})
+    for runs in outcome.runs.values():
+        for run in runs:
+            # How busy the machine keeps the generator is no matter of this test.
+            assert [fault for fault in run.faults if "generator" not in fault] == []
+            assert (run.report.messages > 0) is (WORKLOADS[name].kind is not Kind.IDLE)
+
+
+@contextmanager
+def _never(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
+    raise NotStarted("it does not come up")
+    yield
+
+
+def test_a_system_that_fails_is_left_out_and_the_others_go_on() -> None:
+    failing = replace(FLOOR, name="failing", start=_never)
+    said: list[str] = []
+    (outcome,) = Suite(tiny("echo"), NOT_PINNED, [*chosen([]), failing], said.append).run()
+    assert outcome.left_out == {"failing": "it does not come up"}
+    assert set(outcome.runs) == {"trunkline", "floor"}
+    assert "echo: failing is left out: it does not come up" in said
+
+
+def test_the_command_writes_its_results_and_a_plot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "Results.md"
+    few = ["--only", "echo", "--peers", "floor", "--pairs", "1", "--seconds", "0.3", "--warm-up-s", "0.1"]
+    assert main([*few, "--trace-s", "0", "--most-connections", "5", "--output", str(target)]) == 0
     assert "| echo, saturated, 5 connections |" in target.read_text()
+    assert "](results.svg)" in target.read_text()
+    assert "<svg" in (tmp_path / "results.svg").read_text()
     assert "| echo, saturated, 5 connections |" in capsys.readouterr().out
-
-
-def test_a_workload_that_is_none_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--only", "ecco"])
-    assert ended.value.code == 2
-    assert "'ecco' is no workload" in capsys.readouterr().err
