@@ -161,7 +161,7 @@ WORKLOADS: Final = {
         Kind.CLOSED,
         limits=(
             Limit(2.4, of="floor"),
-            Limit(1 / 90, of="channels-worker"),
+            Limit(1 / 90, of="channels-runworker"),
             Limit(1 / 6, of="channels-daphne"),
             Limit(1 / 4, of="channels-uvicorn"),
             Limit(1.4, of="socketio-node"),
@@ -189,9 +189,9 @@ WORKLOADS: Final = {
     "paced-2000": _paced(
         2000,
         Limit(3.5, of="floor"),
-        Limit(0.6, of="socketio-python"),
+        Limit(0.6, of="python-socketio"),
         Limit(2.5, Value.P99_MS),
-        peers=("socketio-python", "socketio-node"),
+        peers=("python-socketio", "socketio-node"),
     ),
     "paced-5000": _paced(5000, Limit(3.0, of="floor"), Limit(2.5, Value.P99_MS)),
     "paced-half": Workload(
@@ -208,13 +208,13 @@ WORKLOADS: Final = {
     "group-200": _group(
         200,
         Limit(1.3, of="nchan"),
-        Limit(0.6, of="socketio-node-redis"),
+        Limit(0.6, of="socketio-redis"),
         Limit(1 / 20, of="channels-pubsub"),
     ),
     "group-2000": _group(
         2000,
         Limit(1.0, of="nchan"),
-        Limit(0.6, of="socketio-node-redis"),
+        Limit(0.6, of="socketio-redis"),
         Limit(1 / 20, of="channels-pubsub"),
     ),
     "group-10000": Workload("one group", Kind.FAN_OUT, Job.GROUP, Measure.DELIVERY, connections=10_000),
