@@ -1,16 +1,20 @@
-"""The speed figures of the README, measured. ``python -m benchmarks`` runs the suite.
+"""What a message costs, measured beside other servers. ``python -m benchmarks`` runs the suite.
 
 ::
 
-    __main__, settings      the command
-    suite, workloads        what is run, in which order, how often
-    systems, processes      Trunkline and its floor as processes, each on a core
-    generator               the load, in a process of its own:
-      closed, paced, fan_out  one kind of load each
-      client, wire, ticker    sockets, frames, clock
-    spec                    what suite and generator tell each other
-    meters                  CPU and memory of the servers, as the kernel counts them
-    figures, rules          medians, ratios; which runs do not count
-    report, machine         the tables
-    floor, routing          what is measured: a bare aiohttp server, and the handlers of a worker
+    __main__, settings         the command
+    suite, workloads, limits   what is run, in which order, how often, and what it may cost
+    peer, dialect              what the suite knows of a system: the contract
+    systems, peers/            Trunkline and the floor, and other people's servers
+    processes                  servers as processes, each on a core
+    driver, spec, findings     a generator is run: a spec in, a report out
+    generator                  the load, in a process of its own:
+      steady, idle, connecting, storm, overload  one course of a run each
+      closed, paced, fan_out     one kind of steady load each
+      client, opening, crowd     sockets
+      ring, speech, wire, tally  messages, dialects, frames, counts
+      sample, meters, redis_calls, syscalls, ticker  what is counted, and the clock
+    outcome, figures, rules    what runs come to; which do not count
+    results, report, tables, text, plot, machine  the tables and the plot
+    floor, routing             what is measured: a bare aiohttp server, and the handlers of a worker
 """

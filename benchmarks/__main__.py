@@ -12,20 +12,17 @@ from trunkline.protocol.settings import parse_or_exit
 
 from .contenders import chosen, divided
 from .files import raise_limit
-from .limits import Value
 from .machine import describe
 from .outcome import OURS, Outcome
-from .plot import Bar, Group, svg
 from .processes import Cores
-from .report import document
+from .results import Results
 from .settings import RESULTS, BenchSettings
 from .suite import Suite
+from .syscalls import available
 from .systems import FLOOR
-from .tables import left_out, short, targets, title, voids
-from .workloads import Measure
+from .tables import left_out, short, targets, voids
 
 DESCRIPTION = "Measures Trunkline beside other servers; what and how stands in benchmarks/README.md."
-PLOTTED = (Measure.MESSAGE, Measure.DELIVERY, Measure.CONNECT)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,17 +35,13 @@ def main(argv: Sequence[str]) -> int:
         _say(f"{name} is left out: {reason}")
     if OURS in missing:
         return ExitCode.USAGE
-    if cores.note:
-        _say(cores.note)
-    outcomes = list(Suite(settings, cores, peers, _say).run())
     files = ([RESULTS] if settings.complete else []) + ([Path(settings.output)] if settings.output else [])
-    plot = _plot(outcomes)
-    for file in files:
-        drawing = file.with_name(f"{file.stem.lower()}.svg")
-        if plot:
-            drawing.write_text(plot)
-        facts = [f"{datetime.now(UTC):%Y-%m-%d}", *describe(), *_method(settings, cores, argv)]
-        file.write_text(document(outcomes, peers, missing, facts, drawing.name if plot else ""))
+    facts = [f"{datetime.now(UTC):%Y-%m-%d}", *describe(), *_method(settings, cores, argv)]
+    results = Results(files, peers, missing, facts)
+    outcomes: list[Outcome] = []
+    for outcome in Suite(settings, cores, peers, _say).run():
+        outcomes.append(outcome)
+        results.write(outcomes)
     _say("\n".join(["", short(outcomes, FLOOR.name), "", targets(outcomes)]))
     _say("\n".join([*(f"void: {line}" for line in voids(outcomes)), *map("written: {}".format, files)]))
     failed = [line for line in left_out(outcomes) if f": {OURS}: " in line]
@@ -61,24 +54,13 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _plot(outcomes: Sequence[Outcome]) -> str:
-    """The CPU figures of all workloads that have one, as SVG; empty if there are none."""
-    groups = []
-    for outcome in outcomes:
-        values = {system: outcome.value(system, Value.FIGURE) for system in outcome.runs}
-        bars = [Bar(system, value.median) for system, value in values.items() if value and value.median > 0]
-        if bars and outcome.workload.measure in PLOTTED:
-            groups.append(Group(f"{title(outcome)}, {outcome.workload.measure}", bars))
-    return (
-        svg("CPU of all server processes, Redis included (µs, logarithmic)", groups, OURS) if groups else ""
-    )
-
-
 def _method(settings: BenchSettings, cores: Cores, argv: Sequence[str]) -> list[str]:
     placed = cores.note or "All servers and their Redis on one core, the generator on another."
     kept = "with an append-only file" if settings.persistence else "without persistence"
+    tool = available()
+    counted = "not counted, neither perf nor strace is there" if tool is None else f"counted by {tool}"
     return [
-        f"{placed} Redis {kept}.",
+        f"{placed} Redis {kept}. Syscalls {counted}.",
         f"{settings.pairs} rounds, {settings.seconds:g} s each run after {settings.warm_up_s:g} s of warm-up: "
         f"`{' '.join(['python -m benchmarks', *argv])}`",
     ]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_FRACTION: Final = 0.25
+"""Ratios up to here are said as fractions."""
 
 
 class Value(StrEnum):
@@ -46,9 +50,9 @@ class Limit:
         return bool(self.of or self.workload)
 
     def __str__(self) -> str:
-        bound = f"{self.bound:g}" + ("x" if self.ratio else "")
-        if self.ratio and self.bound <= 0.25:
-            bound = f"1/{1 / self.bound:.0f}"
+        bound = f"{self.bound:g}"
+        if self.ratio:
+            bound = f"1/{1 / self.bound:.0f}" if self.bound <= _FRACTION else f"{bound}x"
         words = ["≥" if self.least else "≤", bound, f"of {self.of}" if self.of else ""]
         if self.workload:
             words.append(f"of {self.workload}")

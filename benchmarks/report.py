@@ -28,7 +28,7 @@ def systems(peers: Sequence[Peer]) -> str:
 
 def document(
     outcomes: Sequence[Outcome],
-    peers: Sequence[Peer],
+    described: str,
     missing: Mapping[str, str],
     facts: Sequence[str],
     plot: str,
@@ -37,7 +37,7 @@ def document(
 
     Args:
         outcomes: of the workloads.
-        peers: that were measured.
+        described: the systems that were measured, as `systems` does it.
         missing: name of each other peer to why it could not run.
         facts: lines about date, machine and how it was run.
         plot: file name of the plot; empty if there is none.
@@ -60,7 +60,7 @@ def document(
         "workloads without latencies it does not matter how busy the generator was.",
         shares(outcomes),
         "## Systems",
-        systems(peers),
+        described,
         "## Left out",
         bullets([*absent, *left_out(outcomes)]),
         "## Void runs",

@@ -7,23 +7,32 @@ it counts; its figures are for paced loads.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import signal
 from collections.abc import Sequence
 from typing import Final
 
+TOOLS: Final = ("perf", "strace")
 _PERF: Final = re.compile(r"^\s*([\d,. ]+?)\s+raw_syscalls:sys_enter", re.MULTILINE)
 _STRACE: Final = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+(?:[\d.]+\s+)?(\d+)\s+(?:\d+\s+)?total\s*$", re.MULTILINE)
 
 
+def available() -> str | None:
+    """The tool that counts here; None if there is none."""
+    return next((tool for tool in TOOLS if shutil.which(tool)), None)
+
+
 def command(pids: Sequence[int]) -> list[str] | None:
     """What counts the calls of these processes until it gets SIGINT; None if there is nothing that does."""
-    if perf := shutil.which("perf"):
-        return [perf, "stat", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids))]
-    if strace := shutil.which("strace"):
-        return [strace, "-c", "-f", *(word for pid in pids for word in ("-p", str(pid)))]
-    return None
+    match available():
+        case "perf":
+            return ["perf", "stat", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids))]
+        case "strace":
+            return ["strace", "-c", "-f", *(word for pid in pids for word in ("-p", str(pid)))]
+        case _:
+            return None
 
 
 def counted(output: str) -> int | None:
@@ -50,7 +59,10 @@ async def count(pids: Sequence[int], seconds: float) -> int | None:
     if argv is None:
         return None
     process = await asyncio.create_subprocess_exec(
-        *argv, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={"LC_ALL": "C"}
+        *argv,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
     )
     await asyncio.sleep(seconds)
     if process.returncode is None:

@@ -9,7 +9,7 @@ from .findings import Report
 from .limits import Value
 from .outcome import OURS, Outcome, Run, counting, judge
 from .spec import Kind
-from .text import number, ranged, table
+from .text import number, ranged, ratio, table
 from .workloads import Measure
 
 _MIB = 1024 * 1024
@@ -18,6 +18,8 @@ _MIB = 1024 * 1024
 def title(outcome: Outcome) -> str:
     """A workload with its number of connections."""
     many = f", {outcome.connections:,} connections" if outcome.connections > 1 else ""
+    if outcome.workload.kind is Kind.CONNECT:
+        many = ""  # the number is a bound
     at = f" ({outcome.rate:,.0f}/s)" if outcome.workload.half else ""
     return f"{outcome.workload.title}{at}{many}"
 
@@ -36,7 +38,7 @@ def short(outcomes: Sequence[Outcome], floor: str) -> str:
     """
     rows = []
     for outcome in outcomes:
-        mine, other, ratio = (
+        mine, other, beside = (
             outcome.value(OURS, Value.FIGURE),
             outcome.value(floor, Value.FIGURE),
             outcome.ratio(floor),
@@ -47,7 +49,7 @@ def short(outcomes: Sequence[Outcome], floor: str) -> str:
                 title(outcome),
                 f"{number(mine.median)} {outcome.workload.measure}" if mine else "void",
                 number(other.median) if other else "",
-                f"{number(ratio.median)}x" if ratio else "",
+                ratio(beside.median) if beside else "",
                 " / ".join(latency) if outcome.workload.latency else "",
             ]
         )
@@ -61,8 +63,8 @@ def targets(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         for limit in outcome.workload.limits:
             value = judge(outcome, limit, named)
-            unit = "x" if limit.ratio else ""
-            measured = "not measured" if value is None else f"{number(value)}{unit}"
+            show = ratio if limit.ratio else number
+            measured = "not measured" if value is None else show(value)
             kept = "" if value is None else "kept" if limit.keeps(value) else "**not kept**"
             unit_words = "" if limit.ratio or limit.value else f" {outcome.workload.measure}"
             rows.append([title(outcome), f"{limit}{unit_words}", measured, kept])
@@ -74,14 +76,14 @@ def costs(outcomes: Sequence[Outcome]) -> str:
     rows = []
     for outcome in outcomes:
         for index, system in enumerate(outcome.runs):
-            ratio = "" if system == OURS else ranged(outcome.ratio(system), "x")
+            beside = "" if system == OURS else ranged(outcome.ratio(system), ratio)
             rows.append(
                 [
                     title(outcome) if not index else "",
                     outcome.workload.measure if not index else "",
                     system,
                     ranged(outcome.value(system, Value.FIGURE)),
-                    ratio,
+                    beside,
                     _median_of(outcome, system, _rate),
                     _middle(outcome, system, Value.P50_MS),
                     _middle(outcome, system, Value.P99_MS),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from .figures import Spread
+
+_FRACTION: Final = 0.1
+"""Up to here."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -32,8 +36,13 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
-def ranged(values: Spread | None, unit: str = "", otherwise: str = "void") -> str:
+def ratio(value: float) -> str:
+    """A ratio; one far below 1 as a fraction, which is what it is said as."""
+    return f"1/{1 / value:.0f}" if 0 < value <= _FRACTION else f"{number(value)}x"
+
+
+def ranged(values: Spread | None, show: Callable[[float], str] = number) -> str:
     """Median and range."""
     if values is None:
-        return otherwise
-    return f"{number(values.median)}{unit} ({number(values.low)} to {number(values.high)})"
+        return "void"
+    return f"{show(values.median)} ({show(values.low)} to {show(values.high)})"

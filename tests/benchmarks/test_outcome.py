@@ -9,7 +9,7 @@ import pytest
 from benchmarks.figures import Spread
 from benchmarks.limits import Limit, Value
 from benchmarks.outcome import Outcome, figure, judge, value_of
-from benchmarks.report import document
+from benchmarks.report import document, systems
 from benchmarks.systems import FLOOR, TRUNKLINE
 from benchmarks.tables import costs, left_out, shares, short, targets, voids
 from benchmarks.workloads import WORKLOADS, Measure
@@ -91,7 +91,7 @@ def test_a_table_has_a_row_for_each_system_and_its_ratio() -> None:
     rows = costs([outcome([30.0, 20.0], [10.0, 10.0])]).splitlines()[2:]
     assert [row.split(" | ")[2:5] for row in rows] == [
         ["trunkline", "25.0 (20.0 to 30.0)", ""],
-        ["floor", "10.0 (10.0 to 10.0)", "2.50x (2.00 to 3.00)"],
+        ["floor", "10.0 (10.0 to 10.0)", "2.50x (2.00x to 3.00x)"],
     ]
 
 
@@ -118,7 +118,7 @@ def test_the_document_names_systems_targets_and_what_was_left_out() -> None:
     held.left_out["other"] = "it did not come up\nand a log"
     floor = replace(FLOOR, versions=lambda: {"aiohttp": "3"})
     trunkline = replace(TRUNKLINE, versions=lambda: {"trunkline": "0"})
-    text = document([held], [trunkline, floor], {"nchan": "no package"}, ["a fact"], "results.svg")
+    text = document([held], systems([trunkline, floor]), {"nchan": "no package"}, ["a fact"], "results.svg")
     for words in (
         "- a fact",
         "](results.svg)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.figures import Spread
-from benchmarks.text import bullets, number, ranged, table
+from benchmarks.text import bullets, number, ranged, ratio, table
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,8 @@ def test_a_number_has_as_many_figures_as_make_sense(value: float, words: str) ->
 
 
 def test_a_spread_says_its_range_and_nothing_is_void() -> None:
-    assert ranged(Spread(2.0, 1.0, 3.0), "x") == "2.00x (1.00 to 3.00)"
+    assert ranged(Spread(2.0, 1.0, 3.0)) == "2.00 (1.00 to 3.00)"
+    assert ranged(Spread(2.0, 0.02, 3.0), ratio) == "2.00x (1/50 to 3.00x)"
     assert ranged(None) == "void"
 
 
