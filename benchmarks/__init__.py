@@ -3,7 +3,7 @@
 ::
 
     __main__, settings         the command
-    suite, workloads, limits   what is run, in which order, how often, and what it may cost
+    suite, workload(s), limits what is run, in which order, how often, and what it may cost
     peer, dialect              what the suite knows of a system: the contract
     systems, peers/            Trunkline and the floor, and other people's servers
     processes                  servers as processes, each on a core

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .figures import Spread, paired_ratios, spread
 from .findings import Report
 from .limits import Limit, Value
-from .workloads import Measure, Workload
+from .workload import Measure, Workload
 
 OURS = "trunkline"
 _KIB = 1024

@@ -12,7 +12,7 @@ from .peer import Peer
 from .plot import Bar, Group, svg
 from .report import document, systems
 from .tables import title
-from .workloads import Measure
+from .workload import Measure
 
 PLOTTED: Final = frozenset({Measure.MESSAGE, Measure.DELIVERY, Measure.CONNECT})
 CAPTION: Final = "CPU of all server processes, Redis included (µs, logarithmic axis)"

@@ -21,7 +21,8 @@ from .rules import faults
 from .settings import BenchSettings
 from .spec import Kind, Spec, Target
 from .systems import FLOOR
-from .workloads import ALL, WORKLOADS, Workload
+from .workload import ALL, Workload
+from .workloads import WORKLOADS
 
 FAILURES: Final = (ConfigError, NotStarted, GeneratorFailed, OSError)
 """Of a system that cannot be measured: it is left out, the others go on."""
@@ -71,8 +72,10 @@ class Suite:
                 # All stay up: an idle server costs the others next to nothing, and starting would cool the caches.
                 for peer in peers:
                     self._attempt(outcome, peer, start)
-                if workload.half and OURS in systems:
-                    outcome.rate = self._half(outcome, systems[OURS])
+                if workload.half:
+                    self._attempt(
+                        outcome, self._peers[0], lambda one: self._pace(outcome, one, systems[one.name])
+                    )
             for peer in peers * rounds:
                 if workload.fresh:
                     self._attempt(outcome, peer, measure_fresh)
@@ -99,12 +102,10 @@ class Suite:
         ):
             yield system
 
-    def _half(self, outcome: Outcome, system: System) -> float:
-        """Half of what Trunkline does at most with one message outstanding on each connection."""
-        spec = replace(
-            self._spec(outcome, self._peers[0], system), kind=Kind.CLOSED, latency=False, trace_s=0.0
-        )
-        return generate(spec, self._cores.generator).rate / 2
+    def _pace(self, outcome: Outcome, peer: Peer, system: System) -> None:
+        """Sets half of what Trunkline does at most with one message outstanding on each connection."""
+        spec = replace(self._spec(outcome, peer, system), kind=Kind.CLOSED, latency=False, trace_s=0.0)
+        outcome.rate = generate(spec, self._cores.generator).rate / 2
 
     def _spec(self, outcome: Outcome, peer: Peer, system: System) -> Spec:
         workload, settings = outcome.workload, self._settings

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Final
 
 from .findings import Report
 from .limits import Value
 from .outcome import OURS, Outcome, Run, counting, judge
 from .spec import Kind
 from .text import number, ranged, ratio, table
-from .workloads import Measure
+from .workload import Measure
 
 _MIB = 1024 * 1024
+_NUMBER: Final = re.compile(r"-\d+$")
 
 
 def title(outcome: Outcome) -> str:
@@ -155,7 +158,7 @@ def _median_of(outcome: Outcome, system: str, get: Callable[[Report], float | No
 
 def _share_cells(outcome: Outcome, system: str, runs: Sequence[Run]) -> list[str]:
     return [
-        ", ".join(f"{role} {number(_role(outcome, runs, role))}" for role in runs[0].report.cpu_us),
+        ", ".join(_roles(outcome, runs)),
         "; ".join(_besides(outcome, runs)),
         f"{median(run.report.generator_share for run in runs):.0%}",
         _others(runs),
@@ -165,6 +168,18 @@ def _share_cells(outcome: Outcome, system: str, runs: Sequence[Run]) -> list[str
 def _others(runs: Sequence[Run]) -> str:
     others = [run.report.others_share for run in runs if run.report.others_share is not None]
     return f"{median(others):.0%}" if others else "unknown"
+
+
+def _roles(outcome: Outcome, runs: Sequence[Run]) -> list[str]:
+    """What each role spends; processes of one role, which differ by a number behind it, together."""
+    roles: dict[str, list[str]] = {}
+    for role in runs[0].report.cpu_us:
+        roles.setdefault(_NUMBER.sub("", role), []).append(role)
+    return [
+        f"{name}{f' x{len(alike)}' if len(alike) > 1 else ''} "
+        f"{number(sum(_role(outcome, runs, role) for role in alike))}"
+        for name, alike in roles.items()
+    ]
 
 
 def _role(outcome: Outcome, runs: Sequence[Run], role: str) -> float:

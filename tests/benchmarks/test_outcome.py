@@ -12,7 +12,8 @@ from benchmarks.outcome import Outcome, figure, judge, value_of
 from benchmarks.report import document, systems
 from benchmarks.systems import FLOOR, TRUNKLINE
 from benchmarks.tables import costs, left_out, shares, short, targets, voids
-from benchmarks.workloads import WORKLOADS, Measure
+from benchmarks.workload import Measure
+from benchmarks.workloads import WORKLOADS
 from tests.benchmarks.reports import outcome, report, run
 
 
@@ -93,6 +94,12 @@ def test_a_table_has_a_row_for_each_system_and_its_ratio() -> None:
         ["trunkline", "25.0 (20.0 to 30.0)", ""],
         ["floor", "10.0 (10.0 to 10.0)", "2.50x (2.00x to 3.00x)"],
     ]
+
+
+def test_processes_of_one_role_are_added_up() -> None:
+    several = {"worker": 800.0, "worker-2": 400.0, "redis": 400.0}
+    shown = Outcome("sleep-2", WORKLOADS["sleep-2"], 200, runs={"trunkline": [run(1.0, cpu_us=several)]})
+    assert "worker x2 15.0, redis 5.00" in shares([shown])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from benchmarks.peer import Job, Peer, Shape
 from benchmarks.speech import Speech
 from benchmarks.suite import connections, takes_part
 from benchmarks.systems import FLOOR, TRUNKLINE
-from benchmarks.workloads import ALL, WORKLOADS, Workload
+from benchmarks.workload import ALL, Workload
+from benchmarks.workloads import WORKLOADS
 
 PEERS = chosen(["all"])
 NAMED = [peer.name for peer in PEERS]
