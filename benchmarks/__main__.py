@@ -18,7 +18,7 @@ from .processes import Cores
 from .results import Results
 from .settings import RESULTS, BenchSettings
 from .suite import Suite
-from .syscalls import available
+from .syscalls import commands
 from .systems import FLOOR
 from .tables import left_out, short, targets, voids
 
@@ -57,8 +57,8 @@ def _say(line: str) -> None:
 def _method(settings: BenchSettings, cores: Cores, argv: Sequence[str]) -> list[str]:
     placed = cores.note or "All servers and their Redis on one core, the generator on another."
     kept = "with an append-only file" if settings.persistence else "without persistence"
-    tool = available()
-    counted = "not counted, neither perf nor strace is there" if tool is None else f"counted by {tool}"
+    tools = [argv[0] for argv in commands([])]
+    counted = f"counted by {' or '.join(tools)}" if tools else "not counted: neither perf nor strace is there"
     return [
         f"{placed} Redis {kept}. Syscalls {counted}.",
         f"{settings.pairs} rounds, {settings.seconds:g} s each run after {settings.warm_up_s:g} s of warm-up: "

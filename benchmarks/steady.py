@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Sequence
+from time import monotonic
 from typing import Final
 
 from .client import Socket, close
@@ -17,7 +18,7 @@ from .paced import PacedLoad
 from .sample import Sampler, summarize
 from .spec import Kind, Spec
 from .speech import Speech
-from .syscalls import count
+from .syscalls import calls_per_s
 from .tally import Tally
 
 OUTSTANDING_WITHIN_S: Final = 10.0
@@ -78,7 +79,8 @@ async def outstanding(tally: Tally) -> None:
 
 
 async def _syscalls(spec: Spec, tally: Tally) -> float | None:
-    before = tally.received
-    counted = await count(list(spec.target.pids.values()), spec.trace_s)
-    came = tally.received - before
-    return counted / came if counted is not None and came else None
+    """Per message: a tool starts and ends beside the load, so both are taken as rates."""
+    before, begin_s = tally.received, monotonic()
+    calls = await calls_per_s(list(spec.target.pids.values()), spec.trace_s)
+    rate = (tally.received - before) / (monotonic() - begin_s)
+    return calls / rate if calls is not None and rate else None

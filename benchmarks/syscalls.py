@@ -14,25 +14,18 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
-TOOLS: Final = ("perf", "strace")
 _PERF: Final = re.compile(r"^\s*([\d,. ]+?)\s+raw_syscalls:sys_enter", re.MULTILINE)
+_ELAPSED: Final = re.compile(r"^\s*([\d.]+) seconds time elapsed", re.MULTILINE)
 _STRACE: Final = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+(?:[\d.]+\s+)?(\d+)\s+(?:\d+\s+)?total\s*$", re.MULTILINE)
 
 
-def available() -> str | None:
-    """The tool that counts here; None if there is none."""
-    return next((tool for tool in TOOLS if shutil.which(tool)), None)
-
-
-def command(pids: Sequence[int]) -> list[str] | None:
-    """What counts the calls of these processes until it gets SIGINT; None if there is nothing that does."""
-    match available():
-        case "perf":
-            return ["perf", "stat", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids))]
-        case "strace":
-            return ["strace", "-c", "-f", *(word for pid in pids for word in ("-p", str(pid)))]
-        case _:
-            return None
+def commands(pids: Sequence[int]) -> list[list[str]]:
+    """What counts the calls of these processes until it gets SIGINT: of the tools that are there, the better first."""
+    tools = [
+        ["perf", "stat", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids))],
+        ["strace", "-c", "-f", *(word for pid in pids for word in ("-p", str(pid)))],
+    ]
+    return [argv for argv in tools if shutil.which(argv[0])]
 
 
 def counted(output: str) -> int | None:
@@ -45,27 +38,34 @@ def counted(output: str) -> int | None:
     return None
 
 
-async def count(pids: Sequence[int], seconds: float) -> int | None:
-    """Counts for some time.
+def elapsed_s(output: str) -> float | None:
+    """How long perf says that it counted; None if nothing says so."""
+    found = _ELAPSED.search(output)
+    return float(found[1]) if found else None
+
+
+async def calls_per_s(pids: Sequence[int], seconds: float) -> float | None:
+    """Counts for some time, with the first tool that may do it here.
 
     Args:
         pids: of the processes.
         seconds: how long.
 
     Returns:
-        The number of calls; None if they cannot be counted here.
+        Calls a second; None if they cannot be counted here.
     """
-    argv = command(pids)
-    if argv is None:
-        return None
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    await asyncio.sleep(seconds)
-    if process.returncode is None:
-        process.send_signal(signal.SIGINT)
-    _, errors = await process.communicate()
-    return counted(errors.decode(errors="replace"))
+    for argv in commands(pids):
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        await asyncio.sleep(seconds)
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+        output = errors.decode(errors="replace")
+        if (number := counted(output)) is not None:
+            return number / (elapsed_s(output) or seconds)
+    return None

@@ -74,7 +74,7 @@ def _overload(factor: int, quick: bool = False) -> Workload:
         f"echo, offered {factor} times the most",
         Kind.OVERLOAD,
         measure=Measure.SHARE,
-        limits=(Limit(0.9, least=True), Limit(256, Value.GROWTH_MIB)),
+        limits=(Limit(0.9, least=True), Limit(64, Value.GROWTH_MIB)),
         factor=factor,
         fresh=True,
         floor=False,

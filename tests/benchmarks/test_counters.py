@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.redis_calls import calls, commands_of
-from benchmarks.syscalls import command, counted
+from benchmarks.syscalls import calls_per_s, commands, counted, elapsed_s
 
 INFO = """\
 # Commandstats\r
@@ -50,11 +52,27 @@ def test_syscalls_are_read_from_the_tools_own_words(output: str, number: int | N
     assert counted(output) == number
 
 
+def test_perf_says_how_long_it_counted() -> None:
+    assert elapsed_s(PERF) == 0.503832535
+    assert elapsed_s(STRACE) is None
+
+
 def test_without_a_tool_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert command([1, 2]) is None
+    assert commands([1, 2]) == []
 
 
 def test_strace_serves_where_perf_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: name if name == "strace" else None)
-    assert command([1, 2]) == ["strace", "-c", "-f", "-p", "1", "-p", "2"]
+    assert commands([1, 2]) == [["strace", "-c", "-f", "-p", "1", "-p", "2"]]
+
+
+async def test_calls_are_those_of_the_first_tool_that_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, words in (("perf", "Access is denied."), ("strace", STRACE)):
+        tool = tmp_path / name
+        tool.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{words}\nEND\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert await calls_per_s([1, 2], 0.1) == 3120.0
