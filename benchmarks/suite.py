@@ -15,7 +15,7 @@ from trunkline.protocol.errors import ConfigError
 from .driver import GeneratorFailed, generate
 from .files import most_connections
 from .outcome import OURS, Outcome, Run, figure
-from .peer import Peer, System
+from .peer import Peer, Route, System
 from .processes import Cores, NotStarted
 from .rules import faults
 from .settings import BenchSettings
@@ -109,7 +109,8 @@ class Suite:
 
     def _spec(self, outcome: Outcome, peer: Peer, system: System) -> Spec:
         workload, settings = outcome.workload, self._settings
-        route = peer.routes[workload.job]
+        route = route_of(peer, workload)
+        assert route is not None, f"{peer.name} takes no part in {outcome.name}"
         target = Target(
             host=system.host,
             ports=[system.port, *system.further.values()],
@@ -150,9 +151,15 @@ class Suite:
         self._say(f"{outcome.name} {peer.name} {shown}")
 
 
+def route_of(peer: Peer, workload: Workload) -> Route | None:
+    """Where a system does a workload's job, None if it does not. Silent connections may be silent anywhere."""
+    anywhere = next(iter(peer.routes.values()), None) if workload.kind is Kind.IDLE else None
+    return peer.routes.get(workload.job, anywhere)
+
+
 def takes_part(peer: Peer, workload: Workload) -> bool:
     """Whether a system is measured in a workload."""
-    if workload.job not in peer.routes:
+    if route_of(peer, workload) is None:
         return False
     if peer.name == OURS:
         return True

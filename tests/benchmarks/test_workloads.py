@@ -9,7 +9,7 @@ import pytest
 from benchmarks.contenders import NAMES, chosen, divided
 from benchmarks.peer import Job, Peer, Shape
 from benchmarks.speech import Speech
-from benchmarks.suite import connections, takes_part
+from benchmarks.suite import connections, route_of, takes_part
 from benchmarks.systems import FLOOR, TRUNKLINE
 from benchmarks.workload import ALL, Workload
 from benchmarks.workloads import WORKLOADS
@@ -49,6 +49,13 @@ def test_a_system_takes_part_where_it_is_named_and_can_do_the_job() -> None:
     assert takes_part(other, replace(echo, peers=("other",)))
     assert not takes_part(other, replace(echo, peers=()))
     assert not takes_part(other, WORKLOADS["group-200"])
+
+
+def test_silent_connections_may_be_silent_anywhere() -> None:
+    groups = replace(FLOOR, name="nchan", routes={Job.GROUP: FLOOR.routes[Job.GROUP]})
+    assert route_of(groups, WORKLOADS["idle-5000"]) == FLOOR.routes[Job.GROUP]
+    assert route_of(groups, WORKLOADS["echo"]) is None
+    assert takes_part(groups, WORKLOADS["idle-5000"])
 
 
 def test_connections_are_bounded_by_what_was_said_and_by_the_files_of_their_processes(
