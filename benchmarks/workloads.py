@@ -55,14 +55,14 @@ def _idle(connections: int, rounds: int, interfaces: int = 1, quick: bool = Fals
 
 
 def _workers(job: Job, workers: int, *limits: Limit, quick: bool = False) -> Workload:
-    what = "sleeps (async, 4 at once)" if job is Job.SLEEP else "burns CPU"
+    what = "sleeps (async, 2 at once)" if job is Job.SLEEP else "burns CPU"
     return Workload(
         f"handler {what} 2 ms, {workers} worker{'s' if workers > 1 else ''}",
         Kind.CLOSED,
         job,
         Measure.RATE,
         limits=limits,
-        shape=Shape(workers=workers, concurrency=4),
+        shape=Shape(workers=workers, concurrency=2),
         floor=False,
         rounds=3,
         quick=quick,
