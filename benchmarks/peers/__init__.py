@@ -6,4 +6,6 @@ from typing import Final
 
 from benchmarks.peer import Peer
 
-PEERS: Final[tuple[Peer, ...]] = ()
+from . import django_channels
+
+PEERS: Final[tuple[Peer, ...]] = (*django_channels.PEERS,)
