@@ -6,11 +6,12 @@ from typing import Final
 
 from benchmarks.peer import Peer
 
-from . import django_channels, nchan, socketio_node, socketio_python
+from . import django_channels, nchan, pushpin, socketio_node, socketio_python
 
 PEERS: Final[tuple[Peer, ...]] = (
     *django_channels.PEERS,
     *socketio_python.PEERS,
     *socketio_node.PEERS,
     *nchan.PEERS,
+    *pushpin.PEERS,
 )

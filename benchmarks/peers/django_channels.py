@@ -115,7 +115,7 @@ def _worker() -> Peer:
         return _with_layer(_CORE, True, cores, folder, shape)
 
     return Peer(
-        name="channels-worker",
+        name="channels-runworker",
         title="Channels 4 on uvicorn, a worker (`runworker`) answers over the core layer",
         guarantees="at most once: a worker that dies loses what it has taken; a message is dropped after 60 s",
         routes=_SPLIT,

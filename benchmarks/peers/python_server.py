@@ -1,7 +1,8 @@
-"""Starts an app of `apps` with the Python of a kit."""
+"""Starts an app of `apps` with the Python of a kit, or with the one that runs this."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ LISTENING: Final = r"listening address=http://([\d.]+):(\d+)"
 
 @contextmanager
 def python_server(
-    kit: Kit,
+    kit: Kit | None,
     command: tuple[str, ...],
     log: Path,
     ready: str,
@@ -29,7 +30,7 @@ def python_server(
     """An app for the time of the block.
 
     Args:
-        kit: whose Python and packages.
+        kit: whose Python and packages; None for those of Trunkline.
         command: a module of `apps` and its arguments.
         log: file for its output.
         ready: regular expression of the line that says it serves.
@@ -43,7 +44,7 @@ def python_server(
     variables = {"PYTHONPATH": str(APPS), **(environment or {})}
     argv = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items())]
     argv += [
-        str(kit.folder / "bin/python"),
+        sys.executable if kit is None else str(kit.folder / "bin/python"),
         "-m",
         *(("benchmarks.trimmed",) if shape.trimmed else ()),
         *command,

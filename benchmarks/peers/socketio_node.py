@@ -76,7 +76,7 @@ IN_PROCESS: Final = Peer(
 )
 
 WITH_REDIS: Final = Peer(
-    name="socketio-node-redis",
+    name="socketio-redis",
     title="Socket.IO on Node, rooms through its Redis streams adapter",
     guarantees="at most once to clients; other servers resume in a stream of 10,000 entries while they live",
     routes={Job.GROUP: Route(PATH, f"{_DIALECTS}:ROOM")},

@@ -43,7 +43,7 @@ def _versions() -> dict[str, str]:
 
 
 IN_PROCESS: Final = Peer(
-    name="socketio-python",
+    name="python-socketio",
     title="python-socketio in one process on uvicorn",
     guarantees="none: one process, no broker; what it has not answered dies with it",
     routes={
@@ -59,7 +59,7 @@ IN_PROCESS: Final = Peer(
 )
 
 WITH_REDIS: Final = Peer(
-    name="socketio-python-redis",
+    name="python-socketio-redis",
     title="python-socketio on uvicorn, rooms through its Redis manager",
     guarantees="at most once: over Redis pub/sub, which keeps nothing; lost while a process is away",
     routes={Job.GROUP: Route(PATH, f"{_DIALECTS}:ROOM")},
