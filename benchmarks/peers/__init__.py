@@ -6,7 +6,7 @@ from typing import Final
 
 from benchmarks.peer import Peer
 
-from . import django_channels, nchan, pushpin, socketio_node, socketio_python
+from . import centrifugo, django_channels, nchan, pushpin, socketio_node, socketio_python
 
 PEERS: Final[tuple[Peer, ...]] = (
     *django_channels.PEERS,
@@ -14,4 +14,5 @@ PEERS: Final[tuple[Peer, ...]] = (
     *socketio_node.PEERS,
     *nchan.PEERS,
     *pushpin.PEERS,
+    *centrifugo.PEERS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -59,16 +60,20 @@ def ensure(kit: Kit) -> str | None:
     Returns:
         One line that says why it is not there, None if it is.
     """
+    kits_folder().mkdir(parents=True, exist_ok=True)
     stamp = kit.folder / _STAMP
-    if stamp.is_file() and stamp.read_text() == kit.recipe:
-        return None
-    shutil.rmtree(kit.folder, ignore_errors=True)
-    kit.folder.mkdir(parents=True)
-    try:
-        kit.install(kit.folder)
-    except CannotInstall as error:
-        return f"{kit.name} cannot be installed: {error}"
-    stamp.write_text(kit.recipe)
+    with kit.folder.with_suffix(".lock").open("w") as lock:
+        # Two at once would pull the folder from under each other's feet; the second one waits and finds it made.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.is_file() and stamp.read_text() == kit.recipe:
+            return None
+        shutil.rmtree(kit.folder, ignore_errors=True)
+        kit.folder.mkdir()
+        try:
+            kit.install(kit.folder)
+        except CannotInstall as error:
+            return f"{kit.name} cannot be installed: {error}"
+        stamp.write_text(kit.recipe)
     return None
 
 
