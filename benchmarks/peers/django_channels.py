@@ -80,13 +80,12 @@ def _with_layer(layer: str, worker: bool, cores: Cores, folder: Path, shape: Sha
         redis = stack.enter_context(store(cores, folder, shape))
         environment = {**_SETTINGS, "BENCH_LAYER": layer, "BENCH_REDIS": redis.url}
         pids = {"redis": redis.pid}
-        for number in range(shape.workers if worker else 0):
-            role = f"worker-{number}" if number else "worker"
-            log = folder / f"{role}.log"
+        if worker:
+            log = folder / "worker.log"
             running = stack.enter_context(
                 python_server(KIT, ("channels_worker",), log, "worker is ready", cores, shape, environment)
             )
-            pids[role] = running.pid
+            pids["worker"] = running.pid
         web = stack.enter_context(
             python_server(KIT, _UVICORN, folder / "uvicorn.log", LISTENING, cores, shape, environment)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -81,6 +82,9 @@ def debian_kit(name: str, packages: Sequence[str]) -> Kit:
     """
 
     def install(folder: Path) -> None:
+        if os.geteuid() == 0:
+            # A fresh machine knows no packages, and an old list names versions that are gone.
+            run(folder, ["apt-get", "update"])
         wanted = run(folder, ["apt-get", "-s", "install", "--no-install-recommends", *packages])
         names = list(dict.fromkeys((*packages, *_TO_INSTALL.findall(wanted))))
         run(folder, ["apt-get", "download", *names])
