@@ -2,6 +2,8 @@
 -- A Redis that was promoted, or started again, may have forgotten the last entries of a mailbox, and if its clock is behind
 -- it gives ids that an interface server has read past. What stood there when it took over tells what is new. Whoever
 -- writes to mailboxes, or reads one, must have arrived on that connection before.
+-- KEYS  as the script that includes it; every other key is made from the base, so all lie in the base's slot
+-- ARGV[1] base of every key, "<prefix>:{<shard>}:"
 
 -- Answers what this Redis calls itself since it took over; its id changes with every promotion and every start.
 local function arrive(base)
