@@ -344,6 +344,17 @@ def test_a_message_larger_than_its_bound_is_refused_with_its_size() -> None:
             encode()
 
 
+def test_a_map_is_plain_only_if_a_closer_look_finds_nothing_either() -> None:
+    for content, _ in UNSENDABLE:
+        big = isinstance(content, dict) and any(type(value) is int for value in content.values())
+        assert not values.is_plain(content) or big, "only the size of an int is left to the packer"
+    assert not values.is_plain(dict.fromkeys(map(str, range(65_537))))
+    assert not values.is_plain({"a": []}) and not values.is_plain(collections.OrderedDict(a=1))
+    assert values.is_plain({"s": "x", "b": b"x", "i": 1, "f": 1.5, "t": True, "n": None}) and values.is_plain(
+        {}
+    )
+
+
 def test_explain_finds_nothing_wrong_with_what_can_be_sent() -> None:
     for leaf in ("x", b"", bytearray(), 1.5, None, True, 2**64 - 1):
         assert codec.explain(leaf, "content") is None and values.fault(leaf) is None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from .errors import CodecError, MessageError
 from .messages import DeadLetterRecord, LeaseInfo
-from .values import VERSION_BYTE, content_fault, pack, unpack, versioned
+from .values import VERSION_BYTE, content_fault, is_plain, pack, unpack, versioned
 
 
 def encode_session(session: dict[str, Any]) -> bytes:
@@ -15,9 +15,10 @@ def encode_session(session: dict[str, Any]) -> bytes:
     Raises:
         MessageError: a value is of a type that cannot be stored; the text names the key.
     """
-    found = content_fault(session)
-    if found is not None:
-        raise MessageError("channel_session" + found)
+    if not is_plain(session):
+        found = content_fault(session)
+        if found is not None:
+            raise MessageError("channel_session" + found)
     return versioned(pack(session, {"channel_session": session}), "channel_session")
 
 
@@ -30,9 +31,10 @@ def decode_session(raw: bytes) -> dict[str, Any]:
     if not raw:
         return {}
     value = unpack(raw, "a session")
-    found = content_fault(value)
-    if found is not None:
-        raise CodecError(f"a session: a map with str keys; it{found}", raw)
+    if not is_plain(value):
+        found = content_fault(value)
+        if found is not None:
+            raise CodecError(f"a session: a map with str keys; it{found}", raw)
     session: dict[str, Any] = value
     return session
 

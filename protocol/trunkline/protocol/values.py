@@ -33,6 +33,9 @@ UNPACK_ERRORS = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
 _LEAVES: frozenset[Any] = frozenset((str, bytes, float, bool, type(None)))
 # To explain a failure, strings are looked at as well; before packing that is the packer's own work.
 _EXPLAINED = _LEAVES - {str}
+# Keys and values of a plain map. Its ints are left to msgpack: it unpacks none that do not fit, and packs none.
+_PLAIN_KEYS: frozenset[Any] = frozenset((str,))
+_PLAIN_VALUES: frozenset[Any] = _LEAVES | {int}
 
 
 def fault(value: Any, depth: int = 0, leaves: frozenset[Any] = _LEAVES) -> str | None:
@@ -122,6 +125,17 @@ def content_fault(value: Any) -> str | None:
         if type(key) is not str and not isinstance(key, str):
             return f" has the key {key!r:.80}; expected str keys"
     return fault(value)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a map of str to single values and thus needs no `content_fault`, if it was unpacked or the
+    packer's refusals are explained. Most sessions are: asking costs a fraction of looking for faults."""
+    return (
+        type(value) is dict
+        and len(value) <= MAX_ITEMS
+        and _PLAIN_KEYS.issuperset(map(type, value))
+        and _PLAIN_VALUES.issuperset(map(type, value.values()))
+    )
 
 
 def explain(value: Any, where: str = "") -> str | None:

@@ -18,10 +18,13 @@ def released(outbox: EffectLog, entry: Entry, session: bytes | None, refusal: in
         refusal: the status with which a handshake is refused, whatever its handler said.
     """
     channel = entry.channel
+    if channel == RECEIVE:
+        effects = outbox.release()
+        if session is not None:  # nobody sees its place, and an echo stays one
+            effects.insert(0, SessionWrite(outbox.interface, outbox.connection, session))
+        return effects
     if session is not None and outbox.reply is not None:
         outbox.write_session(session)
-    if channel == RECEIVE:
-        return outbox.release()
     if channel == CONNECT:
         return outbox.release_connect(entry.path or "", refusal)
     if channel == DISCONNECT:

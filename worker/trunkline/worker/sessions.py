@@ -97,7 +97,7 @@ class ChannelSession(dict[str, Any]):
         if not self:
             return b""
         try:
-            return encode_session(self)
+            return encode_session(dict(self))
         except MessageError as error:
             raise SessionError(str(error)) from error
 
