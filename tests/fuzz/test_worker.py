@@ -72,10 +72,10 @@ def test_any_entry_is_given_up_or_becomes_an_outcome(channel: ChannelName, raw: 
     except (CodecError, InvalidName) as error:
         committed(*garbage(delivery, error, "w0"))
         return
-    for index, step in enumerate(job.steps):
+    for index, match in enumerate(job.matches):
         message = job.begin(index)
         assert message.id and repr(message) and str(job)
-        if step.match is None:
+        if match is None:
             job.unrouted("w0")
         else:
             job.fail(ValueError("no"), "w0", "error")

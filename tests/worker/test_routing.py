@@ -83,14 +83,35 @@ def test_a_path_seen_before_gives_the_same_match() -> None:
     assert found(routing, RECEIVE, {"path": long}) == (FIRST, {"room": long[1:]})
 
 
+def test_a_connections_path_seen_before_gives_a_match_for_each_event() -> None:
+    routing = Routing.load(
+        [route("websocket.receive", FIRST, path=r"^/(?P<room>\w+)$"), route("work", SECOND)]
+    )
+    assert routing.remembered(RECEIVE, "/a", 2) == []
+    match, none = routing.match(RECEIVE, {"path": "/a"}), routing.match(RECEIVE, {"path": "/a/b"})
+    assert routing.remembered(RECEIVE, "/a", 2) == [match, match]
+    assert routing.remembered(RECEIVE, "/a/b", 1) == [none] == [None]
+    assert routing.match("work", {"path": "/a"}) and routing.remembered("work", "/a", 1) == []
+
+
+def test_a_match_is_called_with_the_message_alone() -> None:
+    def handler(message: Any, **kwargs: Any) -> Any:
+        return message, kwargs
+
+    routing = Routing.load([route("websocket.receive", handler, path=r"^/(?P<room>\w+)?$")])
+    for path, kwargs in (("/a", {"room": "a"}), ("/", {"room": None})):
+        match = routing.match(RECEIVE, {"path": path})
+        assert match is not None and match.call("m") == ("m", kwargs)
+
+
 def test_the_cache_is_bounded_and_right_beyond_its_bound() -> None:
     routing = Routing.load([route("websocket.receive", FIRST, path=r"^/(?P<room>\w+)$")])
     first = routing.match(RECEIVE, {"path": "/0"})
     for number in range(1, MAX_CACHED_PATHS + 1):
         routing.match(RECEIVE, {"path": f"/{number}"})
     again = routing.match(RECEIVE, {"path": "/0"})
-    assert again == first
-    assert again is not first
+    assert again is not None and first is not None and again is not first
+    assert (again.route, again.kwargs) == (first.route, first.kwargs)
 
 
 @pytest.mark.parametrize("path", [None, ["/a"], 3])

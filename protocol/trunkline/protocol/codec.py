@@ -28,6 +28,7 @@ from .operations import encode_group_send as encode_group_send
 from .operations import encode_mailbox as encode_mailbox
 from .operations import encode_release as encode_release
 from .operations import encode_send as encode_send
+from .operations import encode_text_release as encode_text_release
 from .records import decode_dead_letter as decode_dead_letter
 from .records import decode_lease as decode_lease
 from .records import decode_session as decode_session

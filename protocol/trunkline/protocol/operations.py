@@ -33,6 +33,8 @@ GROUP_SEND = 3
 GROUP_ADD = 4
 GROUP_DISCARD = 5
 
+_FRAMES = frozenset((str, bytes))
+
 
 def encode_release(connection: ConnectionId, seq: int, payloads: list[Any]) -> bytes:
     """The entry that began with event ``seq`` is done; write ``payloads`` to the connection, then send the next.
@@ -40,13 +42,17 @@ def encode_release(connection: ConnectionId, seq: int, payloads: list[Any]) -> b
     Raises:
         MessageError: a payload is none, or holds what msgpack cannot.
     """
-    if len(payloads) == 1 and type(payloads[0]) is str:
-        try:
-            packed: bytes = pack_frames((RELEASE, connection, seq, payloads))
-        except PACK_ERRORS as error:
-            raise unpackable(frame_packer, error, {"message": payloads}) from error
-        return packed
     return _checked((RELEASE, connection, seq, payloads), payloads)
+
+
+def encode_text_release(connection: ConnectionId, seq: int, text: str) -> bytes:
+    """`encode_release` with one text frame, which is what most are.
+
+    Raises:
+        MessageError: the text is no Unicode.
+    """
+    payloads = (text,)
+    return _packed_frames((RELEASE, connection, seq, payloads), payloads)
 
 
 def encode_send(connection: ConnectionId, seq: int, payload: Any) -> bytes:
@@ -84,12 +90,22 @@ def encode_group_discard(group: GroupName, connection: ConnectionId) -> bytes:
 
 
 def _checked(operation: tuple[Any, ...], payloads: Sequence[Any]) -> bytes:
+    if _FRAMES.issuperset(map(type, payloads)):  # or there are none
+        return _packed_frames(operation, payloads)
     for payload in payloads:
         if not isinstance(payload, (str, bytes, bytearray)):
             found = content_fault(payload)
             if found is not None:
                 raise MessageError("message" + found)
     return pack(operation, {"message": payloads})
+
+
+def _packed_frames(operation: tuple[Any, ...], payloads: Sequence[Any]) -> bytes:
+    try:
+        packed: bytes = pack_frames(operation)
+    except PACK_ERRORS as error:
+        raise unpackable(frame_packer, error, {"message": payloads}) from error
+    return packed
 
 
 def encode_mailbox(chunks: Iterable[bytes]) -> bytes:

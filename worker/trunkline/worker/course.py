@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
-from trunkline.protocol.messages import LAST_SEQ, Content, Delivery, Entry, Outcome
+from trunkline.protocol.messages import LAST_SEQ, Delivery, Entry, Outcome
 from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, ConnectionId
 
 from .effect_log import BEGIN, EffectLog, split
 from .ending import released
 from .flusher import Flusher
-from .message import Message, contents
+from .message import Message, content_of, contents
 from .outbox import Outbox
 from .routing import Match, Routing
 from .sessions import HeldSession
 
 _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
-
-
-class Step(NamedTuple):
-    """One event and the handler it goes to; no match where no route takes it."""
-
-    content: Content
-    match: Match | None
 
 
 # What a named tuple's constructor does, without the one in Python: these are made for every event.
@@ -40,6 +31,7 @@ class Course:
         flusher: applies what a handler wants sent before it ends.
 
     Attributes:
+        matches: for each event the handler that it goes to, with what its route captured; None where no route takes it.
         step: index of the step at work.
         tries: how often that step has failed and was or will be tried again.
         refusal: the status with which its handshake is refused, None to let the handler decide.
@@ -58,47 +50,49 @@ class Course:
         "delivery",
         "entry",
         "held",
+        "matches",
         "outbox",
         "refusal",
         "routing",
         "session_of",
         "step",
-        "steps",
         "tries",
         "wrote_session",
     )
 
     def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
-        channel, reply, _, seq, _, _, tries = entry
+        channel, reply, path, seq, events, _, tries = entry
         if seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
             raise CodecError(
                 f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
             )
-        # Looked at even where no handler does: a log line of this job names its connection.
-        connection = split(reply)[1] if reply is not None else None
         self.delivery = delivery
         self.entry = entry
         self.routing = routing
-        self.steps: list[Step] = []
         self._flusher = flusher
-        self.outbox = Outbox.of(entry, delivery.id, self)
+        if seq >= 0 and channel in _OF_INTERFACES:
+            self.outbox = Outbox(reply, seq, channel, None, self)
+        else:
+            self.outbox = Outbox.of(entry, delivery.id, self)
         self.step = 0
         self.tries = tries
-        self.wrote_session = False
-        self.held: HeldSession | None = None
-        self.asynchronous = False
-        self.session_of: ConnectionId | None = None
-        for content in contents(entry):
-            found = routing.match(channel, content)
-            self.steps.append(_tuple(Step, (content, found)))
-            if found is not None:
-                route = found[0]
-                if route.is_async:
-                    self.asynchronous = True
-                if route.wants_session:
-                    self.session_of = connection
         self._mark = BEGIN
         self.refusal: int | None = None
+        self.held: HeldSession | None = None
+        self.wrote_session = False
+        self.asynchronous = False
+        self.session_of: ConnectionId | None = None
+        self.matches = matches = routing.remembered(channel, path, len(events)) or self._look_up()
+        for match in matches:
+            if match is not None:
+                route = match[0]
+                if route.is_async:
+                    self.asynchronous = True
+                if route.wants_session and reply is not None:
+                    self.session_of = split(reply)[1]
+
+    def _look_up(self) -> list[Match | None]:
+        return [self.routing.match(self.entry.channel, content) for content in contents(self.entry)]
 
     async def flush(self, outbox: EffectLog) -> None:
         """See `FlushHooks.flush`."""
@@ -116,7 +110,7 @@ class Course:
     @property
     def route(self) -> str:
         """The name of the route of the step at work, ``-`` if it has none."""
-        match = self.steps[self.step].match
+        match = self.matches[self.step]
         return match.route.name if match is not None else "-"
 
     def __str__(self) -> str:
@@ -125,19 +119,21 @@ class Course:
 
     def begin(self, index: int) -> Message:
         """The message for a step's handler."""
-        content, match = self.steps[index]
-        entry = self.entry
+        if index or self.tries:  # else all is as it was made, for the first event
+            self._go_on(index)
+        session = self.held
+        if session is not None:
+            match = self.matches[index]
+            if match is None or not match.route.wants_session:
+                session = None
+        return Message(content_of(self.entry, index), self.entry, index, self.delivery, session)
+
+    def _go_on(self, index: int) -> None:
+        """Takes the step at work to another event, or lets it begin again."""
         if index != self.step:
             self.step = index
             self.tries = 0
-        if index or self.tries:  # else the outbox is as it was made, for the first event
-            self._mark = self.outbox.mark(entry.seq + index)
-        if self.tries:  # the one before may have changed what it was given
-            content = contents(entry)[index]
-        held = self.held
-        if held is None or match is None or not match[0].wants_session:
-            return Message(content, entry, index, self.delivery)
-        return Message(content, entry, index, self.delivery, held)
+        self._mark = self.outbox.mark(self.entry.seq + index)
 
     def succeed(self) -> None:
         """The step's handler has ended well.

@@ -10,7 +10,7 @@ import secrets
 from functools import lru_cache
 from typing import Any, Protocol
 
-from trunkline.protocol.codec import encode_release
+from trunkline.protocol.codec import encode_text_release
 from trunkline.protocol.errors import MessageError
 from trunkline.protocol.messages import DeadLetter, Effect, Payload, Post, SessionWrite, SetAside, Unregister
 from trunkline.protocol.names import CONNECT, RECEIVE, ChannelName, ReplyName, split_reply_name
@@ -173,7 +173,7 @@ class EffectLog:
         if self.reply is None:
             return log
         if len(log) == 1 and type(log[0]) is str and self.seq >= 0:  # an echo
-            return [_tuple(Post, (self.interface, encode_release(self.connection, self.seq, log)))]
+            return [_tuple(Post, (self.interface, encode_text_release(self.connection, self.seq, log[0])))]
         return released(self._address(), log)
 
     def release_connect(self, path: str, refusal: int | None = None) -> list[Effect]:

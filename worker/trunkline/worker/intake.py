@@ -106,7 +106,7 @@ class Intake:
         """The outcome of a job whose messages all become dead letters, whatever it has done so far."""
         fresh = Job(job.delivery, job.entry, self._routing, self._flusher)
         fresh.condemn(self._worker, reason, error)
-        self._metrics.dead_letters.get(reason).value += len(fresh.steps)
+        self._metrics.dead_letters.get(reason).value += len(fresh.matches)
         return fresh.finish()
 
     def _job(self, delivery: Delivery) -> Job | None:

@@ -44,7 +44,7 @@ class Job(Course):
             ``retry``: try the step again in `pause_s`; ``set_aside``: it will be delivered again, and the job goes on
             with its other steps; None: call `fail`. But for the last, what the step did is dropped.
         """
-        match = self.steps[self.step].match
+        match = self.matches[self.step]
         if match is None:
             return None
         route, entry = match.route, self.entry
@@ -95,7 +95,7 @@ class Job(Course):
     def fail(self, error: BaseException, worker: str, reason: str) -> None:
         """The step's handler has failed: its effects are dropped, a dead letter is kept, the connection goes on or,
         if the route says so, is closed."""
-        match = self.steps[self.step].match
+        match = self.matches[self.step]
         policy = match.route.on_error if match is not None else DEAD
         bound = policy.bound(error)
         if bound is not None:
@@ -111,7 +111,7 @@ class Job(Course):
 
     def condemn(self, worker: str, reason: str, error: BaseException) -> None:
         """The whole entry becomes dead letters without being tried."""
-        for index in range(len(self.steps)):
+        for index in range(len(self.matches)):
             self._bury(index, Failure(reason, error, worker))
         self._answer_failure(500)
 
@@ -125,7 +125,7 @@ class Job(Course):
         self.outbox.dead_letter(self._letter(index, failure))
 
     def _letter(self, index: int, failure: Failure) -> bytes:
-        found = self.steps[index].match
+        found = self.matches[index]
         return letter(self.delivery, self.entry, index, found, failure, self.routing.code_version)
 
     def _failure(self, reason: str, error: BaseException, worker: str) -> Failure:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from trunkline.protocol.names import ChannelName
@@ -28,7 +29,7 @@ class Step(NamedTuple):
     cuts: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """One channel, one handler, and everything that was found out about it at start.
 
@@ -69,10 +70,22 @@ class Route:
 
 
 class Match(NamedTuple):
-    """A route and what it captured. May be handed out again: call ``handler(message, **kwargs)``, change nothing."""
+    """A route and what it captured. May be handed out again: change nothing.
+
+    Attributes:
+        route: it.
+        kwargs: what its handler gets besides the message.
+        call: the handler with these, to be called with the message alone.
+    """
 
     route: Route
     kwargs: dict[str, Any]
+    call: Callable[[Any], Any]
+
+    @classmethod
+    def of(cls, route: Route, kwargs: dict[str, Any]) -> Match:
+        """The match of a route that has captured ``kwargs``."""
+        return cls(route, kwargs, partial(route.handler, **kwargs) if kwargs else route.handler)
 
 
 def _walk(steps: tuple[Step, ...], content: Mapping[str, Any]) -> dict[str, Any] | None:

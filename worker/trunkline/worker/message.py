@@ -16,39 +16,32 @@ _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 
 
 def contents(entry: Entry) -> list[Content]:
-    """Makes the content of each event of an entry, with the keys of Channels 1.x.
+    """The content of each event of an entry; see `content_of`."""
+    return [content_of(entry, index) for index in range(len(entry.events))]
+
+
+def content_of(entry: Entry, index: int) -> Content:
+    """Makes the content of one event of an entry, with the keys of Channels 1.x.
 
     Every event of an interface server has ``reply_channel``, ``path`` and ``order``; a frame has ``text`` or ``bytes``;
     the others have what the interface server wrote. A message of a background channel has what was sent, and
     ``reply_channel`` only if that was sent with it.
     """
     channel, reply, path, seq, events, _, _ = entry
+    event = events[index]
     if channel == RECEIVE:
-        if len(events) == 1:  # most entries, and half the time the comprehension takes
-            key = "text" if type(events[0]) is str else "bytes"
-            return [{"reply_channel": reply, "path": path, "order": seq, key: events[0]}]
-        return [
-            {
-                "reply_channel": reply,
-                "path": path,
-                "order": order,
-                "text" if type(event) is str else "bytes": event,
-            }
-            for order, event in enumerate(events, seq)
-        ]
+        key = "text" if type(event) is str else "bytes"
+        return {"reply_channel": reply, "path": path, "order": seq + index, key: event}
     if channel in _OF_INTERFACES:
-        return [
-            {**event, "reply_channel": reply, "path": path, "order": order}
-            for order, event in enumerate(events, seq)
-        ]
-    return [dict(event) if reply is None else {**event, "reply_channel": reply} for event in events]
+        return {**event, "reply_channel": reply, "path": path, "order": seq + index}
+    return dict(event) if reply is None else {**event, "reply_channel": reply}
 
 
 class Message:
     """A message on its way through a handler.
 
     Args:
-        content: its keys and values, see `contents`.
+        content: its keys and values, see `content_of`.
         entry: the entry it came in.
         index: which of the entry's events it is.
         delivery: how that entry was delivered.
@@ -113,9 +106,13 @@ class Message:
         has one, and handlers should not have to assert it to their type checker.
         """
         made = self._reply_channel
-        if made is None and self._entry.reply is not None:
-            made = self._reply_channel = ReplyChannel(self._entry.reply)
-        return cast(ReplyChannel, made)
+        if made is not None:
+            return made
+        reply = self._entry.reply
+        if reply is None:
+            return cast(ReplyChannel, None)
+        made = self._reply_channel = ReplyChannel(reply)
+        return made
 
     @property
     def channel_session(self) -> ChannelSession:

@@ -74,6 +74,8 @@ class Outbox(EffectLog):
                 # Set aside or redriven: nobody waits for it. Its number, which names what it sends, is in its id.
                 return cls(entry.reply, FOREIGN, entry.channel, entry.id or delivery_id, hooks)
             return cls(entry.reply, entry.seq, entry.channel, None, hooks)
+        if entry.reply is not None:  # not used here, but a log line of its job names the connection
+            split(entry.reply)
         return cls(None, 0, entry.channel, entry.id or delivery_id, hooks)
 
     def send_reply(self, name: str, content: object) -> None:

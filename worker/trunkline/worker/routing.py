@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trunkline.protocol.names import SOCKET_CHANNELS, ChannelName
+from trunkline.protocol.names import INTERFACE_CHANNELS, SOCKET_CHANNELS, ChannelName
 
 from .declarations import Routes, include, route, route_class
 from .error_policy import CLOSE, DEAD, ErrorPolicy, Retry
@@ -35,6 +35,7 @@ MAX_CACHED_PATH_LENGTH = 256
 """Paths come from outside; with the bound above this keeps the cache of a channel under about 2 MB."""
 
 _SOCKET_CHANNELS = frozenset(SOCKET_CHANNELS)
+_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 
 
 class Routing:
@@ -54,9 +55,12 @@ class Routing:
         for entry in self.routes:
             tables.setdefault(entry.channel, []).append(entry)
         self._tables = {channel: tuple(table) for channel, table in tables.items()}
-        # Only of channels in which the path alone decides; no other filter is ever cached.
-        self._caches: dict[str, dict[str, Match | None]] = {
-            channel: {} for channel, table in tables.items() if all(entry.only_path for entry in table)
+        # Only of channels in which the path alone decides, which is that of the connection; no other filter is ever
+        # cached.
+        self._caches: dict[str, dict[str | None, Match | None]] = {
+            channel: {}
+            for channel, table in tables.items()
+            if channel in _OF_INTERFACES and all(entry.only_path for entry in table)
         }
         named = {entry.channel for entry in self.routes}
         self.channels: frozenset[ChannelName] = frozenset(
@@ -103,6 +107,17 @@ class Routing:
                 cache[path] = found
             return found
 
+    def remembered(self, channel: str, path: str | None, count: int) -> list[Match | None]:
+        """What `match` finds for each of ``count`` events of a connection with this path.
+
+        Returns:
+            Nothing where more than the path decides, or the path was not seen lately.
+        """
+        cache = self._caches.get(channel)
+        if cache is None or path not in cache:
+            return []
+        return [cache[path]] * count
+
     def could_match(self, path: str) -> bool:
         """Whether any route of a WebSocket channel could match a connection with this path."""
         return any(
@@ -115,5 +130,5 @@ class Routing:
         for entry in self._tables.get(channel, ()):
             kwargs = entry.match(content)
             if kwargs is not None:
-                return Match(entry, kwargs)
+                return Match.of(entry, kwargs)
         return None

@@ -91,8 +91,8 @@ class Runner:
         """Runs a job with `async def` handlers, in a task with a context of its own. Cancelling it cancels the handler
         and leaves the job undecided."""
         CURRENT.set(job.outbox)
-        for index in range(job.step, len(job.steps)):
-            match = job.steps[index].match
+        for index in range(job.step, len(job.matches)):
+            match = job.matches[index]
             if match is None:
                 self._unrouted(job, index, self._note)
                 continue
@@ -107,18 +107,17 @@ class Runner:
 
     def _steps(self, job: Job, note: Note) -> bool:
         CURRENT.set(job.outbox)
-        for index in range(job.step, len(job.steps)):
-            match = job.steps[index][1]
+        for index in range(job.step, len(job.matches)):
+            match = job.matches[index]
             if match is None:
                 self._unrouted(job, index, note)
                 continue
             began_s = perf_counter()
             message = job.begin(index)
             try:
-                route, kwargs = match
-                result = route.handler(message, **kwargs)
+                result = match[2](message)
                 if result is not None:
-                    _refuse_awaitable(route, result)
+                    _refuse_awaitable(match.route, result)
                 job.succeed()
             except KeyboardInterrupt:
                 raise
@@ -137,7 +136,7 @@ class Runner:
         try:
             if match.route.is_async:
                 async with asyncio.timeout(self._timeout_s) as limit:
-                    await match.route.handler(message, **match.kwargs)
+                    await match.call(message)
             elif self.pool is not None:
                 raised = await self._in_thread(lambda: _attempt(match, message))
                 if raised is not None:
@@ -205,7 +204,7 @@ class Runner:
 
 
 def _call(match: Match, message: Message) -> None:
-    result = match.route.handler(message, **match.kwargs)
+    result = match.call(message)
     if result is not None:
         _refuse_awaitable(match.route, result)
 

@@ -20,6 +20,7 @@ from trunkline.protocol.process.metrics import Counter, Histogram
 
 from .job import Job
 from .log_context import TOLD
+from .match import Match, Route
 from .metrics import WorkerMetrics
 
 log = logging.getLogger(__name__)
@@ -48,28 +49,32 @@ class Tally:
     def __init__(self, metrics: WorkerMetrics, log_messages: bool) -> None:
         self._metrics = metrics
         self._log_messages = log_messages
-        # Counters of what has gone well before, by channel and route; as many as there are routes.
-        self._handled: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        # Counters of what has gone well before, by route; none where each call is logged as well.
+        self._handled: dict[Route, tuple[Counter, Histogram]] = {}
 
     def note(self, job: Job, index: int, outcome: str, seconds: float) -> None:
         """Counts one call; see `Note`."""
+        match = job.matches[index]
+        if outcome == "ok" and match is not None:
+            counted = self._handled.get(match[0])
+            if counted is not None:
+                counted[0].value += 1
+                counted[1].observe(seconds)
+                return
+        self._note_thoroughly(job, index, match, outcome, seconds)
+
+    def _note_thoroughly(
+        self, job: Job, index: int, match: Match | None, outcome: str, seconds: float
+    ) -> None:
         metrics = self._metrics
-        match = job.steps[index][1]
-        channel = job.delivery[0]
+        channel = job.entry.channel
         if match is not None:
-            route = match[0].name
-            if outcome == "ok" and not self._log_messages:
-                counted = self._handled.get((channel, route))
-                if counted is not None:
-                    counted[0].value += 1
-                    counted[1].observe(seconds)
-                    return
-                self._handled[channel, route] = (
-                    metrics.messages.get(channel, route, outcome),
-                    metrics.handler_seconds.get(route),
-                )
+            route = match.route.name
             metrics.handler_seconds.get(route).observe(seconds)
             outcome = self._count_tries(route, outcome)
+            if outcome == "ok" and not self._log_messages:
+                counters = metrics.messages.get(channel, route, outcome), metrics.handler_seconds.get(route)
+                self._handled[match.route] = counters
             if outcome in FAILURES:
                 metrics.dead_letters.get(outcome).value += 1
         else:
