@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trunkline.protocol.names import CONNECT, RECEIVE, SOCKET_CHANNELS
+from trunkline.protocol.messages import Entry
+from trunkline.protocol.names import CONNECT, RECEIVE, SOCKET_CHANNELS, ChannelName, ReplyName
+from trunkline.worker import channel_session
 from trunkline.worker.declarations import Declaration, IncludeDeclaration
+from trunkline.worker.match import Plan
 from trunkline.worker.routing import MAX_CACHED_PATH_LENGTH, MAX_CACHED_PATHS, Routing, include, route
 
 
@@ -75,23 +78,44 @@ def test_only_the_path_is_remembered() -> None:
     assert found(routing, RECEIVE, {"path": "/a", "text": "help"}) == (FIRST, {})
 
 
-def test_a_path_seen_before_gives_the_same_match() -> None:
+def planned(routing: Routing, path: str | None, *events: str) -> Plan:
+    return routing.plan(Entry(RECEIVE, ReplyName("reply.i1!c1"), path, 1, list(events)))
+
+
+def test_a_path_seen_before_gives_the_same_plan() -> None:
     routing = Routing.load([route("websocket.receive", FIRST, path=r"^/(?P<room>\w+)$")])
-    assert routing.match(RECEIVE, {"path": "/a"}) is routing.match(RECEIVE, {"path": "/a"})
+    assert planned(routing, "/a", "x") is planned(routing, "/a", "y")
     long = "/" + "a" * MAX_CACHED_PATH_LENGTH
-    assert routing.match(RECEIVE, {"path": long}) is not routing.match(RECEIVE, {"path": long})
-    assert found(routing, RECEIVE, {"path": long}) == (FIRST, {"room": long[1:]})
+    assert planned(routing, long, "x") is not planned(routing, long, "x")
+    (match,) = planned(routing, long, "x").matches
+    assert match is not None and (match.route.handler, match.kwargs) == (FIRST, {"room": long[1:]})
 
 
-def test_a_connections_path_seen_before_gives_a_match_for_each_event() -> None:
-    routing = Routing.load(
-        [route("websocket.receive", FIRST, path=r"^/(?P<room>\w+)$"), route("work", SECOND)]
+def test_events_of_one_connection_share_the_match_of_its_path() -> None:
+    routing = Routing.load([route("websocket.receive", FIRST, path=r"^/(?P<room>\w+)$")])
+    (match,) = planned(routing, "/a", "x").matches
+    assert match is not None and planned(routing, "/a", "x", "y").matches == [match, match]
+    assert (
+        planned(routing, "/a/b", "x", "y").matches == planned(routing, None, "x", "y").matches == [None, None]
     )
-    assert routing.remembered(RECEIVE, "/a", 2) == []
-    match, none = routing.match(RECEIVE, {"path": "/a"}), routing.match(RECEIVE, {"path": "/a/b"})
-    assert routing.remembered(RECEIVE, "/a", 2) == [match, match]
-    assert routing.remembered(RECEIVE, "/a/b", 1) == [none] == [None]
-    assert routing.match("work", {"path": "/a"}) and routing.remembered("work", "/a", 1) == []
+
+
+def test_a_plan_says_what_any_of_its_handlers_needs() -> None:
+    async def waits(message: Any) -> None: ...
+
+    @channel_session
+    def remembers(message: Any) -> None: ...
+
+    texts = [(waits, "^w"), (remembers, "^r"), (FIRST, "^f")]
+    routing = Routing.load([route("websocket.receive", handler, text=text) for handler, text in texts])
+    needs = [planned(routing, "/", *events)[1:] for events in (("w", "r", "?"), ("f", "w"), ("r",), ("f",))]
+    assert needs == [(True, True), (True, False), (False, True), (False, False)]
+
+
+def test_a_background_message_is_planned_by_what_it_holds_and_not_by_its_entry() -> None:
+    routing = Routing.load([route("work", FIRST, path=r"^/a"), route("work", SECOND)])
+    plan = routing.plan(Entry(ChannelName("work"), None, "/a", 0, [{"path": "/b"}, {"path": "/a"}]))
+    assert [match and match.route.handler for match in plan.matches] == [SECOND, FIRST]
 
 
 def test_a_match_is_called_with_the_message_alone() -> None:
@@ -104,14 +128,15 @@ def test_a_match_is_called_with_the_message_alone() -> None:
         assert match is not None and match.call("m") == ("m", kwargs)
 
 
-def test_the_cache_is_bounded_and_right_beyond_its_bound() -> None:
+def test_what_is_remembered_is_bounded_and_right_beyond_its_bound() -> None:
     routing = Routing.load([route("websocket.receive", FIRST, path=r"^/(?P<room>\w+)$")])
-    first = routing.match(RECEIVE, {"path": "/0"})
+    first = planned(routing, "/0", "x")
     for number in range(1, MAX_CACHED_PATHS + 1):
-        routing.match(RECEIVE, {"path": f"/{number}"})
-    again = routing.match(RECEIVE, {"path": "/0"})
-    assert again is not None and first is not None and again is not first
-    assert (again.route, again.kwargs) == (first.route, first.kwargs)
+        planned(routing, f"/{number}", "x")
+    again = planned(routing, "/0", "x")
+    assert again is not first
+    for plan in (first, again):
+        assert plan.matches[0] is not None and plan.matches[0].kwargs == {"room": "0"}
 
 
 @pytest.mark.parametrize("path", [None, ["/a"], 3])
@@ -224,5 +249,5 @@ def test_the_table_finds_what_looking_at_each_route_in_turn_finds(
 ) -> None:
     declarations = [route("work", FIRST, never=r"^never$"), *declare(tree, list(_HANDLERS), set())]
     routing = Routing.load(declarations)
-    for channel, content in messages * 2:  # the second time from the cache
+    for channel, content in messages:
         assert found(routing, channel, content) == reference(declarations, channel, content)

@@ -52,6 +52,11 @@ from .values import (
 from .values import VERSION as VERSION
 from .values import explain as explain
 
+_OF_FRAMES = (str, str, int, list)
+"""Types of reply, path, seq and events of an entry of frames."""
+# What Entry(...) does, without its constructor in Python.
+_tuple = tuple.__new__
+
 
 def encode_entry(entry: Entry) -> bytes:
     """Encodes an entry: ``[reply, path, seq, events]``, with ``id`` behind where there is one, and ``tries`` behind
@@ -109,16 +114,9 @@ def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
     value = unpack(raw, "an entry")
     if channel == RECEIVE and type(value) is list and len(value) == 4:
         reply, path, seq, events = value
-        if (
-            type(events) is list
-            and len(events) == 1
-            and type(events[0]) is str
-            and type(reply) is str
-            and type(path) is str
-            and type(seq) is int
-        ):
-            # What Entry(...) does, without its constructor in Python.
-            return tuple.__new__(Entry, (channel, reply, path, seq, events, None, 0))
+        kinds = (type(reply), type(path), type(seq), type(events))
+        if kinds == _OF_FRAMES and len(events) == 1 and type(events[0]) is str:
+            return _tuple(Entry, (channel, reply, path, seq, events, None, 0))
     return _decode_other_entry(channel, value, raw)
 
 

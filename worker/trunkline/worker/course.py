@@ -9,9 +9,9 @@ from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, Conne
 from .effect_log import BEGIN, EffectLog, split
 from .ending import released
 from .flusher import Flusher
-from .message import Message, content_of, contents
+from .message import Message, content_of
 from .outbox import Outbox
-from .routing import Match, Routing
+from .routing import Routing
 from .sessions import HeldSession
 
 _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
@@ -61,7 +61,7 @@ class Course:
     )
 
     def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
-        channel, reply, path, seq, events, _, tries = entry
+        channel, reply, _, seq, _, _, tries = entry
         if seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
             raise CodecError(
                 f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
@@ -80,19 +80,10 @@ class Course:
         self.refusal: int | None = None
         self.held: HeldSession | None = None
         self.wrote_session = False
-        self.asynchronous = False
+        self.matches, self.asynchronous, wants_session = routing.plan(entry)
         self.session_of: ConnectionId | None = None
-        self.matches = matches = routing.remembered(channel, path, len(events)) or self._look_up()
-        for match in matches:
-            if match is not None:
-                route = match[0]
-                if route.is_async:
-                    self.asynchronous = True
-                if route.wants_session and reply is not None:
-                    self.session_of = split(reply)[1]
-
-    def _look_up(self) -> list[Match | None]:
-        return [self.routing.match(self.entry.channel, content) for content in contents(self.entry)]
+        if wants_session and reply is not None:
+            self.session_of = split(reply)[1]
 
     async def flush(self, outbox: EffectLog) -> None:
         """See `FlushHooks.flush`."""

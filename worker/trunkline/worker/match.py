@@ -88,6 +88,28 @@ class Match(NamedTuple):
         return cls(route, kwargs, partial(route.handler, **kwargs) if kwargs else route.handler)
 
 
+class Plan(NamedTuple):
+    """What is done with the events of an entry. May be handed out again: change nothing.
+
+    Attributes:
+        matches: for each event its match, None where no route takes it.
+        asynchronous: one of the handlers is an `async def`.
+        wants_session: one of them asks for the channel session.
+    """
+
+    matches: list[Match | None]
+    asynchronous: bool
+    wants_session: bool
+
+    @classmethod
+    def of(cls, matches: list[Match | None]) -> Plan:
+        """The plan for events with these matches."""
+        routes = [match.route for match in matches if match is not None]
+        return cls(
+            matches, any(route.is_async for route in routes), any(route.wants_session for route in routes)
+        )
+
+
 def _walk(steps: tuple[Step, ...], content: Mapping[str, Any]) -> dict[str, Any] | None:
     kwargs: dict[str, Any] = {}
     rest: dict[str, str] = {}

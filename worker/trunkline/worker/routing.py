@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import INTERFACE_CHANNELS, SOCKET_CHANNELS, ChannelName
 
 from .declarations import Routes, include, route, route_class
 from .error_policy import CLOSE, DEAD, ErrorPolicy, Retry
-from .match import Match, Route
+from .match import Match, Plan, Route
+from .message import contents
 from .routing_load import load_routes
 
 __all__ = [
@@ -46,7 +48,7 @@ class Routing:
         code_version: of the application they belong to, for dead letters; empty if nobody knows.
     """
 
-    __slots__ = ("_caches", "_tables", "channels", "code_version", "routes")
+    __slots__ = ("_plans", "_tables", "channels", "code_version", "routes")
 
     def __init__(self, routes: Iterable[Route], code_version: str = "") -> None:
         self.routes = tuple(routes)
@@ -55,9 +57,9 @@ class Routing:
         for entry in self.routes:
             tables.setdefault(entry.channel, []).append(entry)
         self._tables = {channel: tuple(table) for channel, table in tables.items()}
-        # Only of channels in which the path alone decides, which is that of the connection; no other filter is ever
-        # cached.
-        self._caches: dict[str, dict[str | None, Match | None]] = {
+        # For one event with a path, of connections' channels in which the path alone decides; no other filter is ever
+        # remembered.
+        self._plans: dict[str, dict[str | None, Plan]] = {
             channel: {}
             for channel, table in tables.items()
             if channel in _OF_INTERFACES and all(entry.only_path for entry in table)
@@ -91,32 +93,29 @@ class Routing:
         Returns:
             The route and the keyword arguments for its handler, or None.
         """
-        cache = self._caches.get(channel)
-        if cache is None:
-            return self._scan(channel, content)
-        path = content.get("path")
-        if type(path) is not str:
-            return self._scan(channel, content)
-        try:
-            return cache[path]
-        except KeyError:
-            found = self._scan(channel, content)
-            if len(path) <= MAX_CACHED_PATH_LENGTH:
-                if len(cache) >= MAX_CACHED_PATHS:
-                    cache.clear()
-                cache[path] = found
-            return found
+        for entry in self._tables.get(channel, ()):
+            kwargs = entry.match(content)
+            if kwargs is not None:
+                return Match.of(entry, kwargs)
+        return None
 
-    def remembered(self, channel: str, path: str | None, count: int) -> list[Match | None]:
-        """What `match` finds for each of ``count`` events of a connection with this path.
+    def plan(self, entry: Entry) -> Plan:
+        """Finds what is done with each event of an entry. All events of a connection share its path: where nothing else
+        decides, they share a match, and it is remembered."""
+        channel, _, path, _, events, _, _ = entry
+        plans = self._plans.get(channel)
+        if plans is None:
+            return Plan.of([self.match(channel, content) for content in contents(entry)])
+        plan = plans.get(path) or self._remember(plans, channel, path)
+        return plan if len(events) == 1 else plan._replace(matches=plan.matches * len(events))
 
-        Returns:
-            Nothing where more than the path decides, or the path was not seen lately.
-        """
-        cache = self._caches.get(channel)
-        if cache is None or path not in cache:
-            return []
-        return [cache[path]] * count
+    def _remember(self, plans: dict[str | None, Plan], channel: str, path: str | None) -> Plan:
+        plan = Plan.of([self.match(channel, {"path": path})])
+        if path is None or len(path) <= MAX_CACHED_PATH_LENGTH:
+            if len(plans) >= MAX_CACHED_PATHS:
+                plans.clear()
+            plans[path] = plan
+        return plan
 
     def could_match(self, path: str) -> bool:
         """Whether any route of a WebSocket channel could match a connection with this path."""
@@ -125,10 +124,3 @@ class Routing:
             for channel in SOCKET_CHANNELS
             for entry in self._tables.get(channel, ())
         )
-
-    def _scan(self, channel: str, content: Mapping[str, Any]) -> Match | None:
-        for entry in self._tables.get(channel, ()):
-            kwargs = entry.match(content)
-            if kwargs is not None:
-                return Match.of(entry, kwargs)
-        return None
