@@ -172,8 +172,10 @@ class EffectLog:
         log, self._log = self._log, _ENDED
         if self.reply is None:
             return log
-        if len(log) == 1 and type(log[0]) is str and self.seq >= 0:  # an echo
-            return [_tuple(Post, (self.interface, encode_text_release(self.connection, self.seq, log[0])))]
+        if len(log) == 1 and self.seq >= 0:
+            item = log[0]
+            if type(item) is str:  # an echo
+                return [_tuple(Post, (self.interface, encode_text_release(self.connection, self.seq, item)))]
         return released(self._address(), log)
 
     def release_connect(self, path: str, refusal: int | None = None) -> list[Effect]:

@@ -60,6 +60,8 @@ def own_payloads(log: Sequence[Any]) -> tuple[Payload, ...]:
 
 def fold(own: Own, log: Sequence[Any]) -> tuple[list[Effect], list[Payload]]:
     """Takes a log apart: the effects in order, and the payloads behind the last ordered one."""
+    if _PAYLOADS.isdisjoint(map(type, log)):  # as of a handler that tells only others
+        return list(log), []
     effects: list[Effect] = []
     payloads: list[Payload] = []
     for item in log:
