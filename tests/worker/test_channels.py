@@ -9,7 +9,7 @@ from trunkline.protocol.codec import decode_entry, decode_mailbox
 from trunkline.protocol.errors import InvalidName, MessageError
 from trunkline.protocol.messages import ChannelSend, GroupAdd, GroupSend, Post
 from trunkline.protocol.names import ChannelName, ReplyName
-from trunkline.worker.channels import Channel, Group, ReplyChannel
+from trunkline.worker.channels import Channel, Group, ReplyChannel, reply_channel_of
 from trunkline.worker.effect_log import EffectLog
 from trunkline.worker.outbox import CURRENT, Outbox
 
@@ -54,6 +54,13 @@ def test_a_reply_channel_by_its_name_is_the_same(outbox: Outbox) -> None:
     assert second.interface == "i2"
     assert operations(second) == [[2, "c2", -1, "you"]]
     assert operations(last) == [[1, "c1", 5, []]]
+
+
+def test_messages_of_one_connection_share_a_reply_channel_that_nobody_can_rename() -> None:
+    shared: Any = reply_channel_of(OWN)
+    assert reply_channel_of(ReplyName("reply.i1!c1")) is shared and shared == Channel(OWN)
+    with pytest.raises(AttributeError):
+        shared.name = str(OTHER)
 
 
 def test_a_background_channel_gets_a_message_after_a_delay(outbox: Outbox) -> None:

@@ -30,16 +30,19 @@ class Channel:
         InvalidName: it is no such name.
     """
 
-    __slots__ = ("name",)
-
-    name: str
+    __slots__ = ("_name",)
 
     def __init__(self, name: str) -> None:
         if isinstance(name, str) and "!" in name:
             split_reply_name(name)
         else:
             channel_name(name)
-        self.name = name
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name. It does not change: messages of one connection share a reply channel."""
+        return self._name
 
     def send(self, content: object, immediately: bool = False, delay_s: float = 0.0) -> None:
         """Sends a message when the handler ends; not at all if it raises.
@@ -56,25 +59,25 @@ class Channel:
             MessageError: the content or the delay is none, or there is no handler at work here.
         """
         outbox = current()
-        if "!" in self.name:
-            _refuse_delay(self.name, delay_s)
-            outbox.send_reply(self.name, content)
+        if "!" in self._name:
+            _refuse_delay(self._name, delay_s)
+            outbox.send_reply(self._name, content)
         else:
-            outbox.channel_send(ChannelName(self.name), content, delay_s)
+            outbox.channel_send(ChannelName(self._name), content, delay_s)
         if immediately:
             outbox.request_flush()
 
     def __str__(self) -> str:
-        return self.name
+        return self._name
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
+        return f"<{type(self).__name__} {self._name}>"
 
     def __eq__(self, other: object) -> bool:
-        return other.name == self.name if isinstance(other, Channel) else NotImplemented
+        return other._name == self._name if isinstance(other, Channel) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        return hash(self._name)
 
 
 class ReplyChannel(Channel):
@@ -87,7 +90,7 @@ class ReplyChannel(Channel):
     __slots__ = ()
 
     def __init__(self, name: ReplyName) -> None:
-        self.name = name
+        self._name = name
 
     def send(self, content: object, immediately: bool = False, delay_s: float = 0.0) -> None:
         """Sends to the connection; see `Channel.send`.
@@ -96,11 +99,15 @@ class ReplyChannel(Channel):
             MessageError: the content is none, a delay was given, or there is no handler at work here.
         """
         if delay_s:
-            _refuse_delay(self.name, delay_s)
+            _refuse_delay(self._name, delay_s)
         outbox = current()
-        outbox.send_reply(self.name, content)
+        outbox.send_reply(self._name, content)
         if immediately:
             outbox.request_flush()
+
+
+# Most messages are answered: one for a connection, found where it was made before, instead of one for each message.
+reply_channel_of = lru_cache(maxsize=16_384)(ReplyChannel)
 
 
 class Group:

@@ -16,7 +16,6 @@ from .sessions import HeldSession
 
 _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 
-
 # What a named tuple's constructor does, without the one in Python: these are made for every event.
 _tuple = tuple.__new__
 
@@ -70,7 +69,7 @@ class Course:
         self.entry = entry
         self.routing = routing
         self._flusher = flusher
-        if seq >= 0 and channel in _OF_INTERFACES:
+        if seq >= 0 and channel in _OF_INTERFACES:  # somebody waits for it: most entries, and all is known
             self.outbox = Outbox(reply, seq, channel, None, self)
         else:
             self.outbox = Outbox.of(entry, delivery.id, self)

@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """One channel, one handler, and everything that was found out about it at start.
+    """One channel, one handler, and everything that was found out about it at start. Two are never the same.
 
     Attributes:
         channel: the channel.

@@ -8,7 +8,7 @@ from typing import Any, cast
 from trunkline.protocol.messages import Content, Delivery, Entry
 from trunkline.protocol.names import INTERFACE_CHANNELS, RECEIVE, ConnectionId
 
-from .channels import Channel, ReplyChannel
+from .channels import Channel, ReplyChannel, reply_channel_of
 from .outbox import current
 from .sessions import ChannelSession, HeldSession
 
@@ -51,7 +51,7 @@ class Message:
         content: the dict itself; ``message["text"]`` and ``message.content["text"]`` are the same.
     """
 
-    __slots__ = ("_delivery", "_entry", "_index", "_reply_channel", "_session", "content")
+    __slots__ = ("_delivery", "_entry", "_index", "_session", "content")
 
     def __init__(
         self,
@@ -66,7 +66,6 @@ class Message:
         self._index = index
         self._delivery = delivery
         self._session = session
-        self._reply_channel: ReplyChannel | None = None
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
@@ -105,14 +104,8 @@ class Message:
         None for a background message sent without one. The type does not say so: every message of an interface server
         has one, and handlers should not have to assert it to their type checker.
         """
-        made = self._reply_channel
-        if made is not None:
-            return made
         reply = self._entry.reply
-        if reply is None:
-            return cast(ReplyChannel, None)
-        made = self._reply_channel = ReplyChannel(reply)
-        return made
+        return reply_channel_of(reply) if reply is not None else cast(ReplyChannel, None)
 
     @property
     def channel_session(self) -> ChannelSession:
