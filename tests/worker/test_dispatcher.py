@@ -45,6 +45,18 @@ async def test_it_reads_on_after_each_answer_and_never_while_a_read_waits_for_sl
     assert desk.layer.reading
 
 
+async def test_the_answer_of_a_commit_asks_for_nothing_while_a_read_waits() -> None:
+    desk = Desk([route(RECEIVE, lambda message: None)])
+    desk.layer.answers = False
+    await desk.handle(frames("1"))
+    asked = len(desk.layer.reads)
+
+    desk.layer.answer()
+
+    assert desk.layer.reading
+    assert len(desk.layer.reads) == asked
+
+
 async def test_slow_handlers_lower_what_is_read_at_once() -> None:
     def handler(message: Message) -> None:
         began_s = time.perf_counter()

@@ -16,8 +16,18 @@ def outcome(channel: ChannelName, name: str, *sizes: int) -> Outcome:
 def test_outcomes_are_sorted_by_channel_and_keep_their_order_within_it() -> None:
     channels, args = commit_args([outcome(A, "1", 1), outcome(B, "2"), outcome(A, "3", 2, 1)])
 
-    assert channels == [A, B]
+    assert channels == (A, B)
     assert args == [2, 1, "1", "3", "2", 1, "L", b"x", 2, "L", b"xx", "L", b"x", 0]
+
+
+def test_a_single_outcome_looks_as_one_among_others() -> None:
+    post = Outcome(Delivery(B, "2", b"", 1, 0.0), [Post(InterfaceId("i1"), b"chunk")])
+
+    assert commit_args([post]) == ((B,), [1, "2", 1, "P", "i1", b"chunk"])
+    assert commit_args([outcome(A, "1", 2, 1)]) == ((A,), [1, "1", 2, "L", b"xx", "L", b"x"])
+    assert commit_args([outcome(A, "1")]) == ((A,), [1, "1", 0])
+    both, args = commit_args([outcome(A, "1", 2, 1), post])
+    assert (both, args) == ((A, B), [1, 1, "1", "2", 2, "L", b"xx", "L", b"x", 1, "P", "i1", b"chunk"])
 
 
 def test_entries_that_only_post_and_follow_each_other_are_sorted_by_mailbox() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 from trunkline.protocol.layer import WorkerLayer
@@ -24,21 +25,21 @@ class Committer:
         layer: where they go.
         metrics: counts them.
         on_answer: called after each answered commit.
+
+    Attributes:
+        add: keeps an outcome for the next `flush`.
     """
 
-    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_rescued", "_unanswered")
+    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_rescued", "_unanswered", "add")
 
     def __init__(self, layer: WorkerLayer, metrics: WorkerMetrics, on_answer: Callable[[], None]) -> None:
         self._layer = layer
         self._metrics = metrics
         self._on_answer = on_answer
         self._outcomes: deque[Outcome] = deque()  # the watchdog takes from it as well
+        self.add: Callable[[Outcome], None] = self._outcomes.append
         self._unanswered = 0
         self._rescued: dict[object, int] = {}  # how many outcomes each unanswered `rescue` has taken
-
-    def add(self, outcome: Outcome) -> None:
-        """Keeps an outcome for the next `flush`."""
-        self._outcomes.append(outcome)
 
     @property
     def gathered(self) -> int:
@@ -57,8 +58,11 @@ class Committer:
 
     def flush(self) -> None:
         """Commits what was gathered."""
-        while outcomes := self._take(COMMIT_ENTRIES):
-            self._commit(outcomes)
+        while self._outcomes and (outcomes := self._take()):
+            count = len(outcomes)
+            self._unanswered += count
+            self._metrics.commit_entries.observe(count)
+            self._layer.commit(outcomes, partial(self._answered, count, perf_counter()))
 
     def rescue(self) -> int:
         """Commits what was gathered, while a handler holds the event loop. For the watchdog's thread; blocks it.
@@ -72,7 +76,7 @@ class Committer:
         token, began_s = object(), perf_counter()
         # Counted before they are taken: a drain that looks in between must see them here or there.
         self._rescued[token] = len(self._outcomes)
-        outcomes = self._take(COMMIT_ENTRIES)
+        outcomes = self._take()
         self._rescued[token] = count = len(outcomes)
         if not outcomes:
             del self._rescued[token]
@@ -80,8 +84,9 @@ class Committer:
 
         def committed(counted: int) -> None:
             del self._rescued[token]
+            self._unanswered += count  # as those whose commit began here
             self._metrics.commit_entries.observe(count)
-            self._answered(count, counted, began_s)
+            self._answered(count, began_s, counted)
 
         try:
             self._layer.commit_now(outcomes, committed)
@@ -91,27 +96,18 @@ class Committer:
             raise
         return count
 
-    def _take(self, most: int) -> list[Outcome]:
+    def _take(self) -> list[Outcome]:
+        """The outcomes of one commit. One by one, because the other thread takes them as well."""
         taken: list[Outcome] = []
-        while len(taken) < most:
-            try:
+        try:
+            while len(taken) < COMMIT_ENTRIES:
                 taken.append(self._outcomes.popleft())
-            except IndexError:
-                break
+        except IndexError:
+            pass  # no more
         return taken
 
-    def _commit(self, outcomes: list[Outcome]) -> None:
-        count, began_s = len(outcomes), perf_counter()
-        self._unanswered += count
-        self._metrics.commit_entries.observe(count)
-
-        def committed(counted: int) -> None:
-            self._unanswered -= count
-            self._answered(count, counted, began_s)
-
-        self._layer.commit(outcomes, committed)
-
-    def _answered(self, count: int, counted: int, began_s: float) -> None:
+    def _answered(self, count: int, began_s: float, counted: int) -> None:
+        self._unanswered -= count
         metrics = self._metrics
         metrics.commit_seconds.observe(perf_counter() - began_s)
         metrics.effects_dropped.value += count - counted

@@ -66,7 +66,7 @@ class Dispatcher:
         self.runner = Runner(worker, settings, self.metrics)
         self._layer = layer
         self._prefetch = Prefetch(settings.prefetch)
-        self.committer = Committer(layer, self.metrics, self._read_on)
+        self.committer = Committer(layer, self.metrics, self._commit_answered)
         self._intake = Intake(
             worker,
             layer,
@@ -81,6 +81,9 @@ class Dispatcher:
         self._suspects = Suspects(self._tasks.all, self._read_on)
         self._retries = Retries(layer, self.metrics, self._try_again)
         self._running = False
+        self._reading = (
+            False  # a read is asked for, and nothing is to be done here before it brings something
+        )
         self._stopping = False
         self._ended = False
         self._idle = asyncio.Event()
@@ -90,6 +93,7 @@ class Dispatcher:
 
     def deliver(self, deliveries: list[Delivery]) -> None:
         """See `layer.WorkerReceiver.deliver`."""
+        self._reading = False
         if self._ended:
             return  # on its way when the drain ended: nothing was begun, another worker takes it
         self._intake.take(deliveries)
@@ -137,6 +141,7 @@ class Dispatcher:
         """Reads no more, and returns when everything it holds is handled and committed; what waits to be tried again is
         left to other workers instead. Cancelling it leaves the rest undecided; `cut_off` ends it."""
         self._stopping = True
+        self._reading = False
         self._layer.stop_reading()
         while self.busy > len(self._retries) or self.committer.unanswered:
             self._idle.clear()
@@ -171,18 +176,18 @@ class Dispatcher:
     def _run(self) -> None:
         """Runs jobs for one slice, commits, and comes back for the rest or reads on."""
         self._running = True
-        runner = self.runner
+        runner, queue = self.runner, self.queue
         began_s = now_s = perf_counter()
         count, full = 0, False
         try:
-            while now_s - began_s < SLICE_S:
+            while queue and now_s - began_s < SLICE_S:
                 try:
-                    job = self.queue.popleft()
-                except IndexError:  # emptied by us or by the watchdog
+                    job = queue.popleft()
+                except IndexError:  # the watchdog was quicker
                     break
                 if job.asynchronous or runner.pool is not None:
                     if not self._tasks.start(job):
-                        self.queue.appendleft(job)
+                        queue.appendleft(job)
                         full = True
                         break
                     count += 1
@@ -204,7 +209,7 @@ class Dispatcher:
             if count:
                 self._prefetch.batch(count, perf_counter() - began_s)
             self.committer.flush()
-            if self.queue and not full:
+            if queue and not full:
                 self._loop.call_soon(self._run)
             else:
                 self._running = False
@@ -248,12 +253,18 @@ class Dispatcher:
 
     # ---- reading ----
 
+    def _commit_answered(self) -> None:
+        if not self._reading:
+            self._read_on()
+
     def _read_on(self) -> None:
         """Begins with the next suspect as soon as it is alone, else asks for as many entries as there is room for."""
-        self._idle.set()
+        if self._stopping:
+            self._idle.set()
         if self._running or self._ended:
             return
         if self._suspects:
+            self._reading = False  # the next one waits for what is not committed
             uncommitted = self.busy - len(self._suspects) - len(self._retries) + self.committer.unanswered
             suspect = self._suspects.next(uncommitted)
             if suspect is not None:
@@ -266,4 +277,5 @@ class Dispatcher:
             return
         count = min(self._prefetch.count, self._tasks.free)
         if count > 0:
+            self._reading = True
             self._layer.read(count)

@@ -7,6 +7,8 @@ handlers took lately.
 
 from __future__ import annotations
 
+FIRST = 8
+"""Entries in the first batches, before it is known what handlers take."""
 TARGET_S = 0.008
 """What a batch should take. Several round trips of Redis (0.1 ms each), and well below what a person notices."""
 WEIGHT = 0.2
@@ -18,22 +20,21 @@ class Prefetch:
 
     Args:
         limit: entries at most.
+
+    Attributes:
+        count: entries to ask for.
     """
 
-    __slots__ = ("_entry_s", "limit")
+    __slots__ = ("_entry_s", "count", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._entry_s = TARGET_S / 8
+        self._entry_s = TARGET_S / FIRST
+        self.count = min(limit, FIRST)
 
     def batch(self, entries: int, seconds: float) -> None:
         """Notes that a batch of entries blocked the worker for so many seconds."""
         if entries > 0:
             self._entry_s += WEIGHT * (seconds / entries - self._entry_s)
-
-    @property
-    def count(self) -> int:
-        """Entries to ask for."""
-        if self._entry_s * self.limit <= TARGET_S:
-            return self.limit
-        return max(1, int(TARGET_S / self._entry_s))
+            few = self._entry_s * self.limit > TARGET_S
+            self.count = max(1, int(TARGET_S / self._entry_s)) if few else self.limit

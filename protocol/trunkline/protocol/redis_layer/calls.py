@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-import hiredis
+from hiredis import ReplyError
 
 from .link import Link
 from .silence import Silence
 from .wire import Answer, pack
-
-
-class _Call(NamedTuple):
-    packed: bytes
-    done: Callable[[Answer], None]
 
 
 class Calls:
@@ -31,15 +25,15 @@ class Calls:
         silence: of the link.
     """
 
-    __slots__ = ("_arrival", "_live", "_numbers", "_on_down", "_waiting", "link", "silence")
+    __slots__ = ("_arrival", "_live", "_on_down", "_waiting", "link", "silence")
 
     def __init__(self, url: str, arrival: Sequence[str | bytes | int], on_down: Callable[[], None]) -> None:
         self.link = Link(url, "trunkline-worker", self._up, self._down)
         self.silence = Silence(self.link)
         self._arrival = arrival
         self._on_down = on_down
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, _Call] = {}
+        # Packed, and who is told: in the order in which they are sent, again too, and answered.
+        self._waiting: deque[tuple[bytes, Callable[[Answer], None]]] = deque()
         self._live = False
 
     def keep(self, command: Sequence[str | bytes | int], done: Callable[[Answer], None]) -> None:
@@ -48,33 +42,33 @@ class Calls:
 
     def keep_packed(self, packed: bytes, done: Callable[[Answer], None]) -> None:
         """As `keep`, of a command that was packed before."""
-        number = next(self._numbers)
-        self._waiting[number] = _Call(packed, done)
+        self._waiting.append((packed, done))
         # Not while a new connection gets ready: this call would overtake those that wait to be sent again, and be sent
         # with them a second time. `apply.lua` tells by a number behind its own that a call was applied.
         if self._live:
-            self._send(number)
+            self._send(packed)
 
-    def _send(self, number: int) -> None:
+    def _send(self, packed: bytes) -> None:
         self.silence.called()
-        self.link.send(self._waiting[number].packed, lambda answer: self._answered(number, answer))
+        self.link.send(packed, self._answered)
 
-    def _answered(self, number: int, answer: Answer) -> None:
-        if isinstance(answer, hiredis.ReplyError):
+    def _answered(self, answer: Answer) -> None:
+        if isinstance(answer, ReplyError):
             self.link.reset(answer)
             return
         silence = self.silence
         silence.answered()
         if silence.away:
             silence.come_back()
-        # Answers come to the connection a call was last sent on, and to no older one.
-        self._waiting.pop(number).done(answer)
+        # Answers come to the connection that all which wait were last sent on, and to no older one: it is the first's.
+        _, done = self._waiting.popleft()
+        done(answer)
 
     async def _up(self) -> None:
         await self.link.ask(self._arrival)
         self._live = True
-        for number in list(self._waiting):
-            self._send(number)
+        for packed, _ in list(self._waiting):
+            self._send(packed)
         self.silence.come_back()
 
     def _down(self) -> None:

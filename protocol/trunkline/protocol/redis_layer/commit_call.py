@@ -67,12 +67,15 @@ def flatten(effects: Sequence[Effect]) -> list[Arg]:
     return args
 
 
-def commit_args(outcomes: Sequence[Outcome]) -> tuple[list[ChannelName], list[Arg]]:
+def commit_args(outcomes: Sequence[Outcome]) -> tuple[tuple[ChannelName, ...], list[Arg]]:
     """Sorts outcomes by channel, as ``commit.lua`` wants them.
 
     Returns:
         The channels, and the arguments from the counts of entries on.
     """
+    if len(outcomes) == 1:  # where messages come singly, sorting would be a part of what each costs
+        delivery, effects = outcomes[0]
+        return (delivery[0],), [1, delivery[1], len(effects), *flatten(effects)]
     by_channel: dict[ChannelName, list[Outcome]] = {}
     for outcome in outcomes:
         by_channel.setdefault(outcome[0][0], []).append(outcome)
@@ -81,7 +84,7 @@ def commit_args(outcomes: Sequence[Outcome]) -> tuple[list[ChannelName], list[Ar
         args += [delivery[1] for delivery, _ in some]
     for some in by_channel.values():
         _add_effects(args, some)
-    return list(by_channel), args
+    return tuple(by_channel), args
 
 
 def _add_effects(args: list[Arg], outcomes: Sequence[Outcome]) -> None:

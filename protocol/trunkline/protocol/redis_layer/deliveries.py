@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from ..codec import VERSION
@@ -21,6 +22,8 @@ StreamEntry = Sequence[Any]
 _MARK = bytes((VERSION,))
 # What Delivery(...) does, without its constructor in Python.
 _tuple = tuple.__new__
+_key = itemgetter(0, 1)  # of a delivery
+_delivery = itemgetter(0)  # of an outcome
 
 
 class Deliveries:
@@ -50,11 +53,12 @@ class Deliveries:
         now_ms = self.clock_ms + time.monotonic() * 1000
         made: list[Delivery] = []
         last, queued_ms = b"", 0.0
-        for entry_id, fields in entries:
+        for entry_id, (name, body, *more) in entries:
             stamp = entry_id.partition(b"-")[0]
             if stamp != last:  # entries published in one call have one time
                 last, queued_ms = stamp, max(0.0, now_ms - int(stamp))
-            body = fields[1] if len(fields) == 2 and fields[0] == b"b" else _foreign(fields)
+            if more or name != b"b":
+                body = _foreign([name, body, *more])
             made.append(_tuple(Delivery, (channel, entry_id.decode(), body, attempt, queued_ms, ())))
         return made
 
@@ -64,7 +68,7 @@ class Deliveries:
 
     def hand_over(self, deliveries: list[Delivery]) -> None:
         """Hands entries to the worker, without those it has already."""
-        keys = [delivery[:2] for delivery in deliveries]
+        keys: list[Key] = list(map(_key, deliveries))
         if not self._held.isdisjoint(keys):
             # Found to be held and delivered as well, or delivered again by a Redis that fell back.
             deliveries = [one for one, key in zip(deliveries, keys, strict=True) if key not in self._held]
@@ -86,18 +90,18 @@ class Deliveries:
                     self._not_taken([delivery], alone)
             return
         for delivery in deliveries:
-            key = (delivery.channel, delivery.id)
+            key = _key(delivery)
             self._held.discard(key)
             self._giving.add(key)
             self._return_begun(delivery, partial(self._giving.discard, key))
 
     def committed(self, outcomes: Sequence[Outcome]) -> None:
         """These are done."""
-        self._held.difference_update([delivery[:2] for delivery, _ in outcomes])
+        self._held.difference_update(map(_key, map(_delivery, outcomes)))
 
     def give_back(self, deliveries: Sequence[Delivery], send: Callable[[Sequence[Delivery]], None]) -> None:
         """Hands entries back by ``send``; if that raises they stay held. From any thread."""
-        keys = {(delivery.channel, delivery.id) for delivery in deliveries}
+        keys = set(map(_key, deliveries))
         self._giving |= keys
         self._held -= keys
         try:

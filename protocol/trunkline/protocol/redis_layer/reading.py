@@ -136,14 +136,16 @@ class Reading:
         # Without the number of its connection that one is not ready yet, and would wait behind the read to be.
         if self.under_way or self.searching or self.paused or self.ended or not self.reader_id:
             return
-        if time.monotonic() - self._searched_s > SEARCH_S:
+        now_s = time.monotonic()
+        if now_s - self._searched_s > SEARCH_S:
             self._begin_search()
             return
-        if not self._wanted:
+        count = self._wanted
+        if not count:
             return
         self.under_way = True
-        self._since_s = time.monotonic()
-        self.link.send(self._commands.get(self._wanted) or self._command(self._wanted), self._have_read)
+        self._since_s = now_s
+        self.link.send(self._commands.get(count) or self._command(count), self._have_read)
 
     def _command(self, count: int) -> bytes:
         """The read of so many entries, which is the same each time: where messages come singly, packing it would be a

@@ -72,15 +72,15 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hands each whole answer to the oldest waiting callback."""
-        reader = self._reader
+        reader, callbacks = self._reader, self._callbacks
         try:
             reader.feed(data)
             while (answer := reader.gets()) is not False:
-                if not self._callbacks:
+                if not callbacks:
                     # Redis sends nothing unasked but before it closes (a full server's error): the loss follows.
                     self._transport.abort()
                     return
-                callback = self._callbacks.popleft()
+                callback = callbacks.popleft()
                 try:
                     callback(answer)
                 except Exception as error:

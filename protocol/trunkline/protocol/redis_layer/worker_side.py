@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from ..errors import LayerUnavailable
 from ..layer import WorkerReceiver
@@ -37,6 +37,8 @@ WATCH_S = 0.5
 """Between two looks at what should have been answered."""
 LETTERS_FULL = b"!full"
 """A line of a script's answer: see effects.lua."""
+HEADS = 64
+"""Beginnings of commits that are remembered, one for each set of channels that was ever committed together."""
 LEAVE_S = 2.0
 """How long a worker that ends waits for Redis to take note."""
 
@@ -62,6 +64,7 @@ class RedisWorkerLayer:
             self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
         )  # fmt: skip
         self._commit_args: tuple[Arg, ...] = (*self._effect_args, self._keys.consumer_group)
+        self._commit_head = lru_cache(HEADS)(self._make_commit_head)
         self._early = EarlySends()
         self._numbers = itertools.count(1)  # of calls to `apply.lua`
         self._info: LeaseInfo
@@ -169,7 +172,8 @@ class RedisWorkerLayer:
                 self._commit_in_turn(parted, done)
                 return
 
-        packed = pack(SCRIPTS["commit"].call(*self._commit_call(outcomes)))
+        channels, args = commit_args(outcomes)
+        packed = pack([*self._commit_head(channels), *args])
         if len(packed) > MAX_CALL_BYTES:
             parts = split(outcomes)
             if len(parts) > 1:
@@ -179,12 +183,7 @@ class RedisWorkerLayer:
                     self.commit(part, done)
                 return
 
-        def committed(answer: Answer) -> None:
-            self._committed(outcomes, answer, done)
-            if self._takeover.claimable:
-                self._takeover.claim()
-
-        self._calls.keep_packed(packed, committed)
+        self._calls.keep_packed(packed, partial(self._committed, outcomes, done))
 
     def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
         """See `layer.WorkerLayer.commit_now`."""
@@ -201,8 +200,11 @@ class RedisWorkerLayer:
         parts = split(outcomes)
         done = _sum(len(parts), done)
         for part in parts:
-            answer = self._lease.commit(*self._commit_call(part))
-            self._loop.call_soon_threadsafe(self._committed, part, answer, done)
+            channels, args = commit_args(part)
+            answer = self._lease.commit(
+                [self._keys.stream(channel) for channel in channels], [*self._commit_args, *args]
+            )
+            self._loop.call_soon_threadsafe(self._committed, part, done, answer)
 
     def _commit_in_turn(self, parted: Parted, done: Callable[[int], None]) -> None:
         """Commits what is ready; the rest when its early sends are answered, or never if some were dropped."""
@@ -213,15 +215,18 @@ class RedisWorkerLayer:
             self._early.then(outcome.delivery, partial(self.commit, [outcome], done))
         self.commit(parted.ready, done)
 
-    def _commit_call(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Arg]]:
-        channels, args = commit_args(outcomes)
+    def _make_commit_head(self, channels: tuple[ChannelName, ...]) -> tuple[Arg, ...]:
+        """What is the same in every commit of these channels."""
         keys = [self._keys.stream(channel) for channel in channels]
-        return keys, [*self._commit_args, *args]
+        return (*SCRIPTS["commit"].call(keys, []), *self._commit_args)
 
-    def _committed(self, outcomes: Sequence[Outcome], answer: Answer, done: Callable[[int], None]) -> None:
+    def _committed(self, outcomes: Sequence[Outcome], done: Callable[[int], None], answer: Answer) -> None:
         self._deliveries.committed(outcomes)
-        self._note_failures(answer[1:])
+        if len(answer) > 1:
+            self._note_failures(answer[1:])
         done(answer[0])
+        if self._takeover.claimable:
+            self._takeover.claim()
 
     def apply(
         self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
