@@ -127,7 +127,7 @@ class Inbound(asyncio.Protocol, ABC):
                         self._take_tokens(1 + reader.size // TOKEN_BYTES + reader.pieces // TOKEN_PIECES)
                         reader.pieces = 0
                     self.received(message, reader.size)
-                    if self._held:
+                    if self._held or not reader.rest:
                         return
                 elif type(message) is Close:
                     self.client_closes(message)

@@ -191,6 +191,8 @@ class Publisher:
 
 def _parts(batch: list[Publication]) -> list[list[Publication]]:
     """The batch in calls of at most `MAX_BATCH` publications and about `MAX_BATCH_BYTES`."""
+    if len(batch) == 1:
+        return [batch]
     size = 0
     for publication in batch:
         size += len(publication[1])  # its body; by name it costs twice as much

@@ -92,13 +92,13 @@ class FrameReader:
         deflate: permessage-deflate was agreed on, without context taken over.
 
     Attributes:
+        rest: empty when everything that was fed is looked at.
         size: bytes of the message that `next` gave last, as they were on the wire after unmasking and inflation.
         pieces: frames of the last message that came in several; set it to 0 once they are counted.
         spent: frames looked at; set it to 0 for another turn. A short frame that was read alone does not count.
     """
 
     __slots__ = (
-        "_buffer",
         "_collected",
         "_deflate",
         "_fragments",
@@ -107,6 +107,7 @@ class FrameReader:
         "_position",
         "_squeezed",
         "pieces",
+        "rest",
         "size",
         "spent",
     )
@@ -114,7 +115,7 @@ class FrameReader:
     def __init__(self, max_message_bytes: int, deflate: bool = False) -> None:
         self._max_bytes = max_message_bytes
         self._deflate = deflate
-        self._buffer: bytes | bytearray = b""
+        self.rest: bytes | bytearray = b""
         self._position = 0
         self._opcode = _CONTINUATION
         self._squeezed = False
@@ -126,14 +127,14 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Takes what was read. Call `next` until it gives None, or leave the rest for later."""
-        if not self._buffer:
-            self._buffer = data
+        if not self.rest:
+            self.rest = data
         else:
             # A bytearray grows in place, so a large message in many small reads is copied once.
-            if type(self._buffer) is not bytearray:
-                self._buffer = bytearray(self._buffer)
-            del self._buffer[: self._position]
-            self._buffer += data
+            if type(self.rest) is not bytearray:
+                self.rest = bytearray(self.rest)
+            del self.rest[: self._position]
+            self.rest += data
             self._position = 0
 
     def next(self) -> Message | None:
@@ -142,7 +143,7 @@ class FrameReader:
         Raises:
             FrameError: the client breaks the protocol; nothing more can be read.
         """
-        buffer = self._buffer
+        buffer = self.rest
         if not buffer:
             return None
         if (
@@ -154,7 +155,7 @@ class FrameReader:
             # One short masked text frame and nothing else: nine reads of ten.
             length = len(buffer) - 6
             if 0 <= length < 126 and buffer[1] == _MASKED | length and length <= self._max_bytes:
-                self._buffer = b""
+                self.rest = b""
                 self.size = length
                 payload = bytearray(buffer[6:])
                 websocket_mask(buffer[2:6], payload)
@@ -174,7 +175,7 @@ class FrameReader:
 
     def _frame(self) -> tuple[int, bytearray] | None:
         """One frame as its first byte and unmasked payload, or None if it is not all there."""
-        buffer, start = self._buffer, self._position
+        buffer, start = self.rest, self._position
         there = len(buffer) - start
         if there < 2:
             return None
@@ -206,7 +207,7 @@ class FrameReader:
         websocket_mask(bytes(buffer[begin - 4 : begin]), payload)
         self._position = begin + length
         if self._position == len(buffer):
-            self._buffer = b""
+            self.rest = b""
             self._position = 0
         return first, payload
 

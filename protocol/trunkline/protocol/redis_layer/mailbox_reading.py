@@ -102,15 +102,16 @@ class MailboxReading:
             return
         self._since_s = time.monotonic()
         read_id = self.read_id.encode()
-        self.link.send(b"%b$%d\r\n%b\r\n" % (self._command(), len(read_id), read_id), self._have_read)
+        self.link.send(
+            b"%b$%d\r\n%b\r\n" % (self._packed or self._command(), len(read_id), read_id), self._have_read
+        )
 
     def _command(self) -> bytes:
         """The read as it goes over the wire, but for its last argument, which alone is another each time
         (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
-        if not self._packed:
-            mailbox = self._keys.mailbox(self._standing.id)
-            whole = pack(["XREAD", "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", mailbox, ""])
-            self._packed = whole.removesuffix(b"$0\r\n\r\n")
+        mailbox = self._keys.mailbox(self._standing.id)
+        whole = pack(["XREAD", "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS, "STREAMS", mailbox, ""])
+        self._packed = whole.removesuffix(b"$0\r\n\r\n")
         return self._packed
 
     def _have_read(self, answer: Answer) -> None:

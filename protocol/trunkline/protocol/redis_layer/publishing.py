@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import hiredis
@@ -23,8 +24,11 @@ class _Batch(NamedTuple):
     publications: list[Publication]
 
 
-def entry_args(publications: Iterable[Publication]) -> list[str | bytes | int]:
+def entry_args(publications: Sequence[Publication]) -> list[str | bytes | int]:
     """Publications as ``publish.lua`` reads them: those of one channel that follow each other under one head."""
+    if len(publications) == 1:  # where messages come singly, gathering would be a part of what each costs
+        channel, body, _, must = publications[0]
+        return [channel, int(must), 1, body]
     args: list[str | bytes | int] = []
     head: tuple[ChannelName, bool] | None = None
     bodies: list[bytes] = []
@@ -56,12 +60,12 @@ class Publishing:
 
     __slots__ = (
         "_capacity",
-        "_keys",
         "_link",
         "_next",
         "_on_odd",
         "_silence",
         "_standing",
+        "_start",
         "_unanswered",
         "answered",
     )
@@ -75,7 +79,7 @@ class Publishing:
         silence: Silence,
         on_odd: Callable[[Answer], None],
     ) -> None:
-        self._keys = keys
+        self._start = SCRIPTS["publish"].call([keys.epoch], [keys.base])
         self._capacity = capacity
         self._link = link
         self._standing = standing
@@ -106,16 +110,12 @@ class Publishing:
 
     def _send(self, batch: _Batch) -> None:
         standing = self._standing
-        args: list[str | bytes | int] = [
-            self._keys.base, standing.id, standing.epoch, batch.number, self.answered, self._capacity,
-        ]  # fmt: skip
-        args += entry_args(batch.publications)
-        session = standing.session
+        command = (
+            *self._start, standing.id, standing.epoch, batch.number, self.answered, self._capacity,
+            *entry_args(batch.publications),
+        )  # fmt: skip
         self._silence.called()
-        self._link.call(
-            SCRIPTS["publish"].call([self._keys.epoch], args),
-            lambda answer: self._published(session, batch, answer),
-        )
+        self._link.call(command, partial(self._published, standing.session, batch))
 
     def _published(self, session: int, batch: _Batch, answer: Answer) -> None:
         standing = self._standing
