@@ -105,7 +105,7 @@ class RealRedis:
     ) -> Answer:
         args: list[Any] = [self.keys.base, interface, epoch, number, answered, self.capacity]
         args += entry_args(
-            Publication(ChannelName(event.channel), body_of(event), None, must) for event, must in events
+            [Publication(ChannelName(event.channel), body_of(event), None, must) for event, must in events]
         )
         answer = self.call("publish", [self.keys.epoch], *args)
         if answer == 1:

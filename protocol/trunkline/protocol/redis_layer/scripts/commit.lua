@@ -19,7 +19,8 @@ local won = {} -- index of entry to false where it was not ours any more; empty 
 
 -- Deletes the entries of a batch that was acknowledged in full by cutting the stream behind its last one; false if that
 -- did not take all of them. It may be cut where nothing at or below is pending: all of that was delivered, so it is
--- acknowledged. A cut costs a tenth of XDEL, which looks for each id from the beginning of its node.
+-- acknowledged. A cut costs a tenth of XDEL, which looks for each id from the beginning of its node; but to find out
+-- whether it may be cut costs more than to delete a single entry.
 local function trim(stream, last, count)
   local pending = redis.call('XPENDING', stream, group)
   local ms, number = string.match(last, '^(%d+)-(%d+)$')
@@ -51,7 +52,7 @@ for s = 1, streams do
       seen[id] = true
     end
   end
-  if acknowledged ~= count or not trim(stream, ARGV[last], count) then
+  if acknowledged ~= count or count == 1 or not trim(stream, ARGV[last], count) then
     redis.pcall('XDEL', stream, unpack(ARGV, at, last))
   end
   counted = counted + acknowledged
