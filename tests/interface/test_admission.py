@@ -67,6 +67,19 @@ def test_while_somebody_gets_no_turn_there_is_overload_however_short_the_queue()
     assert not admission.busy
 
 
+def test_what_passed_at_once_is_learned_as_if_it_had_been_looked_at_in_between() -> None:
+    often, seldom = Admission(1.0), Admission(1.0)
+    for number in range(5, 55, 5):
+        often.turns(number, None, 0)
+    seldom.turns(25, None, 0, 5)
+    seldom.turns(50, None, 0, 5)
+
+    for admission in (often, seldom):
+        admission.look({RECEIVE: 60.0})
+
+    assert often.turns(50, 0, 1000) == seldom.turns(50, 0, 1000) > 1
+
+
 class Client:
     """A connection: what it has sent and nobody has read, and what was read of it."""
 

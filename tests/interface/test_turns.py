@@ -13,7 +13,7 @@ from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import echo
 from tests.support.waiting import until
 from trunkline.interface import server as server_module
-from trunkline.interface.admission import TURN_S
+from trunkline.interface.admission import LOOK_S, TURN_S
 from trunkline.interface.frames import TEXT
 from trunkline.interface.turns import give, look, take_turns
 from trunkline.protocol.errors import LayerUnavailable
@@ -183,6 +183,26 @@ async def test_the_loop_looks_and_gives_at_its_pace(rig: Rig) -> None:
     assert sleeps == [TURN_S] * 12
     assert rig.server.tenure is not None
     assert rig.server.tenure.busy
+
+
+async def test_while_workers_keep_up_the_loop_only_looks(rig: Rig) -> None:
+    queues = Queues()
+    sleeps: list[float] = []
+    enough = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 2:
+            queues.waits_s = {RECEIVE: 60.0}
+        if len(sleeps) == 9:
+            enough.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(take_turns(rig.shared, queues, lambda: rig.server.tenure, sleep))
+    await enough.wait()
+    task.cancel()
+
+    assert sleeps == [LOOK_S] * 2 + [TURN_S] * 7
 
 
 async def test_the_server_refuses_by_what_it_is_told_of_the_queues(

@@ -32,6 +32,7 @@ LIMIT_S = 0.05
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_S", 0.005)
+    monkeypatch.setattr(module, "IDLE_S", 0.025)
     monkeypatch.setattr(module, "GIVE_BACK_S", 0.02)
     monkeypatch.setattr(module, "BEAT_S", 0.02)
 
@@ -222,6 +223,18 @@ async def test_an_error_of_the_layer_does_not_end_the_watch_and_loses_no_entry(
         found.desk.give(block, behind)
         await found.desk.handled(block, behind)
         assert "the watchdog failed and goes on: RuntimeError('broken')" in caplog.text
+
+
+async def test_it_looks_again_when_a_handler_will_have_held_the_event_loop_too_long() -> None:
+    desk = Desk([route(RECEIVE, lambda message: None)])
+    watchdog = Watchdog(desk.dispatcher, desk.layer, 60.0)
+    assert watchdog._pause_s(10.0) == module.IDLE_S
+
+    desk.dispatcher.runner.began_s = 10.0
+
+    assert watchdog._pause_s(10.0) == pytest.approx(module.GIVE_BACK_S)
+    assert watchdog._pause_s(10.015) == pytest.approx(0.005)
+    assert watchdog._pause_s(10.5) == module.POLL_S
 
 
 async def test_a_quick_handler_is_left_alone() -> None:

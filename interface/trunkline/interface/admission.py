@@ -96,15 +96,17 @@ class Admission:
     def _decide(self, busy: bool, wait_s: float) -> bool:
         return wait_s > self._limit_s * (CALM if busy else 1.0) > 0
 
-    def turns(self, received: int, under_way: int | None, queueing: int) -> int:
-        """How many connections get their turn. Call it every `TURN_S`.
+    def turns(self, received: int, under_way: int | None, queueing: int, passed: int = 1) -> int:
+        """How many connections get their turn. Call it every `TURN_S`; less often, with what has passed, will do while
+        it is not `busy` and nobody waits.
 
         Args:
             received: messages received since the begin.
             under_way: how many of them are not released yet, None unless it is `busy`.
             queueing: connections that wait for their turn.
+            passed: how often `TURN_S` has passed since the last call.
         """
-        self._learn(received, under_way)
+        self._learn(received, under_way, passed)
         if self.busy and under_way is not None:
             # What is left of a turn is given with the next, but nothing is saved up while nobody may have one.
             self._credit = max(0.0, self._credit % 1.0 + self._turns(under_way))
@@ -121,7 +123,7 @@ class Admission:
             return room / self._per_turn
         return max(room / self._per_turn, self._pace * GROWTH / self._per_turn, TRICKLE)
 
-    def _learn(self, received: int, under_way: int | None) -> None:
+    def _learn(self, received: int, under_way: int | None, passed: int) -> None:
         came = received - self._received
         released = came
         if under_way is not None and self._under_way is not None:
@@ -130,6 +132,6 @@ class Admission:
                 brought = max(MIN_PER_TURN, came / self._given)
                 self._per_turn += (SMOOTHING if came else SILENCE) * (brought - self._per_turn)
         # While workers keep up, what comes is what is released.
-        self._pace += SMOOTHING * (max(0, released) - self._pace)
+        self._pace += (1 - (1 - SMOOTHING) ** passed) * (max(0, released) / passed - self._pace)
         self._received = received
         self._under_way = under_way

@@ -33,15 +33,15 @@ async def look(shared: Shared, queue_wait: QueueWait, tenure: Tenure | None) -> 
             tenure.warn("busy", "workers cannot keep up wait_s=%.1f: reading in turns", admission.wait_s)
 
 
-def give(shared: Shared, tenure: Tenure | None) -> None:
-    """Gives those turns that are due."""
+def give(shared: Shared, tenure: Tenure | None, passed: int = 1) -> None:
+    """Gives those turns that are due when `TURN_S` has passed so often."""
     admission = shared.admission
     received = shared.metrics.messages_in.value
     under_way: int | None = None
     if tenure is not None and admission.busy:
         # Counted only then: to know it always would cost something with every message.
         under_way = sum(connection.flow.held for connection in tenure.connections())
-    turns = admission.turns(received, under_way, len(tenure.turns) if tenure is not None else 0)
+    turns = admission.turns(received, under_way, len(tenure.turns) if tenure is not None else 0, passed)
     if tenure is not None:
         tenure.give_turns(turns)
 
@@ -61,7 +61,11 @@ async def take_turns(
         sleep: the clock.
     """
     while True:
-        await look(shared, queue_wait, tenure())
-        for _ in range(_TURNS_A_LOOK):
-            await sleep(TURN_S)
-            give(shared, tenure())
+        now = tenure()
+        await look(shared, queue_wait, now)
+        # While workers keep up nobody waits for a turn, and nothing need be done between two looks.
+        calm = not shared.admission.busy and (now is None or not now.turns)
+        passed = _TURNS_A_LOOK if calm else 1
+        for _ in range(0, _TURNS_A_LOOK, passed):
+            await sleep(TURN_S * passed)
+            give(shared, tenure(), passed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 import threading
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 rate_limited = RateLimited(log)
 
 POLL_S = 0.05
+"""Between two looks at a handler that has held the event loop for `GIVE_BACK_S`."""
+IDLE_S = 0.15
+"""Between two looks while none holds it: one that begins behind a look has not held it much longer at the next."""
 GIVE_BACK_S = 0.1
 """When a handler has held the event loop so long, what was done before it is committed and what waits behind it is
 given away."""
@@ -82,7 +86,7 @@ class Watchdog:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(POLL_S):
+        while not self._stop.wait(self._pause_s(perf_counter())):
             now_s = perf_counter()
             try:
                 self._relieve(now_s)
@@ -95,15 +99,25 @@ class Watchdog:
                 self._give_up(stuck)
                 return
 
-    def _relieve(self, now_s: float) -> None:
-        """Gives away what waits behind a handler that holds the event loop, or for a slot."""
+    def _pause_s(self, now_s: float) -> float:
+        """Until the next look: then a handler that holds the event loop now has held it for `GIVE_BACK_S`."""
+        left_s = GIVE_BACK_S - self._held_s(now_s)
+        return min(left_s, IDLE_S) if left_s > 0 else POLL_S
+
+    def _held_s(self, now_s: float) -> float:
+        """How long what waits has waited for a handler that holds the event loop, or for a slot; below 0 if none does."""
         dispatcher = self._dispatcher
         # Read once each: the other thread may change them between two looks.
         since = [
             since_s for since_s in (dispatcher.runner.began_s, dispatcher.full_since_s) if since_s is not None
         ]
-        if not since or now_s - min(since) < GIVE_BACK_S:
+        return now_s - min(since) if since else -math.inf
+
+    def _relieve(self, now_s: float) -> None:
+        """Gives away what waits behind a handler that holds the event loop, or for a slot."""
+        if self._held_s(now_s) < GIVE_BACK_S:
             return
+        dispatcher = self._dispatcher
         self._commit_gathered()
         waiting, begun = self._take_queue()
         if begun:

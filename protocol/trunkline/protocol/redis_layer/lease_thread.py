@@ -72,6 +72,7 @@ class LeaseThread:
         self._settings = settings
         self._lease_ms = int(settings.worker_lease_s * 1000)
         self._info = info
+        self._encoded = encode_lease(info)
         self._on_heartbeat = on_heartbeat
         self._stop = threading.Event()
         self._failing = False
@@ -160,7 +161,7 @@ class LeaseThread:
             "tick",
             [self._keys.reaper],
             [
-                self._keys.base, self._info.id, self._lease_ms, encode_lease(self._info), secrets.token_hex(8),
+                self._keys.base, self._info.id, self._lease_ms, self._encoded, secrets.token_hex(8),
                 int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group, *SOCKET_CHANNELS,
             ],
         )  # fmt: skip
