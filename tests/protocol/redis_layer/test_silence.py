@@ -14,6 +14,7 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.heard = 0
         self.resets: list[object] = []
 
     def reset(self, reason: object) -> None:
@@ -47,7 +48,8 @@ def case(monkeypatch: pytest.MonkeyPatch) -> Case:
 
 
 def test_a_call_without_an_answer_for_long_is_told_once(case: Case) -> None:
-    case.silence.called()
+    case.calls.waiting = 1
+    assert not case.look()
     case.now_s += SILENCE_S
     assert not case.look()
     assert case.told == []
@@ -61,9 +63,11 @@ def test_a_call_without_an_answer_for_long_is_told_once(case: Case) -> None:
 
 
 def test_calls_behind_the_first_do_not_make_the_silence_younger(case: Case) -> None:
-    case.silence.called()
+    case.calls.waiting = 1
+    case.look()
     case.now_s += SILENCE_S
-    case.silence.called()
+    case.calls.waiting = 2
+    case.look()
     case.now_s += 0.1
 
     case.look()
@@ -72,7 +76,8 @@ def test_calls_behind_the_first_do_not_make_the_silence_younger(case: Case) -> N
 
 
 def test_after_very_long_both_links_are_given_up(case: Case) -> None:
-    case.silence.called()
+    case.calls.waiting = 1
+    case.look()
     case.now_s += GIVE_UP_S + 1
 
     assert case.look()
@@ -82,10 +87,11 @@ def test_after_very_long_both_links_are_given_up(case: Case) -> None:
 
 
 def test_an_answer_begins_the_wait_of_what_still_waits_anew(case: Case) -> None:
-    case.silence.called()
+    case.calls.waiting = 2
+    case.look()
     case.now_s += SILENCE_S + 1
     case.calls.waiting = 1
-    case.silence.answered()
+    case.calls.heard += 1
 
     case.look()
     assert case.told == []
@@ -95,18 +101,27 @@ def test_an_answer_begins_the_wait_of_what_still_waits_anew(case: Case) -> None:
 
 
 def test_without_a_call_that_waits_there_is_no_silence(case: Case) -> None:
-    for end in (case.silence.answered, case.silence.settle, case.silence.forget):
-        case.silence.called()
-        end()
-        case.now_s += GIVE_UP_S + 1
-        assert not case.look()
-
-    case.silence.called()
     case.calls.waiting = 1
-    case.silence.settle()
-    case.now_s += SILENCE_S + 1
     case.look()
-    assert case.told == ["away"]
+    case.now_s += GIVE_UP_S + 1
+    case.calls.waiting = 0
+    assert not case.look()
+
+    case.now_s += GIVE_UP_S + 1
+    case.calls.waiting = 1
+    assert not case.look()
+    assert case.told == []
+
+
+def test_what_waited_on_a_connection_that_is_gone_is_forgotten(case: Case) -> None:
+    case.calls.waiting = 1
+    case.look()
+    case.now_s += GIVE_UP_S + 1
+
+    case.silence.forget()
+
+    assert not case.look()
+    assert case.told == []
 
 
 def test_a_side_that_has_ended_says_nothing_of_being_away(case: Case) -> None:

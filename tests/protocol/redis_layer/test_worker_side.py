@@ -62,6 +62,14 @@ async def test_an_answer_after_a_silence_tells_that_redis_is_back(faulty: Faulty
     assert worker.told == ["away", "back"]
 
 
+async def test_a_silence_that_no_kept_call_has_heard_end_ends_when_nothing_waits(faulty: Faulty) -> None:
+    worker = await faulty.worker(RECEIVE)
+
+    worker.redis_layer._calls.silence.go_away()
+
+    await until(lambda: worker.told == ["away", "back"])
+
+
 async def test_a_take_over_that_redis_refuses_does_not_end_the_reading(
     faulty: Faulty, caplog: pytest.LogCaptureFixture
 ) -> None:

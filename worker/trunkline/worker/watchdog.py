@@ -105,7 +105,7 @@ class Watchdog:
         return min(left_s, IDLE_S) if left_s > 0 else POLL_S
 
     def _held_s(self, now_s: float) -> float:
-        """How long what waits has waited for a handler that holds the event loop, or for a slot; below 0 if none does."""
+        """How long what waits has waited for a handler that holds the event loop, or a slot; below 0 if none does."""
         dispatcher = self._dispatcher
         # Read once each: the other thread may change them between two looks.
         since = [

@@ -46,20 +46,20 @@ class Calls:
         # Not while a new connection gets ready: this call would overtake those that wait to be sent again, and be sent
         # with them a second time. `apply.lua` tells by a number behind its own that a call was applied.
         if self._live:
-            self._send(packed)
+            self.link.send(packed, self._answered)
 
-    def _send(self, packed: bytes) -> None:
-        self.silence.called()
-        self.link.send(packed, self._answered)
+    def look(self, reads: Link) -> None:
+        """Draws the conclusions of a silence (see `Silence.look`), and of its end if no call was kept that tells it."""
+        self.silence.look(reads)
+        if self._live and not self.link.waiting:
+            self.silence.come_back()
 
     def _answered(self, answer: Answer) -> None:
         if isinstance(answer, ReplyError):
             self.link.reset(answer)
             return
-        silence = self.silence
-        silence.answered()
-        if silence.away:
-            silence.come_back()
+        if self.silence.away:
+            self.silence.come_back()
         # Answers come to the connection that all which wait were last sent on, and to no older one: it is the first's.
         _, done = self._waiting.popleft()
         done(answer)
@@ -68,7 +68,7 @@ class Calls:
         await self.link.ask(self._arrival)
         self._live = True
         for packed, _ in list(self._waiting):
-            self._send(packed)
+            self.link.send(packed, self._answered)
         self.silence.come_back()
 
     def _down(self) -> None:

@@ -151,7 +151,6 @@ class RedisInterfaceLayer:
         args: list[str | bytes | int] = [
             self._keys.base, self._standing.id, self._standing.epoch, self._lease_ms, self._mailbox.read_id,
         ]  # fmt: skip
-        self._silence.called()
         self._calls.call(
             SCRIPTS["renew"].call([self._keys.epoch], args),
             lambda answer: self._renewed(session, sleeps, answer),
@@ -163,7 +162,6 @@ class RedisInterfaceLayer:
         if isinstance(answer, hiredis.ReplyError):
             self._calls.reset(answer)
             return
-        self._silence.answered()
         if not self._publishing.waiting:
             self._silence.come_back()
         if answer[0] != b"ok":
@@ -194,7 +192,6 @@ class RedisInterfaceLayer:
 
     def _start_recovery(self) -> None:
         self._standing.interrupt()
-        self._silence.called()
         self._recovering = asyncio.create_task(self._recover_or_reset(), name="interface recovery")
 
     async def _recover_or_reset(self) -> None:
@@ -216,7 +213,6 @@ class RedisInterfaceLayer:
             self._fenced()
             return
         self._standing.live = True
-        self._silence.forget()
         if not first:
             self._renew()  # it trims the mailbox, and a full Redis may need that room to take what follows
         self._publishing.send_again()

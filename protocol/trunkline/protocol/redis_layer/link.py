@@ -78,6 +78,11 @@ class Link:
         """Calls without an answer yet."""
         return self._wire.waiting if self._wire is not None else 0
 
+    @property
+    def heard(self) -> int:
+        """How often something has come over this connection."""
+        return self._wire.heard if self._wire is not None else 0
+
     async def open(self) -> None:
         """Connects, then keeps the connection.
 

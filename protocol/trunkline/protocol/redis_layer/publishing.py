@@ -114,7 +114,6 @@ class Publishing:
             *self._start, standing.id, standing.epoch, batch.number, self.answered, self._capacity,
             *entry_args(batch.publications),
         )  # fmt: skip
-        self._silence.called()
         self._link.call(command, partial(self._published, standing.session, batch))
 
     def _published(self, session: int, batch: _Batch, answer: Answer) -> None:
@@ -124,7 +123,6 @@ class Publishing:
         if isinstance(answer, hiredis.ReplyError):
             self._link.reset(answer)
             return
-        self._silence.answered()
         if self._silence.away:
             self._silence.come_back()
         if answer == 1:

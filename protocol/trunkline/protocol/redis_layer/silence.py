@@ -1,4 +1,7 @@
-"""Silence: how long a call has waited for its answer, and whether that means that Redis is away. For both tiers."""
+"""Silence: how long a call has waited for its answer, and whether that means that Redis is away. For both tiers.
+
+It is found out by a look now and then, so that calls and answers need not be noted one by one.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def _nothing() -> None:
 
 
 class Silence:
-    """Watches the calls of a link.
+    """Watches the calls of a link. Answers come in order: while some come, none waits for long.
 
     Args:
         link: that carries the calls.
@@ -33,11 +36,12 @@ class Silence:
         ended: the side has ended; nothing is said any more of Redis being away.
     """
 
-    __slots__ = ("_link", "_since_s", "_tell_away", "_tell_back", "away", "ended", "who")
+    __slots__ = ("_heard", "_link", "_since_s", "_tell_away", "_tell_back", "away", "ended", "who")
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._since_s: float | None = None
+        self._heard = 0  # of the link, at the last look
+        self._since_s: float | None = None  # look since which calls wait and nothing was heard
         self._tell_away: Callable[[], None] = _nothing
         self._tell_back: Callable[[], None] = _nothing
         self.who = ""
@@ -48,27 +52,12 @@ class Silence:
         """Names the side and whom to tell."""
         self.who, self._tell_away, self._tell_back = who, tell_away, tell_back
 
-    def called(self) -> None:
-        """A call was sent."""
-        if self._since_s is None:
-            self._since_s = time.monotonic()
-
-    def answered(self) -> None:
-        """A call was answered. Answers come in order: what still waits was sent after it, or is a moment older than
-        now."""
-        self._since_s = time.monotonic() if self._link.waiting else None
-
-    def settle(self) -> None:
-        """Answers that nobody counts may have come last: without a call that waits there is no silence."""
-        if not self._link.waiting:
-            self._since_s = None
-
     def forget(self) -> None:
-        """No call waits any more: the connection is gone, or new."""
+        """No call waits any more: the connection is gone."""
         self._since_s = None
 
     def look(self, reads: Link) -> bool:
-        """Draws the conclusions of a silence that lasts.
+        """Draws the conclusions of a silence that lasts. To be called twice in `SILENCE_S` or more often.
 
         Args:
             reads: the side's other link, given up together with that of the calls.
@@ -76,7 +65,7 @@ class Silence:
         Returns:
             Whether both links were given up.
         """
-        silence_s = 0.0 if self._since_s is None else time.monotonic() - self._since_s
+        silence_s = self._lasts_s()
         if silence_s > SILENCE_S:
             self.go_away()
         if silence_s <= GIVE_UP_S:
@@ -84,6 +73,16 @@ class Silence:
         self._link.reset(f"no answer for {silence_s:.0f} s")
         reads.reset("the other link was silent")
         return True
+
+    def _lasts_s(self) -> float:
+        heard, heard_before = self._link.heard, self._heard
+        self._heard = heard
+        now_s = time.monotonic()
+        if not self._link.waiting:
+            self._since_s = None
+        elif self._since_s is None or heard != heard_before:
+            self._since_s = now_s
+        return 0.0 if self._since_s is None else now_s - self._since_s
 
     def go_away(self) -> None:
         """Tells the receiver once that Redis does not answer."""

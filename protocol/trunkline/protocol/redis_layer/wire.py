@@ -36,15 +36,19 @@ class Wire(asyncio.Protocol):
     Args:
         transport: connected and authenticated, its last protocol idle.
         on_lost: called once when the connection is gone, whoever ended it.
+
+    Attributes:
+        heard: how often something has come.
     """
 
-    __slots__ = ("_callbacks", "_on_lost", "_reader", "_transport")
+    __slots__ = ("_callbacks", "_on_lost", "_reader", "_transport", "heard")
 
     def __init__(self, transport: asyncio.Transport, on_lost: Callable[[], None]) -> None:
         self._reader = hiredis.Reader()
         self._callbacks: deque[Callback] = deque()
         self._transport = transport
         self._on_lost = on_lost
+        self.heard = 0
         transport.set_protocol(self)
         # A protocol that was paused by its predecessor would stay so.
         if not transport.is_reading():
@@ -72,6 +76,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hands each whole answer to the oldest waiting callback."""
+        self.heard += 1
         reader, callbacks = self._reader, self._callbacks
         try:
             reader.feed(data)

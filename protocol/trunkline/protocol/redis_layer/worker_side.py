@@ -273,8 +273,7 @@ class RedisWorkerLayer:
 
     def _look(self) -> None:
         self._reading.look()
-        self._calls.silence.settle()
-        self._calls.silence.look(self._reading.link)
+        self._calls.look(self._reading.link)
 
 
 def _sum(parts: int, done: Callable[[int], None]) -> Callable[[int], None]:
