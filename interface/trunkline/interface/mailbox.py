@@ -28,8 +28,7 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
     """
     recipients = tenure.recipients
     now_s = perf_counter()
-    if len(operations) > 1:
-        tenure.joining = []
+    joined = tenure.joining = [] if len(operations) > 1 else None
     try:
         for operation in operations:
             number = operation[0]
@@ -55,9 +54,10 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
                 tenure.drop("fault")
                 log.exception("mailbox operation failed number=%s token=%s", number, token)
     finally:
-        joined, tenure.joining = tenure.joining, None
-        for connection in joined or ():
-            connection.flush()
+        if joined is not None:
+            tenure.joining = None
+            for connection in joined:
+                connection.flush()
         if tenure.groups.entry is not None:
             for group, left in tenure.groups.settle():
                 tenure.layer.leave_group(group, left)

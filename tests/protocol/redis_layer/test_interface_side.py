@@ -92,7 +92,7 @@ async def test_the_fencing_is_told_once_and_nothing_is_registered_after_it(fault
     layer._start_recovery()
     layer._start_recovery()
     await until(lambda: interface.told == ["fenced"])
-    await until(lambda: not layer._calls.waiting)
+    await until(lambda: layer._calls.oldest is None)
 
     layer._tick()
     layer._calls.reset("the test says so")
@@ -171,13 +171,13 @@ async def test_what_comes_after_the_end_is_not_handled(faulty: Faulty) -> None:
 
     await worker.apply(interface.post("c", "late"))
 
-    await until(lambda: layer._mailbox.link.waiting == 0)
+    await until(lambda: layer._mailbox.link.oldest is None)
     assert interface.mail == []
     layer._mailbox.link.reset("the test says so")
     await until(lambda: not layer._mailbox.link.up)
     await until(lambda: layer._mailbox.link.up)
     await until(lambda: math.isfinite(layer._mailbox.link._up_since_s), what="it is ready")
-    assert layer._mailbox.link.waiting == 0
+    assert layer._mailbox.link.oldest is None
 
 
 async def test_a_mailbox_behind_what_was_read_is_read_from_its_own_end(

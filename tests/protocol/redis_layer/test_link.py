@@ -60,7 +60,7 @@ async def opened(link: Link) -> Link:
 async def asking_for_ever(faulty: Faulty, link: Link, key: str) -> asyncio.Task[object]:
     """A question on its way that Redis does not answer while the list is empty."""
     asking = asyncio.create_task(link.ask(["BLPOP", faulty.keys.base + key, 0]))
-    await until(lambda: link.waiting)
+    await until(lambda: link.oldest)
     return asking
 
 
@@ -109,11 +109,11 @@ async def test_without_a_connection_nothing_is_sent(faulty: Faulty, link: Link) 
         await link.ask(["PING"])
     link.reset("nothing to reset")
 
-    assert (link.up, link.waiting) == (False, 0)
+    assert (link.up, link.oldest) == (False, None)
     await link.open()
     assert link.call(["PING"], answers.append)
     assert link.send(b"*1\r\n$4\r\nPING\r\n", answers.append)
-    assert link.waiting == 2
+    assert link.oldest is not None
     await until(lambda: answers == [b"PONG", b"PONG"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -13,9 +14,15 @@ class FakeLink:
     """A link as far as silence looks at it."""
 
     def __init__(self) -> None:
-        self.waiting = 0
-        self.heard = 0
+        self.calls: list[Callable[[object], None]] = []
         self.resets: list[object] = []
+
+    @property
+    def oldest(self) -> Callable[[object], None] | None:
+        return self.calls[0] if self.calls else None
+
+    def call(self) -> None:
+        self.calls.append(lambda answer: None)
 
     def reset(self, reason: object) -> None:
         self.resets.append(reason)
@@ -48,7 +55,7 @@ def case(monkeypatch: pytest.MonkeyPatch) -> Case:
 
 
 def test_a_call_without_an_answer_for_long_is_told_once(case: Case) -> None:
-    case.calls.waiting = 1
+    case.calls.call()
     assert not case.look()
     case.now_s += SILENCE_S
     assert not case.look()
@@ -63,10 +70,10 @@ def test_a_call_without_an_answer_for_long_is_told_once(case: Case) -> None:
 
 
 def test_calls_behind_the_first_do_not_make_the_silence_younger(case: Case) -> None:
-    case.calls.waiting = 1
+    case.calls.call()
     case.look()
     case.now_s += SILENCE_S
-    case.calls.waiting = 2
+    case.calls.call()
     case.look()
     case.now_s += 0.1
 
@@ -76,7 +83,7 @@ def test_calls_behind_the_first_do_not_make_the_silence_younger(case: Case) -> N
 
 
 def test_after_very_long_both_links_are_given_up(case: Case) -> None:
-    case.calls.waiting = 1
+    case.calls.call()
     case.look()
     case.now_s += GIVE_UP_S + 1
 
@@ -87,11 +94,11 @@ def test_after_very_long_both_links_are_given_up(case: Case) -> None:
 
 
 def test_an_answer_begins_the_wait_of_what_still_waits_anew(case: Case) -> None:
-    case.calls.waiting = 2
+    case.calls.call()
+    case.calls.call()
     case.look()
     case.now_s += SILENCE_S + 1
-    case.calls.waiting = 1
-    case.calls.heard += 1
+    case.calls.calls.pop(0)
 
     case.look()
     assert case.told == []
@@ -101,25 +108,14 @@ def test_an_answer_begins_the_wait_of_what_still_waits_anew(case: Case) -> None:
 
 
 def test_without_a_call_that_waits_there_is_no_silence(case: Case) -> None:
-    case.calls.waiting = 1
+    case.calls.call()
     case.look()
     case.now_s += GIVE_UP_S + 1
-    case.calls.waiting = 0
+    case.calls.calls.clear()
     assert not case.look()
 
     case.now_s += GIVE_UP_S + 1
-    case.calls.waiting = 1
-    assert not case.look()
-    assert case.told == []
-
-
-def test_what_waited_on_a_connection_that_is_gone_is_forgotten(case: Case) -> None:
-    case.calls.waiting = 1
-    case.look()
-    case.now_s += GIVE_UP_S + 1
-
-    case.silence.forget()
-
+    case.calls.call()
     assert not case.look()
     assert case.told == []
 

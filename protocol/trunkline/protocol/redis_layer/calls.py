@@ -51,7 +51,7 @@ class Calls:
     def look(self, reads: Link) -> None:
         """Draws the conclusions of a silence (see `Silence.look`), and of its end if no call was kept that tells it."""
         self.silence.look(reads)
-        if self._live and not self.link.waiting:
+        if self._live and self.link.oldest is None:
             self.silence.come_back()
 
     def _answered(self, answer: Answer) -> None:
@@ -73,6 +73,5 @@ class Calls:
 
     def _down(self) -> None:
         self._live = False
-        self.silence.forget()
         self.silence.go_away()
         self._on_down()

@@ -187,7 +187,6 @@ class RedisInterfaceLayer:
 
     def _calls_down(self) -> None:
         self._standing.interrupt()
-        self._silence.forget()
         self._silence.go_away()
 
     def _start_recovery(self) -> None:

@@ -74,14 +74,9 @@ class Link:
         return self._wire is not None
 
     @property
-    def waiting(self) -> int:
-        """Calls without an answer yet."""
-        return self._wire.waiting if self._wire is not None else 0
-
-    @property
-    def heard(self) -> int:
-        """How often something has come over this connection."""
-        return self._wire.heard if self._wire is not None else 0
+    def oldest(self) -> Callback | None:
+        """The callback of the call that has waited longest for its answer; None if none waits."""
+        return self._wire.oldest if self._wire is not None else None
 
     async def open(self) -> None:
         """Connects, then keeps the connection.

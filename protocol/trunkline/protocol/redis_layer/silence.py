@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .faults import Survives
 from .link import Link
+from .wire import Callback
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def _nothing() -> None:
 
 
 class Silence:
-    """Watches the calls of a link. Answers come in order: while some come, none waits for long.
+    """Watches the calls of a link.
 
     Args:
         link: that carries the calls.
@@ -36,12 +37,12 @@ class Silence:
         ended: the side has ended; nothing is said any more of Redis being away.
     """
 
-    __slots__ = ("_heard", "_link", "_since_s", "_tell_away", "_tell_back", "away", "ended", "who")
+    __slots__ = ("_link", "_oldest", "_since_s", "_tell_away", "_tell_back", "away", "ended", "who")
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._heard = 0  # of the link, at the last look
-        self._since_s: float | None = None  # look since which calls wait and nothing was heard
+        self._oldest: Callback | None = None  # call that had waited longest at the last look
+        self._since_s = 0.0  # and the look that saw it first
         self._tell_away: Callable[[], None] = _nothing
         self._tell_back: Callable[[], None] = _nothing
         self.who = ""
@@ -51,10 +52,6 @@ class Silence:
     def begin(self, who: str, tell_away: Callable[[], None], tell_back: Callable[[], None]) -> None:
         """Names the side and whom to tell."""
         self.who, self._tell_away, self._tell_back = who, tell_away, tell_back
-
-    def forget(self) -> None:
-        """No call waits any more: the connection is gone."""
-        self._since_s = None
 
     def look(self, reads: Link) -> bool:
         """Draws the conclusions of a silence that lasts. To be called twice in `SILENCE_S` or more often.
@@ -75,14 +72,13 @@ class Silence:
         return True
 
     def _lasts_s(self) -> float:
-        heard, heard_before = self._link.heard, self._heard
-        self._heard = heard
         now_s = time.monotonic()
-        if not self._link.waiting:
-            self._since_s = None
-        elif self._since_s is None or heard != heard_before:
-            self._since_s = now_s
-        return 0.0 if self._since_s is None else now_s - self._since_s
+        oldest = self._link.oldest
+        # Answers come in order, so another call has waited longest as soon as any was answered; and each is told by its
+        # callback, which is an object of its own as every bound method and closure is.
+        if oldest is not self._oldest:
+            self._oldest, self._since_s = oldest, now_s
+        return 0.0 if oldest is None else now_s - self._since_s
 
     def go_away(self) -> None:
         """Tells the receiver once that Redis does not answer."""

@@ -36,19 +36,15 @@ class Wire(asyncio.Protocol):
     Args:
         transport: connected and authenticated, its last protocol idle.
         on_lost: called once when the connection is gone, whoever ended it.
-
-    Attributes:
-        heard: how often something has come.
     """
 
-    __slots__ = ("_callbacks", "_on_lost", "_reader", "_transport", "heard")
+    __slots__ = ("_callbacks", "_on_lost", "_reader", "_transport")
 
     def __init__(self, transport: asyncio.Transport, on_lost: Callable[[], None]) -> None:
         self._reader = hiredis.Reader()
         self._callbacks: deque[Callback] = deque()
         self._transport = transport
         self._on_lost = on_lost
-        self.heard = 0
         transport.set_protocol(self)
         # A protocol that was paused by its predecessor would stay so.
         if not transport.is_reading():
@@ -65,9 +61,9 @@ class Wire(asyncio.Protocol):
         self._callbacks.append(callback)
 
     @property
-    def waiting(self) -> int:
-        """Calls without an answer yet."""
-        return len(self._callbacks)
+    def oldest(self) -> Callback | None:
+        """The callback of the call that has waited longest for its answer; None if none waits."""
+        return self._callbacks[0] if self._callbacks else None
 
     def close(self) -> None:
         """Cuts the connection at once; answers on their way are not delivered."""
@@ -76,7 +72,6 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hands each whole answer to the oldest waiting callback."""
-        self.heard += 1
         reader, callbacks = self._reader, self._callbacks
         try:
             reader.feed(data)
