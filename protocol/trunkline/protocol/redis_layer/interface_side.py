@@ -141,9 +141,9 @@ class RedisInterfaceLayer:
         if self._standing.ended:
             return
         self._waking.look()
-        given_up = self._silence.look(self._mailbox.link)
-        if not given_up and self._standing.live and not self._silence.away:
+        if self._standing.live and not self._silence.away:
             self._renew()
+        self._silence.look(self._mailbox.link)  # behind the renewal, whose wait begins with it
         self._mailbox.look()
 
     def _renew(self) -> None:

@@ -53,23 +53,18 @@ class Silence:
         """Names the side and whom to tell."""
         self.who, self._tell_away, self._tell_back = who, tell_away, tell_back
 
-    def look(self, reads: Link) -> bool:
+    def look(self, reads: Link) -> None:
         """Draws the conclusions of a silence that lasts. To be called twice in `SILENCE_S` or more often.
 
         Args:
             reads: the side's other link, given up together with that of the calls.
-
-        Returns:
-            Whether both links were given up.
         """
         silence_s = self._lasts_s()
         if silence_s > SILENCE_S:
             self.go_away()
-        if silence_s <= GIVE_UP_S:
-            return False
-        self._link.reset(f"no answer for {silence_s:.0f} s")
-        reads.reset("the other link was silent")
-        return True
+        if silence_s > GIVE_UP_S:
+            self._link.reset(f"no answer for {silence_s:.0f} s")
+            reads.reset("the other link was silent")
 
     def _lasts_s(self) -> float:
         now_s = time.monotonic()
