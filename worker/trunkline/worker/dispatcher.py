@@ -81,9 +81,8 @@ class Dispatcher:
         self._suspects = Suspects(self._tasks.all, self._read_on)
         self._retries = Retries(layer, self.metrics, self._try_again)
         self._running = False
-        self._reading = (
-            False  # a read is asked for, and nothing is to be done here before it brings something
-        )
+        # A read is asked for, and nothing is to be done here before it brings something.
+        self._reading = False
         self._stopping = False
         self._ended = False
         self._idle = asyncio.Event()
