@@ -66,9 +66,10 @@ def test_what_is_no_url_or_hides_its_host_in_the_password_is_refused_without_bei
         ("redis://host:6379/0", "redis://host:6379/0"),
         ("redis://host/0?password=secret&db=2", "redis://host/0?password=***&db=2"),
         ("redis://host/0?password=s@cret", "redis://***"),
+        ("redis://host/0?password=se&cr=et&db=2", "redis://host/0?password=***&***&db=2"),
         (
             "rediss://host?ssl_ca_certs=/ca.pem&pasword=x&secret",
-            "rediss://host?ssl_ca_certs=/ca.pem&pasword=***&***",
+            "rediss://host?ssl_ca_certs=/ca.pem&***&***",
         ),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("user:secret@host", "***@host"),

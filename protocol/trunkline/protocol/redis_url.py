@@ -24,6 +24,8 @@ _SHOWN_PARAMETERS: Final = frozenset(
     )
 )
 """Behind the ``?`` only these are shown: redis-py takes a password there too, and so does a mistyped name of one."""
+_SECRET_PARAMETERS: Final = frozenset(("username", "password"))
+"""Of these at least the name is."""
 
 
 def check_redis_url(value: str) -> str:
@@ -78,4 +80,7 @@ def without_secrets(url: str) -> str:
 
 def _shown(parameter: str) -> str:
     name, equals, _ = parameter.partition("=")
-    return parameter if name in _SHOWN_PARAMETERS else f"{name}={HIDDEN}" if equals else HIDDEN
+    if name in _SHOWN_PARAMETERS:
+        return parameter
+    # What stands before a '=' may be a part of a password, too: one with an unescaped '&'.
+    return f"{name}={HIDDEN}" if equals and name in _SECRET_PARAMETERS else HIDDEN

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import hiredis
 
 from ..layer import Publication
-from ..names import ChannelName, Keys
+from ..names import Keys
 from .faults import Survives
 from .link import Link
 from .scripts import SCRIPTS
 from .silence import Silence
 from .standing import Standing
 from .wire import Answer
+
+_HEAD = attrgetter("channel", "must")
 
 
 class _Batch(NamedTuple):
@@ -30,16 +34,9 @@ def entry_args(publications: Sequence[Publication]) -> list[str | bytes | int]:
         channel, body, _, must = publications[0]
         return [channel, int(must), 1, body]
     args: list[str | bytes | int] = []
-    head: tuple[ChannelName, bool] | None = None
-    bodies: list[bytes] = []
-    for channel, body, _, must in publications:
-        if (channel, must) != head:
-            if head is not None:
-                args += (head[0], int(head[1]), len(bodies), *bodies)
-            head, bodies = (channel, must), []
-        bodies.append(body)
-    if head is not None:
-        args += (head[0], int(head[1]), len(bodies), *bodies)
+    for (channel, must), some in groupby(publications, _HEAD):
+        bodies = [publication[1] for publication in some]
+        args += (channel, int(must), len(bodies), *bodies)
     return args
 
 
