@@ -12,14 +12,19 @@ from typing import Final
 
 ENOUGH: Final = 8
 """Publications that a tick brings by itself and that leave at once: they share the cost of their batch already."""
-WORTH: Final = 2.0
-"""Publications that must be expected in the time of waiting."""
+WORTH: Final = 1.5
+"""Publications that must be expected in the time of waiting: with the one that waits they make a batch of two or three,
+which costs about a half of what they cost one by one."""
+SLOWEST: Final = 4
+"""A pause counts as so many times the time of waiting at most, or one of a minute would be remembered for a minute."""
 WEIGHT: Final = 0.1
 """Of the newest batch in the moving average of the pace."""
+TRIES: Final = 4
+"""Waits that may bring nothing one after the other: at some pace that happens by chance."""
 MIN_REST: Final = 64
 MAX_REST: Final = 4096
-"""Batches that leave at once when waiting brought nothing, twice as many each time it happens again: a client that
-waits for its answers must not notice that it was tried."""
+"""Batches that leave at once after these, twice as many for each further wait that brings nothing: a client that waits
+for its answers must not notice that it was tried."""
 
 
 class Linger:
@@ -29,15 +34,16 @@ class Linger:
         limit_s: seconds it waits at most; 0 for never.
     """
 
-    __slots__ = ("_begun", "_gap_s", "_left_s", "_limit_s", "_pause", "_rest")
+    __slots__ = ("_begun", "_gap_s", "_left_s", "_limit_s", "_pause", "_rest", "_vain")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._gap_s = limit_s  # between two publications, on average
+        self._gap_s = limit_s * SLOWEST  # between two publications, on average
         self._left_s = float("-inf")  # when the last batch left
         self._begun = 0  # publications of the batch that waits, when it began to
         self._rest = 0  # batches that will leave at once
         self._pause = MIN_REST
+        self._vain = 0  # waits that brought nothing, since the last that did
 
     def wait_s(self, count: int) -> float:
         """How long a batch waits that has ``count`` publications at the end of its tick."""
@@ -51,13 +57,15 @@ class Linger:
 
     def left(self, now_s: float, count: int) -> None:
         """A batch of ``count`` publications leaves."""
-        gap_s = min((now_s - self._left_s) / count, self._limit_s)
+        gap_s = min((now_s - self._left_s) / count, self._limit_s * SLOWEST)
         self._gap_s += WEIGHT * (gap_s - self._gap_s)
         self._left_s = now_s
         if not self._begun:
             return
         if count > self._begun:
-            self._pause = MIN_REST
+            self._vain, self._pause = 0, MIN_REST
         else:
-            self._rest, self._pause = self._pause, min(self._pause * 2, MAX_REST)
+            self._vain += 1
+            if self._vain >= TRIES:
+                self._rest, self._pause = self._pause, min(self._pause * 2, MAX_REST)
         self._begun = 0
