@@ -18,6 +18,10 @@ from tests.support.waiting import until
 _IGNORING_XFSZ = ["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"]
 
 
+CATCH_UP_MS = 20_000
+"""How long a replica may take to have what its master has."""
+
+
 class OwnRedis(Redis):
     """See `Redis`; besides, a disk that can be full.
 
@@ -98,6 +102,13 @@ class Replica:
             sink.close()
             with suppress(ConnectionError):
                 await sink.wait_closed()
+
+    def catch_up(self) -> None:
+        """Blocks until it has all that the master has written by now: on a busy machine it may be far behind by itself
+        (https://redis.io/docs/latest/commands/wait/, which counts from the last write of its own connection)."""
+        with closing(redis.Redis.from_url(self._master.url)) as client:
+            client.set("catch up", 1, px=1)
+            assert client.wait(1, CATCH_UP_MS) == 1, "the replica is left behind"
 
     def hold_up(self) -> None:
         """What the master writes from now on does not arrive."""

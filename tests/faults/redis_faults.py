@@ -77,8 +77,9 @@ async def replaced_by_a_lagging_replica(scene: Scene) -> None:
     with folder() as place:
         replica = Replica(scene.cluster.redis, place, binary)
         await replica.follow()
-        replica.hold_up()
         scene.forgot_from_s = asyncio.get_running_loop().time()
+        await asyncio.to_thread(replica.catch_up)
+        replica.hold_up()
         await scene.load.goes_on(WENT_ON)
         scene.struck()
         await replica.promote()
