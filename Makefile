@@ -47,7 +47,7 @@ fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="-
 	@$(BIN)/pytest tests/fuzz --timeout 0 --fuzz-seconds $(or $(SECONDS),60) $(ARGS)
 instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
 	@$(BIN)/pytest -m instructions tests/instructions $(ARGS)
-bench: install ## measure the speed figures of the README
+bench: install ## measure the speed figures, beside other servers that it installs in .peers (ARGS=--quick: without)
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH; pip install uv"; exit 1; }
@@ -55,6 +55,6 @@ lock: ## take newer versions into requirements.lock (needs uv)
 	  --no-emit-index-url --extra embedded --group dev pyproject.toml -o requirements.lock
 clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
-	@rm -rf .venv .run dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .run .peers dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 .PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model fuzz instructions bench lock clean

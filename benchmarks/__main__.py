@@ -57,7 +57,7 @@ def _say(line: str) -> None:
 def _method(settings: BenchSettings, cores: Cores, argv: Sequence[str]) -> list[str]:
     placed = cores.note or "All servers and their Redis on one core, the generator on another."
     kept = "with an append-only file" if settings.persistence else "without persistence"
-    tools = [argv[0] for argv in commands([])]
+    tools = [tool[0] for tool in commands([])]
     counted = f"counted by {' or '.join(tools)}" if tools else "not counted: neither perf nor strace is there"
     return [
         f"{placed} Redis {kept}. Syscalls {counted}.",

@@ -96,7 +96,7 @@ def trunkline(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
 
 
 def _scripted() -> frozenset[str]:
-    """Commands that the scripts call. On the hot path nothing else calls one of these, see DESIGN.md section 8."""
+    """Commands that the scripts call. On the hot path nothing else calls one of these."""
     scripts = (
         file for file in resources.files(SCRIPTS).joinpath("scripts").iterdir() if file.name.endswith(".lua")
     )

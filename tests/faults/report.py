@@ -36,7 +36,7 @@ PAIRS = "Two faults at once, at random"
 """Heading of those that are in no row."""
 
 
-def test_of(case: str) -> str:
+def selector_of(case: str) -> str:
     """What runs a case alone."""
     seed = re.search(r"\(seed (\d+)\)$", case)
     if seed is not None:
@@ -102,7 +102,7 @@ def _section(heading: str, words: str, rows: Sequence[Row]) -> list[str]:
         "",
         f"| {' | '.join(heads)} |",
         f"|---|{'---:|' * (len(_HEADS) - 1)}---|---|",
-        *(f"| {' | '.join(cells(row))} | {row['detail']} | `{test_of(row['case'])}` |" for row in rows),
+        *(f"| {' | '.join(cells(row))} | {row['detail']} | `{selector_of(row['case'])}` |" for row in rows),
         "",
     ]
 

@@ -50,7 +50,7 @@ class Publisher:
 
     Args:
         layer: where they go.
-        loop: calls `flush` at the end of the tick and after back-offs.
+        loop: ends the tick and the waits of what lingers, and calls again after back-offs.
         linger_s: what comes quickly gathers for so many seconds at most (see `linger`).
         jitter: number from 0 to 1.
         clock: seconds, for `linger`.

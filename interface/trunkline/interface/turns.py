@@ -61,10 +61,10 @@ async def take_turns(
         sleep: the clock.
     """
     while True:
-        now = tenure()
-        await look(shared, queue_wait, now)
+        present = tenure()
+        await look(shared, queue_wait, present)
         # While workers keep up nobody waits for a turn, and nothing need be done between two looks.
-        calm = not shared.admission.busy and (now is None or not now.turns)
+        calm = not shared.admission.busy and (present is None or not present.turns)
         passed = _TURNS_A_LOOK if calm else 1
         for _ in range(0, _TURNS_A_LOOK, passed):
             await sleep(TURN_S * passed)

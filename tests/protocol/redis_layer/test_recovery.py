@@ -155,7 +155,7 @@ async def test_an_interface_that_is_being_buried_is_fenced_whatever_was_lost(fau
 
 
 def fall_asleep(happened: Callable[[], object]) -> None:
-    """Holds the event loop up until something has happened in Redis; the threads of workers go on. What a stopped
+    """Holds the event loop up until something has happened; the threads of workers go on. What a stopped
     process sees of it."""
     deadline_s = time.monotonic() + 10.0
     while not happened():

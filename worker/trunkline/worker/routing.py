@@ -34,7 +34,7 @@ __all__ = [
 MAX_CACHED_PATHS = 4096
 """Paths remembered for a channel. At the bound all are forgotten: the busy ones are back within a moment."""
 MAX_CACHED_PATH_LENGTH = 256
-"""Paths come from outside; with the bound above this keeps the cache of a channel under about 2 MB."""
+"""Paths come from outside; with the bound above this keeps the cache of a channel at about 5 MB at most."""
 
 _SOCKET_CHANNELS = frozenset(SOCKET_CHANNELS)
 _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)

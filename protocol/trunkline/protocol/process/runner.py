@@ -98,7 +98,7 @@ async def _until_stopped(main: Main) -> int:
 
 
 YOUNG_OBJECTS = 10_000
-"""More objects made than freed before the garbage collector looks at the young ones (the default is 700). A cycle it
+"""More objects made than freed before the garbage collector looks at the young ones (CPython 3.11 has 700). A cycle it
 would find holds its memory for so much longer: a few MB at most."""
 
 

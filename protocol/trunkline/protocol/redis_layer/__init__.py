@@ -3,9 +3,9 @@
 ``wire`` (bytes out, answers in) and ``link`` (comes back by itself) are the connection; ``scripts`` is what Redis runs;
 ``interface_side``, ``worker_side`` and ``operator_side`` keep the contract of `trunkline.protocol.layer`.
 
-An interface server's side is made of ``standing`` (what it is registered as), ``publishing``, ``mailbox_reading`` and
-``recovery``; a worker's of ``calls``, ``reading``, ``takeover``, ``deliveries`` and ``lease_thread``. Both have
-``silence`` (whether Redis is away) and ``faults`` (what nobody expected).
+An interface server's side is made of ``standing`` (what it is registered as), ``publishing``, ``mailbox_reading``,
+``recovery`` and ``waking`` (whether it slept); a worker's of ``calls``, ``reading``, ``takeover``, ``deliveries`` and
+``lease_thread``. Both have ``silence`` (whether Redis is away) and ``faults`` (what nobody expected).
 """
 
 from __future__ import annotations

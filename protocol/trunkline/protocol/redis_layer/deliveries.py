@@ -116,4 +116,4 @@ class Deliveries:
 def _foreign(fields: list[bytes]) -> bytes:
     """Anything may have been written into a stream by hand: what is not ours becomes a body that no codec accepts."""
     body = b"".join(fields)
-    return b"\0" + body if body[:1] == _MARK and fields[0] != b"b" else body
+    return b"\0" + body if body[:1] == _MARK else body

@@ -16,7 +16,7 @@ from .wire import Callback
 log = logging.getLogger(__name__)
 
 SILENCE_S = 1.0
-"""An unanswered call older than this means that Redis is away."""
+"""A call that looks have seen unanswered for longer than this means that Redis is away."""
 GIVE_UP_S = 15.0
 """After so much silence the connection itself is suspected (a machine that vanished sends no reset)."""
 
