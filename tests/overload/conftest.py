@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.overload import table
+from tests.overload.abuser import KINDS
 from tests.support.own_processes import cluster, mark, own_redis, pytest_runtest_makereport
 from tests.support.process import Process
 from tests.support.redis_server import Redis
@@ -43,6 +44,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if config.getoption("--write-table", False):
         if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
             terminalreporter.write_line("docs/overload.md is not written: not everything has passed")
+        elif {row[0] for row in rows} != KINDS.keys():
+            terminalreporter.write_line("docs/overload.md is not written: not every kind was played")
         else:
             table.write(rows)
 
