@@ -262,6 +262,10 @@ class Load:
         """How long the replies took that came since a moment of the loop's clock."""
         return [at_s - sent_s for at_s, sent_s, _ in self._replied if at_s >= from_s]
 
+    def slowest_s(self, until_s: float) -> float:
+        """The longest wait for a reply that came until a moment of the loop's clock."""
+        return max((at_s - sent_s for at_s, sent_s, _ in self._replied if at_s <= until_s), default=0.0)
+
     def recovery_s(self, from_s: float) -> float:
         """The longest that anybody waited for a reply from a moment of the loop's clock on; the time before it does
         not count, nor do those that were cut."""

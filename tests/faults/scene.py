@@ -68,8 +68,9 @@ class Scene:
     def may_be_forgotten(self, sender: str, number: int) -> bool:
         """Whether the effects of a frame fell in the time that Redis forgot, or in which it was told again."""
         talker = next(talker for talker in self.load.talkers if talker.record.name == sender)
-        # A frame may wait for the end of its window, and then for its worker.
-        from_s = self.forgot_from_s - UNDER_WAY_S
+        # A frame may wait for the end of its window, and then for its worker; what it sends in the background makes a
+        # second trip. On a busy machine these take what replies took.
+        from_s = self.forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(self.forgot_from_s)
         return talker.sent_between(number, from_s, max(self.mended_s, self.struck_s) + WHOLE_WITHIN_S)
 
     @property
