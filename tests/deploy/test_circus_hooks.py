@@ -404,7 +404,7 @@ def test_a_redis_that_is_not_ready_is_asked_again_and_one_that_is_gone_is_not(
     append_only: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(circus_hooks, "_present", {})
-    monkeypatch.setattr(circus_hooks, "ping", lambda path: False)
+    monkeypatch.setattr(circus_hooks, "ping", lambda path, within_s: False)
     watcher = supervised(append_only)
     watcher.loop.run_all()
     assert len(watcher.loop.later) == 1

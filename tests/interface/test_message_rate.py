@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interface.conftest import MakeRig, Rig
+from tests.interface.conftest import MakeRig, Rig, Ticks
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import disconnects
 from trunkline.interface import inbound
@@ -34,6 +34,27 @@ async def test_one_message_ping_or_pong_too_many_closes_with_1008(make_rig: Make
         other.send(frame(TEXT, b"undisturbed"))
         assert await other.receive() == (0x81, b"undisturbed")
     assert sum(len(entry.events) for entry in rig.layer.of(RECEIVE)) <= 4
+
+
+async def test_the_answer_to_our_own_ping_counts_for_nothing(make_rig: MakeRig) -> None:
+    ticks = Ticks()
+    rig = await make_rig(
+        ticks=ticks,
+        message_rate=0.001,
+        message_burst=1,
+        ping_interval_s=4,
+        ping_timeout_s=4,
+        close_timeout_s=4,
+    )
+    async with RawClient(*rig.address) as client:
+        await client.upgrade()
+        await ticks.turn(4)
+        assert await client.receive() == (0x89, b"")
+        client.send(frame(PONG, b""))
+
+        client.send(frame(TEXT, b"the one"))
+        assert await client.receive() == (0x81, b"the one")
+        assert disconnects(rig.layer) == []
 
 
 async def test_a_large_message_counts_as_several(make_rig: MakeRig) -> None:

@@ -63,7 +63,8 @@ def _shorten_file(watcher: Any, pid: int, path: str) -> None:
     process = watcher.processes.get(pid)
     if process is None or not process.is_alive():
         return
-    if not ping(path):
+    # Shortly: this is circus' own loop, and a Redis that is stopped must not hold it up.
+    if not ping(path, _POLL_S):
         watcher.loop.call_later(_POLL_S, _shorten_file, watcher, pid, path)
         return
     answer = _ask(path, b"BGREWRITEAOF\r\n")
@@ -71,15 +72,15 @@ def _shorten_file(watcher: Any, pid: int, path: str) -> None:
         logger.warning("redis does not shorten its append-only file: %s", answer.decode("utf-8", "replace"))
 
 
-def ping(path: str) -> bool:
+def ping(path: str, within_s: float = 1.0) -> bool:
     """Whether a Redis on this Unix socket answers, and not with ``-LOADING``."""
-    return _ask(path, b"PING\r\n") == b"+PONG\r\n"
+    return _ask(path, b"PING\r\n", within_s) == b"+PONG\r\n"
 
 
-def _ask(path: str, command: bytes) -> bytes:
+def _ask(path: str, command: bytes, within_s: float = 1.0) -> bytes:
     """The first line of the answer; nothing if there is none."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(1.0)
+        connection.settimeout(within_s)
         try:
             connection.connect(path)
             connection.sendall(command)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import frames
 from .rate import FULL, NONE_LEFT
-from .reader import TURN_FRAMES, Close, FrameError, FrameReader, Ping
+from .reader import TURN_FRAMES, Close, FrameError, FrameReader, Message, Ping
 from .states import CONNECTING, HOLD_TURN, OPEN, State
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Inbound(asyncio.Protocol, ABC):
     """
 
     __slots__ = (
+        "_asked",
         "_bucket",
         "_discarded",
         "_held",
@@ -62,6 +63,7 @@ class Inbound(asyncio.Protocol, ABC):
         self._tenure = tenure
         self._transport: asyncio.Transport | None = None
         self._reader: FrameReader | None = None
+        self._asked = False  # we have sent a ping, and no pong has come since
         self._bucket = FULL
         self._discarded = 0
         self._held = 0
@@ -135,11 +137,7 @@ class Inbound(asyncio.Protocol, ABC):
                 elif self.state is not OPEN:
                     self._tenure.drop("closing")
                 else:
-                    # Also a pong that nobody asked for: thousands of them are no better than as many pings.
-                    if limited:
-                        self._take_tokens(1)
-                    if type(message) is Ping:
-                        self.pinged(message[0])
+                    self._control(message)
         except FrameError as error:
             self.fail(error)
             return
@@ -150,6 +148,16 @@ class Inbound(asyncio.Protocol, ABC):
             self._held |= HOLD_TURN
             self._stop()
             self._tenure.loop.call_soon(self.let_go, HOLD_TURN)
+
+    def _control(self, message: Message) -> None:
+        """A ping or a pong, which count at the message rate: thousands of pongs are no better than as many pings. But
+        the answer to our own ping is free."""
+        if type(message) is not Ping and self._asked:
+            self._asked = False
+            return
+        self._take_tokens(1)
+        if type(message) is Ping:
+            self.pinged(message[0])
 
     def _take_tokens(self, tokens: int) -> None:
         """One more message, ping or pong.

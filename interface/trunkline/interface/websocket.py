@@ -186,6 +186,7 @@ class WebSocket(Outbound):
         ticks = tenure.rhythm.decide(self.heard, now)
         if ticks == heartbeat.PING:
             self.heard = heartbeat.SILENT
+            self._asked = True
             transport.write(frames.PING_FRAME)
             return tenure.rhythm.timeout
         if ticks == heartbeat.ABORT:

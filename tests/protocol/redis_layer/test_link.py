@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio.connection import AbstractConnection
@@ -14,6 +15,7 @@ from tests.support.waiting import until
 from trunkline.protocol.errors import LayerClosed, LayerUnavailable
 from trunkline.protocol.redis_layer import link as module
 from trunkline.protocol.redis_layer.link import Link
+from trunkline.protocol.redis_layer.wire import Callback
 
 NAME = "trunkline-test"
 
@@ -136,6 +138,21 @@ async def test_a_question_whose_connection_is_lost_is_not_waited_for(
     await until(lambda: told.ups == 2)
     assert told.downs == 1
     assert await opened.ask(["PING"]) == b"PONG"
+
+
+async def test_an_answer_that_came_just_before_the_loss_is_none(link: Link) -> None:
+    """Who asked runs only a turn later, and would go on as if the connection were there."""
+
+    class Ending:
+        def call(self, command: object, answered: Callback) -> None:
+            answered(b"PONG")
+            link._wire = None
+
+    ending: Any = Ending()
+    link._wire = ending
+
+    with pytest.raises(LayerUnavailable, match="lost the connection"):
+        await link.ask(["PING"])
 
 
 async def test_a_question_that_is_cancelled_leaves_the_link_as_it_is(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 
 from tests.protocol.layer_harness import body
 from tests.protocol.redis_layer.conftest import Faulty, NotingInterface, NotingWorker
@@ -15,6 +17,7 @@ from trunkline.protocol import codec
 from trunkline.protocol.messages import Outcome
 from trunkline.protocol.names import ChannelName, ConnectionId
 from trunkline.protocol.redis_layer import RedisInterfaceLayer
+from trunkline.protocol.redis_layer.scripts import SCRIPTS
 from trunkline.protocol.redis_layer.sender import RedisSender
 
 JOBS = ChannelName("jobs")
@@ -29,6 +32,12 @@ AHEAD_MS = 3_600_000
 """So much the clock of the Redis that was promoted is behind the other's."""
 
 Case = tuple[Faulty, NotingInterface, NotingWorker]
+
+
+def replication_id(faulty: Faulty) -> object:
+    info = faulty.client.info("replication")
+    assert isinstance(info, dict)
+    return info["master_replid"]
 
 
 def later_id() -> str:
@@ -112,6 +121,42 @@ async def test_what_is_committed_from_a_thread_before_the_interface_is_back_is_r
     worker.layer.commit_now([Outcome(job, [interface.post("c", "meanwhile")])], lambda count: None)
 
     assert await interface.receive(2) == ["before", "meanwhile"]
+
+
+async def test_a_replica_that_attaches_to_a_redis_makes_no_other_redis_of_it(faulty: Faulty) -> None:
+    """Nor does a backup. Redis takes another replication id then, though nothing was lost."""
+    interface, worker = await faulty.interface(), await faulty.worker(JOBS)
+    await worker.apply(interface.post("c", "one"))
+    await interface.receive(1)
+    before = replication_id(faulty)
+    with socket.socket(socket.AF_UNIX) as replica:
+        replica.connect(faulty.settings.redis_url.removeprefix("unix://"))
+        replica.sendall(b"PSYNC ? -1\r\n")  # what the first replica of a master says
+        await until(lambda: replication_id(faulty) != before)
+        await faulty.worker(JOBS)  # whoever arrives notes where mailboxes stand
+        await worker.apply(interface.post("c", "two"))
+        await worker.apply(interface.post("c", "three"))
+        await interface.receive(3)
+
+        mark = layer_of(interface)._mailbox.mark
+        faulty.cut(["trunkline-interface"])
+        await until(lambda: interface.told[-1:] == ["back"])
+
+    await worker.apply(interface.post("c", "four"))
+    assert await interface.receive(4) == ["one", "two", "three", "four"]
+    assert layer_of(interface)._mailbox.mark == mark
+
+
+async def test_nobody_is_content_with_a_replica(case: Case) -> None:
+    """It would post behind the promotion without having arrived there."""
+    faulty, interface, worker = case
+    faulty.client.replicaof("127.0.0.1", "1")
+    with pytest.raises(redis.exceptions.ResponseError, match="READONLY"):
+        script = SCRIPTS["arrive"]
+        faulty.client.eval(script.text, 1, faulty.keys.stood, faulty.keys.base, "")
+    faulty.client.replicaof("NO", "ONE")
+    await worker.apply(interface.post("c", "after"))
+    assert await interface.receive(2) == ["before", "after"]
 
 
 async def test_what_was_read_and_not_lost_is_not_read_again(faulty: Faulty) -> None:

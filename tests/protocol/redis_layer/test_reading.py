@@ -178,3 +178,19 @@ async def test_no_read_begins_before_its_connection_is_ready(
 
     await until(lambda: worker.inbox)
     assert begun and not any(begun)
+
+
+async def test_two_reads_that_are_ended_are_no_single_call_that_waits_long(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = reading_of(await faulty.worker(RECEIVE))
+    callbacks: list[object] = []
+    monkeypatch.setattr(reading._calls, "call", lambda command, callback: callbacks.append(callback))
+    reading.want(1)
+    assert reading.under_way
+
+    reading.end()
+    reading.end()
+
+    first, second = callbacks
+    assert first is not second

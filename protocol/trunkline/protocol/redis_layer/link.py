@@ -107,16 +107,19 @@ class Link:
         Raises:
             LayerUnavailable: the link is down, goes down, or Redis answers with an error.
         """
-        if self._wire is None:
+        wire = self._wire
+        if wire is None:
             raise LayerUnavailable(f"{self._name}: no connection to Redis")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         lost = asyncio.ensure_future(self._lost.wait())
-        self._wire.call(command, answer.set_result)
+        wire.call(command, answer.set_result)
         try:
             await asyncio.wait((answer, lost), return_when=asyncio.FIRST_COMPLETED)
         finally:
             lost.cancel()
-        if not answer.done():
+        # Also if the answer came just before the loss: who goes on as if the connection were there would send on the
+        # next one, ahead of what waits.
+        if not answer.done() or self._wire is not wire:
             raise LayerUnavailable(f"{self._name}: lost the connection to Redis")
         if isinstance(answer.result(), hiredis.ReplyError):
             raise LayerUnavailable(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import hiredis
 
@@ -129,7 +130,8 @@ class Reading:
     def end(self) -> None:
         """Ends the read that waits; its answer still comes."""
         if self.under_way and self.reader_id:
-            self._calls.call(["CLIENT", "UNBLOCK", self.reader_id], _ignore)
+            # A callback of its own for each, by which `Silence` tells calls apart.
+            self._calls.call(["CLIENT", "UNBLOCK", self.reader_id], partial(_ignore))
 
     def send(self) -> None:
         """Begins a read if one is wanted and possible."""
