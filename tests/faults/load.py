@@ -251,12 +251,11 @@ class Load:
 
     async def all_gone(self, talkers: Sequence[Talker], within_s: float) -> None:
         """Waits until the witness has heard of the disconnect of each of these."""
-        names = {talker.record.name for talker in talkers}
-        await until(
-            lambda: names <= {gone.name for gone in self.witnessed.gone},
-            within_s,
-            f"{len(names)} disconnects are handled",
-        )
+        await until(lambda: not self.missing(talkers), within_s, f"{len(talkers)} disconnects are handled")
+
+    def missing(self, talkers: Sequence[Talker]) -> int:
+        """Of how many of these the witness has not heard the disconnect."""
+        return len({talker.record.name for talker in talkers} - {gone.name for gone in self.witnessed.gone})
 
     def waits_s(self, from_s: float) -> list[float]:
         """How long the replies took that came since a moment of the loop's clock."""

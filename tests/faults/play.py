@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tests.faults.cases import Case
 from tests.faults.cluster import Cluster
 from tests.faults.ledger import Entry, Ledger
-from tests.faults.load import Load
+from tests.faults.load import Load, Talker
 from tests.faults.promises import Form
 from tests.faults.scene import Scene
 from tests.support.waiting import until
@@ -23,6 +23,8 @@ ARRIVES_WITHIN_S = 1.5
 """How long nothing may have come, of group sends and background messages, until the rest is called lost. Those that are
 delayed come 0.2 s late, at a heartbeat of the reaper's (0.25 s)."""
 LOOK_S = 0.1
+BURIED_WITHIN_S = 6.0
+"""The same for disconnects of a dead interface server, of which the first comes when it is buried."""
 GONE_WITHIN_S = 20.0
 """Until the test gives up; the bound of the case is looked at later."""
 
@@ -68,7 +70,7 @@ async def play(cluster: Cluster, case: Case) -> Result:
             await asyncio.gather(*(talker.gone() for talker in scene.victims))
         await settle(scene)
         await load.everybody_goes_on()
-        await load.all_gone([talker for talker in scene.victims if talker.record.cut], GONE_WITHIN_S)
+        await _all_gone(load, case, [talker for talker in scene.victims if talker.record.cut])
         await load.finish()
         ledger = await end(cluster, load, sessions_lost=case.promises.sessions is Form.AROUND)
     cut = [talker.record.name for talker in load.talkers if talker.record.cut]
@@ -80,6 +82,24 @@ async def play(cluster: Cluster, case: Case) -> Result:
     await _nothing_left(cluster)
     assert not (complaints := cluster.processes.complaints()), "\n".join(complaints)
     return _result(case, scene, ledger)
+
+
+async def _all_gone(load: Load, case: Case, cut: Sequence[Talker]) -> None:
+    """Waits for the disconnects of connections that were cut; where Redis may have forgotten some, for what comes."""
+    if case.promises.disconnects is Form.AROUND:
+        await _comes_to_rest(lambda: load.missing(cut), BURIED_WITHIN_S)
+    else:
+        await load.all_gone(cut, GONE_WITHIN_S)
+
+
+async def _comes_to_rest(owed: Callable[[], int], within_s: float) -> None:
+    """Waits until nothing is owed any more, or less has not been for a while: what Redis forgot never comes."""
+    clock = asyncio.get_running_loop().time
+    since_s, before = clock(), -1
+    while (now := owed()) and clock() - since_s < within_s:
+        if now != before:
+            since_s, before = clock(), now
+        await asyncio.sleep(LOOK_S)
 
 
 async def settle(scene: Scene) -> None:
@@ -110,13 +130,7 @@ async def end(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> L
         entries = ledger().entries()
         return sum(entry.fault.kind == "lost" for entry in entries if entry.column in columns)
 
-    # What Redis forgot never comes: so it is over when nothing has come for a while.
-    clock = asyncio.get_running_loop().time
-    since_s, before = clock(), -1
-    while (now := owed()) and clock() - since_s < ARRIVES_WITHIN_S:
-        if now != before:
-            since_s, before = clock(), now
-        await asyncio.sleep(LOOK_S)
+    await _comes_to_rest(owed, ARRIVES_WITHIN_S)
     open_ones = [talker for talker in load.talkers if not talker.record.cut]
     await load.hang_up()
     await load.all_gone(open_ones, GONE_WITHIN_S)
@@ -155,8 +169,8 @@ def _result(case: Case, scene: Scene, ledger: Ledger) -> Result:
     from_s = scene.mended_s or scene.struck_s
     recovery_s = scene.load.recovery_s(from_s)
     if cut := [talker for talker in scene.victims if talker.record.cut]:
-        last_s = sorted(scene.load.gone_s)[: len(cut)][-1]
-        recovery_s = max(recovery_s, last_s - scene.struck_s)
+        handled_s = sorted(scene.load.gone_s)[: len(cut)]
+        recovery_s = max([recovery_s, *(last_s - scene.struck_s for last_s in handled_s[-1:])])
     entries = [entry for entry in ledger.entries() if entry.column != "events"]
     kinds = [entry.fault.kind for entry in entries]
     return Result(
