@@ -38,7 +38,7 @@ class _NoLease:
         pass
 
     def first(self) -> Heartbeat:
-        return Heartbeat(int(UNIX_S * 1000), START_S, claimable=False)
+        return Heartbeat(int(UNIX_S * 1000), START_S, claimable=False, shares=[])
 
     def start(self) -> None:
         pass

@@ -19,6 +19,7 @@ from trunkline.protocol.redis_layer.commit_call import SESSION_TTL_MS, commit_ar
 from trunkline.protocol.redis_layer.lease_thread import INTERFACE_PATIENCE, WORKER_PATIENCE
 from trunkline.protocol.redis_layer.publishing import entry_args
 from trunkline.protocol.redis_layer.scripts import SCRIPTS
+from trunkline.protocol.tracks import MAIN
 
 from .interface_scripts import Answer
 from .translation import body_of, effect_of, event_of
@@ -226,7 +227,7 @@ class RealRedis:
         self.client.set(self.keys.reaper, me if watches else "somebody else")
         args = (
             base, me, FOREVER_MS, b"info", fresh_epoch, FOREVER_MS, WORKER_PATIENCE, INTERFACE_PATIENCE,
-            self.keys.consumer_group, *SOCKET_CHANNELS,
+            self.keys.consumer_group, MAIN, *SOCKET_CHANNELS,
         )  # fmt: skip
         self.call("tick", [self.keys.reaper], *args)
 

@@ -23,6 +23,7 @@ from trunkline.protocol.names import (
     new_interface_id,
     new_worker_id,
 )
+from trunkline.protocol.tracks import Share
 
 
 class Sides(Protocol):
@@ -70,6 +71,9 @@ class Interface:
 
     def holdings(self) -> Holdings:
         raise AssertionError("the layer says that it has lost its data")
+
+    def share_out(self, shares: Sequence[Share], now_ms: int) -> None:
+        """Nobody is put on a track here."""
 
     def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
         raise AssertionError(f"the layer says that it has lost batches {after + 1} to {up_to}")

@@ -53,9 +53,10 @@ class Connection(WebSocket):
         batch: number of the batch that entry left with.
         flow: what of its events may leave.
         reply: its reply channel.
+        track: which workers get its events.
     """
 
-    __slots__ = ("_handshake", "_since_s", "_waits_s", "batch", "flow", "publication", "reply")
+    __slots__ = ("_handshake", "_since_s", "_waits_s", "batch", "flow", "publication", "reply", "track")
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class Connection(WebSocket):
         super().__init__(connection, path, tenure, deflates, address)
         self.reply = reply
         self.flow = Flow(tenure.bound)
+        self.track = tenure.tracks.pick()
         self.publication: Publication | None = None
         self.batch = 0
         self._handshake: Handshake | None = handshake
@@ -82,12 +84,14 @@ class Connection(WebSocket):
     def connect(self, event: dict[str, Any]) -> None:
         """Publishes the connect event."""
         self._since_s = perf_counter()
-        self._publish(CONNECT, self.flow.connect(event))
+        self._publish(CONNECT, self.track.connect, self.flow.connect(event))
 
-    def _publish(self, channel: ChannelName, events: list[Any]) -> None:
+    def _publish(
+        self, channel: ChannelName, kept_in: ChannelName, events: list[Any], must: bool = False
+    ) -> None:
         # What Entry(...) and Publication(...) do, without their constructors in Python.
         entry = _tuple(Entry, (channel, self.reply, self.path, self.flow.in_flight, events, None, 0))
-        publication = _tuple(Publication, (channel, encode_entry(entry), self, channel is DISCONNECT))
+        publication = _tuple(Publication, (kept_in, encode_entry(entry), self, must))
         self._tenure.publisher.add(publication)
 
     def _publish_next(self) -> None:
@@ -99,10 +103,10 @@ class Connection(WebSocket):
                 self._tenure.forget(self.id)
         elif self.flow.disconnecting:
             self._since_s = perf_counter()
-            self._publish(DISCONNECT, events)
+            self._publish(DISCONNECT, self.track.disconnect, events, must=True)
         else:
             self._since_s = self._waits_s
-            self._publish(RECEIVE, events)
+            self._publish(RECEIVE, self.track.receive, events)
 
     def refused(self) -> bool:
         """The channel is full. A handshake gives up; of an open socket nothing more is read until there is room."""
@@ -125,7 +129,7 @@ class Connection(WebSocket):
         events = flow.push(message, size)
         if events is not None:
             self._since_s = perf_counter()
-            self._publish(RECEIVE, events)
+            self._publish(RECEIVE, self.track.receive, events)
             return
         if flow.waiting == 1:
             self._waits_s = perf_counter()
@@ -153,7 +157,7 @@ class Connection(WebSocket):
         events = self.flow.end({"code": self._code, "reason": self._reason})
         if events is not None:
             self._since_s = perf_counter()
-            self._publish(DISCONNECT, events)
+            self._publish(DISCONNECT, self.track.disconnect, events, must=True)
 
     # ---- from the workers: `Recipient` ----
 

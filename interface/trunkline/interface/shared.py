@@ -16,6 +16,7 @@ from .limits import Sockets
 from .metrics import InterfaceMetrics
 from .rate import Rate
 from .settings import InterfaceSettings
+from .tracks import Tracks
 from .websocket import WebSocket
 
 _warnings = RateLimited(logging.getLogger(__name__))
@@ -35,6 +36,7 @@ class Shared:
         addresses: how many of which address are open.
         admission: who may come in, and when sockets are read, while the workers cannot keep up.
         message_rate: of each connection; None for any.
+        tracks: which workers get the events of new connections.
         policy: what happens to slow readers whose connect handler does not say.
     """
 
@@ -49,6 +51,7 @@ class Shared:
         "rhythm",
         "settings",
         "sockets",
+        "tracks",
         "wheel",
     )
 
@@ -59,6 +62,7 @@ class Shared:
         self.metrics = metrics
         self.loop = loop
         self.sockets = Sockets()
+        self.tracks = Tracks()
         self.wheel: Wheel[WebSocket] = Wheel()
         self.rhythm = Rhythm(settings.ping_interval_s, settings.ping_timeout_s, settings.close_timeout_s)
         self.bound = Bound(settings.queue_events, settings.queue_bytes)

@@ -26,6 +26,7 @@ from trunkline.protocol.names import (
     reply_name,
 )
 from trunkline.protocol.process.logs import RateLimited
+from trunkline.protocol.tracks import Share, registered
 
 from .connection import Connection
 from .flow import Bound
@@ -79,6 +80,7 @@ class Tenure:
         "rhythm",
         "settings",
         "sockets",
+        "tracks",
         "turned_away",
         "turns",
         "up",
@@ -101,6 +103,7 @@ class Tenure:
         self.id: InterfaceId = new_interface_id()
         self.turned_away = shared.turned_away
         self.recipients: dict[ConnectionId, Recipient] = {}
+        self.tracks = shared.tracks
         self.groups: Groups[Connection] = Groups(shared.settings.groups_per_connection)
         self.publisher = Publisher(layer, shared.loop, shared.settings.linger_ms / 1000)
         self.joining: list[Outbound] | None = None
@@ -186,7 +189,10 @@ class Tenure:
         """
         lost: list[Any] = [{"code": ABNORMAL, "reason": ""}]
         connections = {
-            connection.id: encode_entry(Entry(DISCONNECT, connection.reply, connection.path, LAST_SEQ, lost))
+            connection.id: registered(
+                encode_entry(Entry(DISCONNECT, connection.reply, connection.path, LAST_SEQ, lost)),
+                connection.track.name,
+            )
             for connection in self.connections()
             if connection.state is not CONNECTING and not connection.flow.disconnecting
         }
@@ -196,6 +202,10 @@ class Tenure:
         """Publishes again what these batches held, all or for one channel, and no release has come for."""
         count = self.publisher.republish(list(self.recipients.values()), after, up_to, channel)
         self.metrics.republished.value += count
+
+    def share_out(self, shares: Sequence[Share], now_ms: int) -> None:
+        """What each track gets."""
+        self.tracks.update(shares, now_ms)
 
     # ---- for the server ----
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from .messages import ClusterStats, DeadLetterRecord, Delivery, Effect, LeaseInfo, Outcome
 from .names import ChannelName, ConnectionId, GroupName
 from .redriving import Redriven
+from .tracks import Share
 
 
 class Publication(NamedTuple):
@@ -68,6 +69,9 @@ class InterfaceReceiver(Protocol):
     def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
         """Batches ``after < number <= up_to`` were lost, or only what they held for one channel: publish again what of
         it is unreleased."""
+
+    def share_out(self, shares: Sequence[Share], now_ms: int) -> None:
+        """What each track gets, at each renewal of the lease, and the layer's clock."""
 
 
 class InterfaceLayer(Protocol):

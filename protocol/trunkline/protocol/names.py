@@ -132,6 +132,7 @@ class Keys:
         "epoch",
         "reaper",
         "reaping",
+        "tracks",
     )
 
     def __init__(self, prefix: str = "trunkline", shard: int = 0) -> None:
@@ -146,6 +147,7 @@ class Keys:
         self.reaping = self.base + "reaping"
         self.dead_workers = self.base + "dead-workers"
         self.channels = self.base + "channels"
+        self.tracks = self.base + "tracks"
 
     def stream(self, channel: str) -> str:
         """Stream of a channel's entries; consumer group ``workers``."""

@@ -16,6 +16,7 @@ from trunkline.protocol.layer import Holdings
 from trunkline.protocol.names import ChannelName, Keys
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisWorkerLayer
 from trunkline.protocol.settings import LayerSettings
+from trunkline.protocol.tracks import MAIN, Share
 
 
 class NotingInterface(Interface):
@@ -27,6 +28,7 @@ class NotingInterface(Interface):
         self.lost: list[tuple[int, int]] = []
         self.begun_anew: list[tuple[int, int, ChannelName]] = []
         self.held = Holdings({}, {})
+        self.shares: list[Share] = []
 
     def away(self) -> None:
         self.told.append("away")
@@ -39,6 +41,9 @@ class NotingInterface(Interface):
 
     def holdings(self) -> Holdings:
         return self.held
+
+    def share_out(self, shares: Sequence[Share], now_ms: int) -> None:
+        self.shares = list(shares)
 
     def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
         if channel is None:
@@ -78,8 +83,8 @@ class Faulty:
         await layer.open(lease_info(interface.id, "interface"), interface)
         return interface
 
-    async def worker(self, *channels: ChannelName) -> NotingWorker:
-        layer = RedisWorkerLayer(self.settings)
+    async def worker(self, *channels: ChannelName, track: str = MAIN) -> NotingWorker:
+        layer = RedisWorkerLayer(self.settings, track)
         worker = NotingWorker(layer)
         self._opened.append(layer)
         await layer.open(lease_info(worker.id, "worker"), channels, worker)

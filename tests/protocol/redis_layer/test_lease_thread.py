@@ -126,7 +126,7 @@ async def test_a_heartbeat_after_the_event_loop_is_gone_disturbs_nobody(faulty: 
     other.close()
     loop, layer._loop = layer._loop, other
 
-    layer._heartbeat_from_thread(Heartbeat(0, 0.0, True))
+    layer._heartbeat_from_thread(Heartbeat(0, 0.0, True, []))
 
     layer._loop = loop
     assert layer._deliveries.clock_ms == pytest.approx(clock_ms, abs=1000)

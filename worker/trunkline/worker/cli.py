@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     routing.code_version = code_version(settings.code_version, settings.module)
 
     async def serve(stop: asyncio.Event) -> int:
-        worker = WorkerProcess(settings, RedisWorkerLayer(settings), routing)
+        worker = WorkerProcess(settings, RedisWorkerLayer(settings, settings.track), routing)
         logs.setup(settings.log_level, worker.id)
         carry_context()
         async with AsyncExitStack() as ends:

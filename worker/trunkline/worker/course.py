@@ -169,4 +169,7 @@ class Course:
             return _tuple(Outcome, (self.delivery, outbox.release()))
         session = held.write() if held is not None else None
         self.wrote_session = session is not None
-        return _tuple(Outcome, (self.delivery, released(outbox, self.entry, session, self.refusal)))
+        return _tuple(
+            Outcome,
+            (self.delivery, released(outbox, self.entry, session, self.refusal, self.delivery.channel)),
+        )

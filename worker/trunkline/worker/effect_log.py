@@ -14,6 +14,7 @@ from trunkline.protocol.codec import encode_text_release
 from trunkline.protocol.errors import MessageError
 from trunkline.protocol.messages import DeadLetter, Effect, Payload, Post, SessionWrite, SetAside, Unregister
 from trunkline.protocol.names import CONNECT, RECEIVE, ChannelName, ReplyName, split_reply_name
+from trunkline.protocol.tracks import MAIN
 
 from .contents import verdict
 from .release import Own, accepted, fold, own_payloads, posts, refused, released
@@ -178,7 +179,7 @@ class EffectLog:
                 return [_tuple(Post, (self.interface, encode_text_release(self.connection, self.seq, item)))]
         return released(self._address(), log)
 
-    def release_connect(self, path: str, refusal: int | None = None) -> list[Effect]:
+    def release_connect(self, path: str, refusal: int | None = None, track: str = MAIN) -> list[Effect]:
         """Ends the outbox of a connect entry: the RELEASE begins with the verdict.
 
         If the handshake is refused, what the handler did for this connection alone is dropped (its session, its
@@ -187,13 +188,14 @@ class EffectLog:
         Args:
             path: of the handshake, for the disconnect that the reaper publishes should the interface die.
             refusal: refuse with this HTTP status, whatever the handler said.
+            track: that the connection is on.
         """
         log, self._log = self._log, _ENDED
         decided, _ = verdict(self._said + own_payloads(log))
         if refusal is not None:
             decided = {"accept": False, "status": refusal}
         if decided["accept"]:
-            return accepted(self._address(), log, decided, path)
+            return accepted(self._address(), log, decided, path, track)
         return refused(self._address(), log, decided, flushed=self._taken > 0)
 
     def release_disconnect(self) -> list[Effect]:

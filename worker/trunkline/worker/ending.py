@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from trunkline.protocol.messages import Content, Effect, Entry, SessionWrite
-from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE
+from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName
+from trunkline.protocol.tracks import split_track
 
 from .effect_log import EffectLog, split
 
 
-def released(outbox: EffectLog, entry: Entry, session: bytes | None, refusal: int | None) -> list[Effect]:
+def released(
+    outbox: EffectLog, entry: Entry, session: bytes | None, refusal: int | None, kept_in: ChannelName
+) -> list[Effect]:
     """Ends the outbox of an entry.
 
     Args:
@@ -16,6 +19,7 @@ def released(outbox: EffectLog, entry: Entry, session: bytes | None, refusal: in
         entry: the entry.
         session: of its connection, to be stored; empty deletes it, None leaves it as it is.
         refusal: the status with which a handshake is refused, whatever its handler said.
+        kept_in: the channel as its track names it.
     """
     channel = entry.channel
     if channel == RECEIVE:
@@ -26,7 +30,7 @@ def released(outbox: EffectLog, entry: Entry, session: bytes | None, refusal: in
     if session is not None and outbox.reply is not None:
         outbox.write_session(session)
     if channel == CONNECT:
-        return outbox.release_connect(entry.path or "", refusal)
+        return outbox.release_connect(entry.path or "", refusal, split_track(kept_in)[1])
     if channel == DISCONNECT:
         return outbox.release_disconnect()
     effects = outbox.release()

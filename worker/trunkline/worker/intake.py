@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 
@@ -17,6 +18,7 @@ from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.messages import Delivery, Outcome, Post
 from trunkline.protocol.names import TRIP, ReplyName, WorkerId
 from trunkline.protocol.process.logs import RateLimited
+from trunkline.protocol.tracks import split_track
 
 from .committer import Committer
 from .job import POISON_ATTEMPTS, Flusher, Job
@@ -29,6 +31,7 @@ from .sessions import HeldSession
 log = logging.getLogger(__name__)
 rate_limited = RateLimited(log)
 
+_channel_of = lru_cache(lambda name: split_track(name)[0])
 _CHANNEL_AND_WAIT = attrgetter("channel", "queued_ms")
 
 
@@ -110,7 +113,8 @@ class Intake:
         return fresh.finish()
 
     def _job(self, delivery: Delivery) -> Job | None:
-        channel, _, body, attempt, _, _ = delivery
+        kept_in, _, body, attempt, _, _ = delivery
+        channel = _channel_of(kept_in)
         if attempt > 1:
             self._metrics.redeliveries.get(channel).value += 1
         try:

@@ -67,7 +67,9 @@ class Job(Course):
             tries=self.tries + 1,
         )
         self.pause_s = pause_s
-        self.outbox.set_aside(SetAside(entry.channel, encode_entry(again), round(pause_s * 1000), kept))
+        self.outbox.set_aside(
+            SetAside(self.delivery.channel, encode_entry(again), round(pause_s * 1000), kept)
+        )
         return "set_aside"
 
     def unrouted(self, worker: str) -> bool:

@@ -24,6 +24,7 @@ from trunkline.protocol.messages import (
     Unregister,
 )
 from trunkline.protocol.names import DISCONNECT, ConnectionId, InterfaceId, ReplyName
+from trunkline.protocol.tracks import MAIN, registered
 
 from .contents import without_verdicts
 
@@ -91,14 +92,14 @@ def released(own: Own, log: Sequence[Any]) -> list[Effect]:
     return effects
 
 
-def accepted(own: Own, log: Sequence[Any], verdict: Content, path: str) -> list[Effect]:
+def accepted(own: Own, log: Sequence[Any], verdict: Content, path: str, track: str = MAIN) -> list[Effect]:
     """The effects of a connect whose handshake succeeds, with what the reaper publishes should its interface die."""
     effects, last = fold(own, log)
     if own.seq < 0:  # redriven, as above
         return effects + posts(own, last)
     gone = Entry(DISCONNECT, own.reply, path, LAST_SEQ, [dict(ABNORMAL_CLOSE)])
     # First: a session is kept for as long as its connection is registered, else it expires.
-    effects.insert(0, Register(own.interface, own.connection, encode_entry(gone)))
+    effects.insert(0, Register(own.interface, own.connection, registered(encode_entry(gone), track)))
     effects.append(Post(own.interface, encode_release(own.connection, own.seq, [verdict, *last])))
     return effects
 

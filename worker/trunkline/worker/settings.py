@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 from pydantic_settings import CliPositionalArg
 
+from trunkline.protocol.errors import InvalidName
 from trunkline.protocol.settings import PositiveSeconds, ProcessSettings
+from trunkline.protocol.tracks import MAIN, track_name
+
+
+def _check_track(value: str) -> str:
+    try:
+        return track_name(value) if value else MAIN
+    except InvalidName as error:
+        raise ValueError(str(error)) from error
 
 
 class WorkerOptions(ProcessSettings):
@@ -35,6 +46,10 @@ class WorkerOptions(ProcessSettings):
         max_length=100,
         description="version of the application's code, for dead letters and status; else git's name for the commit "
         "of the routing module",
+    )
+    track: Annotated[str, AfterValidator(_check_track)] = Field(
+        MAIN,
+        description="serve only connections of this track, as `trunkline deploy` puts them on it; without, all others",
     )
     log_messages: bool = Field(False, description="log a line for every handled message")
 

@@ -17,6 +17,7 @@ from ..layer import InterfaceReceiver, Publication
 from ..messages import LeaseInfo
 from ..names import GroupName, Keys
 from ..settings import LayerSettings
+from ..tracks import read_shares
 from .anew import Beginnings
 from .faults import Survives, keep_doing, tell_fault
 from .link import Link
@@ -168,6 +169,7 @@ class RedisInterfaceLayer:
             self._answer_odd(answer)
             return
         self._waking.survived(sleeps)
+        self._standing.receiver.share_out(read_shares(answer[4]), answer[3])
         if answer[1] < self._publishing.answered:
             self._answer_odd([b"gap"])
         else:

@@ -23,6 +23,7 @@ from ..errors import LayerUnavailable
 from ..messages import Delivery, LeaseInfo
 from ..names import DISCONNECT, SOCKET_CHANNELS, Keys
 from ..settings import LayerSettings
+from ..tracks import MAIN, Share, read_shares
 from .faults import Survives
 from .refusals import explained
 from .scripts import SCRIPTS
@@ -49,11 +50,13 @@ class Heartbeat(NamedTuple):
         redis_ms: Redis' clock.
         local_s: `time.monotonic` when it was read.
         claimable: there are entries to take over.
+        shares: what each track gets.
     """
 
     redis_ms: int
     local_s: float
     claimable: bool
+    shares: list[Share]
 
 
 class LeaseThread:
@@ -63,15 +66,21 @@ class LeaseThread:
         settings: where Redis is and how long leases are.
         info: of the worker.
         on_heartbeat: called on the thread after each answered tick.
+        track: that the worker serves.
     """
 
     def __init__(
-        self, settings: LayerSettings, info: LeaseInfo, on_heartbeat: Callable[[Heartbeat], None]
+        self,
+        settings: LayerSettings,
+        info: LeaseInfo,
+        on_heartbeat: Callable[[Heartbeat], None],
+        track: str = MAIN,
     ) -> None:
         self._keys = Keys(settings.prefix)
         self._settings = settings
         self._lease_ms = int(settings.worker_lease_s * 1000)
         self._info = info
+        self._track = track
         self._encoded = encode_lease(info)
         self._on_heartbeat = on_heartbeat
         self._stop = threading.Event()
@@ -162,16 +171,17 @@ class LeaseThread:
             [self._keys.reaper],
             [
                 self._keys.base, self._info.id, self._lease_ms, self._encoded, secrets.token_hex(8),
-                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group, *SOCKET_CHANNELS,
+                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group, self._track,
+                *SOCKET_CHANNELS,
             ],
         )  # fmt: skip
         local_s = time.monotonic()
-        redis_ms, dead_workers, reaping, returned, due = answer
+        redis_ms, dead_workers, reaping, returned, due, tracks = answer
         if reaping:
             self._reap()
         if due:
             self._publish_due(local_s + TICK_S)
-        return Heartbeat(redis_ms, local_s, bool(dead_workers or returned))
+        return Heartbeat(redis_ms, local_s, bool(dead_workers or returned), read_shares(tracks))
 
     def _reap(self) -> None:
         for _ in range(REAP_STEPS):

@@ -57,6 +57,7 @@ class Reading:
         "_commands",
         "_deliveries",
         "_keys",
+        "_left",
         "_old_reader_id",
         "_on_nothing",
         "_search",
@@ -82,6 +83,7 @@ class Reading:
         self._on_nothing = on_nothing
         self._worker = ""
         self._channels: list[ChannelName] = []
+        self._left: list[ChannelName] = []  # served until now; a delivery of theirs may have been lost
         self._by_stream: dict[bytes, ChannelName] = {}
         self._commands: dict[int, bytes] = {}  # packed, by how many entries they ask for
         self._wanted = 0  # entries a read asks for; 0 when nobody waits for one
@@ -101,10 +103,21 @@ class Reading:
         Raises:
             LayerUnavailable: Redis does not answer.
         """
-        self._worker, self._channels = worker, channels
+        self._worker = worker
+        self._set(channels)
+        await self.link.open()
+
+    def serve(self, channels: list[ChannelName]) -> None:
+        """Reads these channels from now on, over a new connection: what the read that waits brings meanwhile is found
+        again as what was lost."""
+        self._left = [*self._left, *(channel for channel in self._channels if channel not in channels)]
+        self._set(channels)
+        self.link.reset("other channels are to be read")
+
+    def _set(self, channels: list[ChannelName]) -> None:
+        self._channels = channels
         self._by_stream = {self._keys.stream(channel).encode(): channel for channel in channels}
         self._commands.clear()
-        await self.link.open()
 
     async def close(self) -> None:
         """Ends the link. Idempotent."""
@@ -241,7 +254,8 @@ class Reading:
     async def _find_lost(self) -> None:
         """Takes up entries that were delivered in an answer which never arrived."""
         self._searched_s = time.monotonic()
-        streams = [self._keys.stream(channel) for channel in self._channels]
+        channels = [*self._channels, *self._left]
+        streams = [self._keys.stream(channel) for channel in channels]
         # What is committed or handed back while the question is on its way is not lost.
         known = self._deliveries.known()
         held = await self.link.ask(
@@ -249,12 +263,13 @@ class Reading:
         )
         lost: list[Delivery] = []
         for index, entry_id, count in held:
-            channel = self._channels[index - 1]
+            channel = channels[index - 1]
             if (channel, entry_id.decode()) in known:
                 continue
             found = await self.link.ask(["XRANGE", streams[index - 1], entry_id, entry_id])
             if found:
                 lost += self._deliveries.make(channel, found, count)
+        self._left = []
         if lost:
             log.info("worker=%s takes up %d entries whose delivery was lost", self._worker, len(lost))
             self._deliveries.hand_over(lost)

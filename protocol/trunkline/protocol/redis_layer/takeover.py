@@ -31,18 +31,19 @@ class Takeover:
 
     Attributes:
         claimable: there may be more to take over.
+        channels: of which entries are taken over.
         ended: nothing is taken over any more.
     """
 
     __slots__ = (
         "_calls",
-        "_channels",
         "_deliveries",
         "_keys",
         "_next",
         "_reading",
         "_receiver",
         "_worker",
+        "channels",
         "claimable",
         "ended",
     )
@@ -55,14 +56,14 @@ class Takeover:
         self._reading = reading
         self._deliveries = deliveries
         self._worker = ""
-        self._channels: list[ChannelName] = []
+        self.channels: list[ChannelName] = []
         self._next = False  # as soon as the read that waits is back
         self.claimable = False
         self.ended = False
 
     def begin(self, worker: str, channels: list[ChannelName], receiver: WorkerReceiver) -> None:
         """Names the worker, what it serves, and who says how much room there is."""
-        self._worker, self._channels, self._receiver = worker, channels, receiver
+        self._worker, self.channels, self._receiver = worker, channels, receiver
 
     def claim(self) -> None:
         """Takes over what there is room for."""
@@ -79,7 +80,7 @@ class Takeover:
         reading.paused = self._calls.call(
             SCRIPTS["claim"].call(
                 [self._keys.dead_workers],
-                [self._keys.base, self._keys.consumer_group, self._worker, room, *self._channels],
+                [self._keys.base, self._keys.consumer_group, self._worker, room, *self.channels],
             ),
             self._claimed,
         )

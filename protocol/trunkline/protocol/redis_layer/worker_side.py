@@ -19,6 +19,7 @@ from ..messages import Delivery, Effect, LeaseInfo, Outcome
 from ..names import ChannelName, ConnectionId, Keys
 from ..process.logs import RateLimited
 from ..settings import LayerSettings
+from ..tracks import MAIN, TRACKED, on_track, orphans
 from .calls import Calls
 from .commit_call import MAX_CALL_BYTES, SESSION_TTL_MS, Arg, commit_args, flatten, split
 from .deliveries import Deliveries
@@ -48,9 +49,10 @@ class RedisWorkerLayer:
 
     Args:
         settings: where Redis is, capacities and lease times.
+        track: that the worker serves.
     """
 
-    def __init__(self, settings: LayerSettings) -> None:
+    def __init__(self, settings: LayerSettings, track: str = MAIN) -> None:
         url = settings.redis_url
         self._settings = settings
         self._keys = Keys(settings.prefix)
@@ -66,6 +68,9 @@ class RedisWorkerLayer:
         self._commit_args: tuple[Arg, ...] = (*self._effect_args, self._keys.consumer_group)
         self._commit_head = lru_cache(HEADS)(self._make_commit_head)
         self._early = EarlySends()
+        self._track = track
+        self._channels: list[ChannelName] = []
+        self._orphans: list[str] = []
         self._numbers = itertools.count(1)  # of calls to `apply.lua`
         self._info: LeaseInfo
         self._lease: LeaseThread
@@ -77,15 +82,15 @@ class RedisWorkerLayer:
 
     async def open(self, info: LeaseInfo, channels: Sequence[ChannelName], receiver: WorkerReceiver) -> None:
         """See `layer.WorkerLayer.open`."""
-        self._info, served = info, list(channels)
+        self._info, self._channels = info, [on_track(channel, self._track) for channel in channels]
         self._loop = asyncio.get_running_loop()
         self._deliveries.receiver = receiver
-        self._takeover.begin(info.id, served, receiver)
+        self._takeover.begin(info.id, self._channels, receiver)
         self._calls.silence.begin(f"worker={info.id}", receiver.away, receiver.back)
-        self._lease = LeaseThread(self._settings, info, self._heartbeat_from_thread)
+        self._lease = LeaseThread(self._settings, info, self._heartbeat_from_thread, self._track)
         self._heartbeat(await asyncio.to_thread(self._lease.first))
         await self._calls.link.open()
-        await self._reading.open(info.id, served)
+        await self._reading.open(info.id, self._takeover.channels)
         self._lease.start()
         self._watcher = asyncio.create_task(
             keep_doing(self._look, WATCH_S, lambda: self._calls.silence.who, "watch Redis"),
@@ -146,8 +151,31 @@ class RedisWorkerLayer:
     def _heartbeat(self, beat: Heartbeat) -> None:
         self._deliveries.clock_ms = beat.redis_ms - beat.local_s * 1000
         self._takeover.claimable = beat.claimable
+        self._adopt(orphans(beat.shares, beat.redis_ms) if self._track == MAIN else [])
         if beat.claimable:
             self._takeover.claim()
+
+    def _adopt(self, tracks: list[str]) -> None:
+        """Serves these tracks besides, because nobody else does."""
+        if tracks == self._orphans or self._ended:
+            return
+        self._orphans = tracks
+        log.warning(
+            "worker=%s serves tracks that have no worker: %s",
+            self._info.id,
+            ", ".join(tracks) or "none any more",
+        )
+        served = [
+            *self._channels,
+            *(
+                on_track(channel, track)
+                for track in tracks
+                for channel in self._channels
+                if channel in TRACKED
+            ),
+        ]
+        self._takeover.channels = served
+        self._reading.serve(served)
 
     # ---- calls ----
 

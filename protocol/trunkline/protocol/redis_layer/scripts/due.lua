@@ -18,12 +18,19 @@ local function keep(body, ...)
   redis.call('INCR', base .. 'dead-count')
 end
 
+-- A message of a track that is gone is everybody's.
+local function present(channel)
+  local plain, track = string.match(channel, '^(.+)@(.+)$')
+  if track and redis.call('HEXISTS', base .. 'tracks', track .. '!until') == 0 then return plain end
+  return channel
+end
+
 local function publish(channel, body)
   local stream = base .. 'stream:' .. channel
   if redis.call('XLEN', stream) < capacity then
     redis.call('XADD', stream, '*', 'b', body)
   else
-    keep(body, 'full', channel)
+    keep(body, 'full', string.match(channel, '^[^@]+'))
   end
 end
 
@@ -38,9 +45,9 @@ while count > 0 and bytes > 0 do
     if not channel then
       keep(member, 'failed', 'delayed: not as a worker writes it')
     else
-      local done, error = pcall(publish, channel, body)
+      local done, error = pcall(publish, present(channel), body)
       local text = not done and (type(error) == 'table' and error.err or tostring(error))
-      if text then keep(body, 'failed', 'delayed: ' .. text, 'channel', channel) end
+      if text then keep(body, 'failed', 'delayed: ' .. text, 'channel', string.match(channel, '^[^@]+')) end
     end
   end
 end

@@ -90,7 +90,8 @@ local function publish_disconnects(interface)
   local found = redis.call('HRANDFIELD', registry, budget, 'WITHVALUES')
   local count = 0
   for i = 1, #found, 2 do
-    redis.call('XADD', base .. 'stream:' .. ARGV[4], '*', 'b', found[i + 1])
+    local track, body = string.match(found[i + 1], '^(@%S+) (.*)$') -- on the main track the entry is all there is
+    redis.call('XADD', base .. 'stream:' .. ARGV[4] .. (track or ''), '*', 'b', body or found[i + 1])
     redis.call('HDEL', registry, found[i])
     count = count + 1
   end

@@ -9,9 +9,10 @@
 -- ARGV[7] heartbeats in a row that a worker must be seen away after its lease ended
 -- ARGV[8] the same for an interface server
 -- ARGV[9] consumer group
+-- ARGV[10] track that the worker serves, '' for the main one
 -- then the channels on which a connection's events are published
 -- Answer: {Redis' clock in milliseconds, number of workers with entries to take over, number of interfaces to reap,
---          number of channels with entries handed back, 1 if delayed messages are due else 0}
+--          number of channels with entries handed back, 1 if delayed messages are due else 0, tracks and their shares}
 -- Entries that were handed back to rest (give_back.lua) are everybody's from their time on.
 --
 -- A lease that ran out makes its owner only a suspect. It is declared dead when the watcher has seen it away for
@@ -19,6 +20,7 @@
 -- time and begins to count again.
 
 local ORPHANS_MS = 5000 -- between two searches
+local FORGET_MS = 86400000 -- a track that had no worker for so long: no interface server holds anything for it any more
 local RESTED = 1000 -- handed on at one heartbeat
 local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
 local time = redis.call('TIME')
@@ -29,6 +31,7 @@ redis.call('ZREM', base .. 'dead-workers', me)
 redis.call('SET', base .. 'epoch', ARGV[5], 'NX')
 redis.call('ZADD', base .. 'leases:worker', now + ARGV[3], me)
 redis.call('HSET', base .. 'info', me, ARGV[4])
+if ARGV[10] ~= '' then redis.call('HSET', base .. 'tracks', ARGV[10] .. '!until', now + ARGV[3]) end
 
 local function watch(role, needed, bury)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. 'leases:' .. role, '-inf', now)) do
@@ -45,6 +48,36 @@ local function bury_worker(id)
   redis.call('ZADD', base .. 'dead-workers', now, id)
 end
 
+-- Where the events of connections may stand: the channels, and those of each track.
+local function event_channels()
+  local found = {}
+  local fields = redis.call('HKEYS', base .. 'tracks')
+  for i = 11, #ARGV do
+    found[#found + 1] = ARGV[i]
+    for _, field in ipairs(fields) do
+      local track = string.match(field, '^(.+)!until$')
+      if track then found[#found + 1] = ARGV[i] .. '@' .. track end
+    end
+  end
+  return found
+end
+
+local function forget_tracks()
+  local fields = redis.call('HGETALL', base .. 'tracks')
+  for i = 1, #fields, 2 do
+    local track = string.match(fields[i], '^(.+)!until$')
+    if track and tonumber(fields[i + 1]) < now - FORGET_MS then
+      local standing = 0
+      for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
+        if string.sub(channel, -#track - 1) == '@' .. track then
+          standing = standing + redis.call('XLEN', base .. 'stream:' .. channel)
+        end
+      end
+      if standing == 0 then redis.call('HDEL', base .. 'tracks', track, fields[i]) end
+    end
+  end
+end
+
 local function bury_interface(id)
   -- From here its publishes are refused, so nothing comes behind these ids.
   redis.call('HDEL', base .. 'published', id, id .. '!refused')
@@ -52,12 +85,12 @@ local function bury_interface(id)
   redis.call('HDEL', base .. 'anew', id)
   redis.call('DEL', base .. 'mailbox:' .. id)
   local barrier = base .. 'barrier:' .. id
-  for i = 10, #ARGV do
-    local stream = base .. 'stream:' .. ARGV[i]
+  for _, channel in ipairs(event_channels()) do
+    local stream = base .. 'stream:' .. channel
     if redis.call('EXISTS', stream) == 1 then
       local fields = redis.call('XINFO', 'STREAM', stream)
       for f = 1, #fields, 2 do
-        if fields[f] == 'last-generated-id' then redis.call('HSET', barrier, ARGV[i], fields[f + 1]) end
+        if fields[f] == 'last-generated-id' then redis.call('HSET', barrier, channel, fields[f + 1]) end
       end
     end
   end
@@ -127,6 +160,7 @@ if not holder or holder == me then
   watch('interface', tonumber(ARGV[8]), bury_interface)
   -- Seldom, for it asks every stream; and not after a gap, when the living have yet to renew their leases.
   if now - seen <= tick_ms * 3 and math.floor(now / ORPHANS_MS) ~= math.floor(seen / ORPHANS_MS) then bury_orphans() end
+  forget_tracks()
   hand_on_rested()
   due = #redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 1)
 end
@@ -137,4 +171,5 @@ return {
   redis.call('ZCARD', base .. 'reaping'),
   redis.call('SCARD', base .. 'returned'),
   due,
+  redis.call('HGETALL', base .. 'tracks'),
 }
