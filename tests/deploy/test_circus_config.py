@@ -31,6 +31,7 @@ def test_each_role_has_its_number_of_processes(tmp_path: Path) -> None:
     assert {name: watcher["numprocesses"] for name, watcher in watchers.items()} == {
         "interface": 3,
         "worker": 4,
+        "canary": 0,
     }
 
 

@@ -14,7 +14,7 @@ REPORT: dict[str, Any] = {
     "routing": "chat.routing",
     "address": "127.0.0.1:8000",
     "uptime_s": 61.0,
-    "wanted": {"interface": 1, "worker": 1},
+    "wanted": {"interface": 1, "worker": 1, "canary": 0},
     "processes": [
         {"pid": 10, "role": "circusd", "uptime_s": 61.0},
         {

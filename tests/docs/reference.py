@@ -17,7 +17,7 @@ from prometheus_client.core import Metric
 from pydantic.fields import FieldInfo
 from pydantic_settings import CliPositionalArg
 
-from trunkline.deploy import dead, settings
+from trunkline.deploy import dead, deploy_verbs, settings
 from trunkline.interface.levels import Levels
 from trunkline.interface.metrics import InterfaceMetrics
 from trunkline.interface.settings import InterfaceSettings
@@ -42,6 +42,10 @@ VERBS: dict[str, tuple[type[Settings], type[Settings]]] = {
     "logs": (settings.LogsSettings, Settings),
     "down": (settings.DownSettings, Settings),
     "startapp": (settings.StartappSettings, Settings),
+    **{
+        f"deploy {verb}": (found, LayerSettings if issubclass(found, LayerSettings) else Settings)
+        for verb, (found, *_) in deploy_verbs.VERBS.items()
+    },
     **{f"dead {verb}": (declared, LayerSettings) for verb, (declared, _) in dead.VERBS.items()},
 }
 """Each verb's settings, and the shared ones among them, which stand in tables of their own."""

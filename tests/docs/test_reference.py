@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.docs.reference import DOCUMENT, METRICS, VERBS, labels_of, sample_name, written
 from tests.support.processes import Processes
 from tests.support.redis_server import RedisServer
-from trunkline.deploy import cli, dead
+from trunkline.deploy import cli, dead, deploy_verbs
 from trunkline.interface import frames
 from trunkline.protocol.settings import LayerSettings, LoopSettings, parse
 
@@ -50,7 +50,10 @@ def test_its_tables_are_those_of_the_code() -> None:
 
 
 def test_it_has_every_verb() -> None:
-    verbs = (cli.VERBS.keys() - {"dead"}) | {f"dead {verb}" for verb in dead.VERBS}
+    verbs = (cli.VERBS.keys() - {"dead", "deploy"}) | {
+        *(f"dead {verb}" for verb in dead.VERBS),
+        *(f"deploy {verb}" for verb in deploy_verbs.VERBS),
+    }
     assert VERBS.keys() == verbs
     assert set(re.findall(r"^### `trunkline (.+)`$", TEXT, re.MULTILINE)) == verbs
 

@@ -534,7 +534,7 @@ def test_a_session_that_is_no_map_or_has_other_keys_is_refused() -> None:
     "value", [{}, list(LEASE)[1:], list(LEASE)[:6], [1, *LEASE[1:]], [*LEASE[:6], "x", ""]]
 )
 def test_what_is_no_lease_or_dead_letter_is_refused_with_the_expected_types(value: Any) -> None:
-    with pytest.raises(CodecError, match=r"a lease: \[str, str, str, int, str, str, float, str, str\]"):
+    with pytest.raises(CodecError, match=r"a lease: \[str, str, str, int, str, str, float, str, str, str\]"):
         codec.decode_lease(packed(value))
     with pytest.raises(CodecError, match=r"a dead letter: \[str, str, bytes, str, "):
         codec.decode_dead_letter("1-0", packed(value))

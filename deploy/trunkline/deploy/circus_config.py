@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from .circus_hooks import HOOKS, Hook, redis_answers, redis_spawned
 from .log_stream import open_stream
+from .release import VARIABLE
 from .rundir import ClusterState, RunDir
 
 CHECK_DELAY_S = 0.5
@@ -25,8 +26,8 @@ REDIS_STOP_S = 15.0
 
 
 def stop_limit_s(drain_s: float) -> float:
-    """Seconds a graceful stop may take: interface servers, workers, then Redis, and circus itself."""
-    return 2 * (drain_s + KILL_AFTER_S) + REDIS_STOP_S + KILL_AFTER_S
+    """Seconds a graceful stop may take: interface servers, a canary, workers, then Redis, and circus itself."""
+    return 3 * (drain_s + KILL_AFTER_S) + REDIS_STOP_S + KILL_AFTER_S
 
 
 def circus_config(
@@ -45,7 +46,7 @@ def circus_config(
         worker: command line of a worker.
         redis: command line of the cluster's own Redis, None if it is somebody else's.
     """
-    # A stop goes in the order interface servers, workers, Redis, and each waits for those before it.
+    # A stop goes in the order interface servers, a canary, workers, Redis, and each waits for those before it.
     stop_s = state.drain_s + KILL_AFTER_S
     sections = [
         _section(
@@ -57,12 +58,15 @@ def circus_config(
             multicast_endpoint="",
         ),
         _watcher(run_dir, "interface", interface, state.interfaces, priority=1, graceful_s=stop_s),
-        _watcher(run_dir, "worker", worker, state.workers, priority=2, graceful_s=2 * stop_s),
+        _watcher(run_dir, "canary", worker, 0, priority=2, graceful_s=2 * stop_s),
+        _section("env:canary", **{VARIABLE: str(run_dir.release("canary"))}),
+        _watcher(run_dir, "worker", worker, state.workers, priority=3, graceful_s=3 * stop_s),
+        _section("env:worker", **{VARIABLE: str(run_dir.release("worker"))}),
     ]
     if redis is not None:
-        graceful_s = 2 * stop_s + REDIS_STOP_S
+        graceful_s = 3 * stop_s + REDIS_STOP_S
         hooks: dict[str, Hook] = {**HOOKS, "after_start": redis_answers, "after_spawn": redis_spawned}
-        sections.append(_watcher(run_dir, "redis", redis, 1, priority=3, graceful_s=graceful_s, hooks=hooks))
+        sections.append(_watcher(run_dir, "redis", redis, 1, priority=4, graceful_s=graceful_s, hooks=hooks))
     return "\n".join(sections)
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.settings import parse_or_exit
 
@@ -94,10 +95,24 @@ def _worker(argv: Sequence[str]) -> int:
     from trunkline.worker.cli import main as worker
 
     from . import app_routing
+    from .failures import refuse
     from .joining import joined
+    from .release import Release
 
+    try:
+        release = Release.of(os.environ)
+        if release is not None:
+            argv = release.enter(os.environ)
+    except ConfigError as error:
+        return refuse("worker", error, ExitCode.USAGE)
     app_routing.search_here()
     return worker(joined(list(argv), os.environ, Path(os.environ.get("TRUNKLINE_RUN_DIR") or ".run")))
+
+
+def _deploy(argv: Sequence[str]) -> int:
+    from .deploy_verbs import main as deploy
+
+    return deploy(list(argv))
 
 
 def _dead(argv: Sequence[str]) -> int:
@@ -129,5 +144,6 @@ VERBS = {
     "startapp": Verb(
         "make a package to begin with: consumers, routes, page, test", _simple("startapp", "StartappSettings")
     ),
+    "deploy": Verb("try new code with a part of the connections, promote it, roll it out or back", _deploy),
     "dead": Verb("list, show, redrive and drop dead letters", _dead),
 }

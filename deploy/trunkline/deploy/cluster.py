@@ -70,11 +70,13 @@ async def wait_for_leases(settings: LayerSettings, wanted: Wanted, patience_s: f
                 missing = str(error)
             else:
                 held = {
-                    "interface": leases_here(stats.interfaces, wanted.pids("interface")),
-                    "worker": leases_here(stats.workers, wanted.pids("worker")),
+                    role: leases_here(
+                        stats.interfaces if role == "interface" else stats.workers, wanted.pids(role)
+                    )
+                    for role in wanted.numbers
                 }
                 if all(len(held[role]) == count for role, count in wanted.numbers.items()):
-                    return held["interface"]
+                    return held.get("interface", [])
                 missing = ", ".join(
                     f"{len(held[role])} of {count} {role}s hold a lease"
                     for role, count in wanted.numbers.items()
@@ -165,19 +167,26 @@ async def scrape(admins: Iterable[str]) -> dict[str, dict[str, float]]:
     Returns:
         Admin address to sample name to the sum over its labels; nothing for a process that does not answer.
     """
+    addresses = [admin for admin in admins if admin]
+    found = await expositions(addresses)
+    return {admin: sums(found.get(admin, "").encode()) for admin in addresses}
+
+
+async def expositions(admins: Iterable[str]) -> dict[str, str]:
+    """What ``/metrics`` of several processes says at once, by admin address; those that do not answer are left out."""
     timeout = aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         addresses = [admin for admin in admins if admin]
         answers = await asyncio.gather(*(_scrape(session, admin) for admin in addresses))
-    return dict(zip(addresses, answers, strict=True))
+    return {admin: text for admin, text in zip(addresses, answers, strict=True) if text is not None}
 
 
-async def _scrape(session: aiohttp.ClientSession, admin: str) -> dict[str, float]:
+async def _scrape(session: aiohttp.ClientSession, admin: str) -> str | None:
     try:
         async with session.get(f"http://{admin}/metrics") as answer:
-            return sums(await answer.read())
+            return await answer.text() if answer.status == 200 else None
     except (aiohttp.ClientError, TimeoutError, OSError):
-        return {}
+        return None
 
 
 def sums(exposition: bytes) -> dict[str, float]:

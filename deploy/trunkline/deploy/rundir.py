@@ -7,6 +7,7 @@
     ├── circus.ini    what the supervisor was told
     ├── exits.jsonl   every process that ended without being asked to
     ├── retiring/     one empty file for each pid that `scale` sends home, so that it is not replaced
+    ├── releases/     which code the workers of each watcher run (see `release`)
     ├── lock          held by the command that changes the cluster
     ├── log/          <role>.log, and circusd.log of the supervisor itself
     └── redis/        configuration and append-only file of the cluster's own Redis; survives `down`
@@ -33,8 +34,9 @@ MAX_SOCKET_PATH_BYTES = 90
 """A Unix socket's path may have 107 bytes (``sun_path``, unix(7)); the rest is room for ZeroMQ's own suffixes."""
 
 _LONGEST_SOCKET = "circus-events.sock"
-STOP_ORDER = ("interface", "worker", "redis")
-"""Interface servers first, so that workers still handle their disconnects; Redis when nobody needs it any more."""
+STOP_ORDER = ("interface", "canary", "worker", "redis")
+"""Interface servers first, so that workers still handle their disconnects, those of a canary before those who can
+serve its connections; Redis when nobody needs it any more."""
 
 MAX_EXITS = 200
 """Lines of ``exits.jsonl`` that are kept, so that a process that fails for days does not fill the disk."""
@@ -52,6 +54,7 @@ class ClusterState:
         routing: routing module of the workers.
         interfaces: how many are wanted.
         workers: how many are wanted.
+        canaries: how many workers of a canary are wanted.
         own_redis: whether Redis is one of the cluster's processes.
         drain_s: seconds a process may take to stop.
         started_s: Unix time.
@@ -69,6 +72,7 @@ class ClusterState:
     drain_s: float
     started_s: float
     layer: dict[str, Any] = field(repr=False)
+    canaries: int = 0
 
     def layer_settings(self) -> LayerSettings:
         """Settings for a layer of this cluster."""
@@ -76,12 +80,23 @@ class ClusterState:
 
     def wanted(self, role: str) -> int:
         """How many processes of a role there shall be."""
-        return {"interface": self.interfaces, "worker": self.workers, "redis": int(self.own_redis)}[role]
+        return {
+            "interface": self.interfaces,
+            "worker": self.workers,
+            "canary": self.canaries,
+            "redis": int(self.own_redis),
+        }[role]
 
     def scaled(self, interfaces: int, workers: int) -> ClusterState:
         """The same cluster with other numbers."""
         asked = {**self.asked, "interfaces": interfaces, "workers": workers}
         return replace(self, asked=asked, interfaces=interfaces, workers=workers)
+
+    def with_one_more(self, role: str) -> ClusterState:
+        """The same cluster with one process more of a role, for as long as one takes another's place."""
+        if role == "interface":
+            return replace(self, interfaces=self.interfaces + 1)
+        return replace(self, workers=self.workers + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,7 @@ class RunDir:
         self.config_file = self.path / "circus.ini"
         self.exits_file = self.path / "exits.jsonl"
         self.retiring = self.path / "retiring"
+        self.releases = self.path / "releases"
         self.log = self.path / "log"
         self.redis = self.path / "redis"
 
@@ -144,6 +160,10 @@ class RunDir:
         """Where circusd tells what happens."""
         return f"ipc://{self.sockets / _LONGEST_SOCKET}"
 
+    def release(self, role: str) -> Path:
+        """What the workers of a watcher run."""
+        return self.releases / f"{role}.json"
+
     def log_file(self, role: str) -> Path:
         """Log of a role's processes."""
         return self.log / f"{role}.log"
@@ -154,7 +174,7 @@ class RunDir:
         Raises:
             ConfigError: it cannot be made, or belongs to somebody else.
         """
-        for directory in (self.path, self.log, self.redis, self.retiring, self.sockets):
+        for directory in (self.path, self.log, self.redis, self.retiring, self.releases, self.sockets):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 # Not through a link: below the system's temporary folder anybody may have laid one.
@@ -198,14 +218,20 @@ class RunDir:
 
     def forget(self) -> None:
         """Removes all but the logs and Redis' data."""
-        files = [self.state_file, self.config_file, self.exits_file, *self.retiring.glob("*")]
+        files = [
+            self.state_file,
+            self.config_file,
+            self.exits_file,
+            *self.retiring.glob("*"),
+            *self.releases.glob("*"),
+        ]
         sockets = [
             self.redis_socket,
             *(Path(url.removeprefix("ipc://")) for url in (self.endpoint, self.events_endpoint)),
         ]
         for file in (*files, *sockets):
             file.unlink(missing_ok=True)
-        for directory in (self.retiring, self.sockets):
+        for directory in (self.retiring, self.releases, self.sockets):
             if directory != self.path and directory.exists():
                 directory.rmdir()
 

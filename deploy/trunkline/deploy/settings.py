@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
 from trunkline.interface.settings import Statics
+from trunkline.protocol.errors import InvalidName
 from trunkline.protocol.settings import (
     LayerSettings,
     LoopSettings,
@@ -22,6 +23,7 @@ from trunkline.protocol.settings import (
     Settings,
     check_redis_url,
 )
+from trunkline.protocol.tracks import track_name
 
 MAX_PROCESSES = 64
 """Of one role under one supervisor. Beyond it a machine wants several clusters, or a cluster several machines."""
@@ -146,7 +148,9 @@ class LogsSettings(ClusterCommand):
     model_config = SettingsConfigDict(cli_shortcuts={"follow": "f"})
 
     follow: bool = Field(False, description="go on with what is written from now on, until Ctrl-C")
-    role: Literal["all", "interface", "worker", "redis", "circusd"] = Field("all", description="whose log")
+    role: Literal["all", "interface", "worker", "canary", "redis", "circusd"] = Field(
+        "all", description="whose log"
+    )
     lines: Annotated[int, Field(ge=0, le=100_000)] = Field(
         20, description="last lines of each log that are shown first"
     )
@@ -160,6 +164,87 @@ class StartappSettings(Settings):
     """What ``trunkline startapp`` can be told."""
 
     name: CliPositionalArg[AppName] = Field(description="name of the package to make, such as chat")
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class DeployCommand(ClusterCommand):
+    """What every ``trunkline deploy`` command that starts processes has."""
+
+    start_timeout_s: PositiveSeconds = Field(60.0, description="seconds until a start that hangs is given up")
+
+
+class DeployCodeSettings(DeployCommand):
+    """Which code is meant."""
+
+    code: Path | None = Field(
+        None,
+        description="directory from which the routing module is imported; without, the one that runs now",
+    )
+    module: Module | Literal[""] = Field("", description="routing module; without, the one that runs now")
+    code_version: str = Field(
+        "", max_length=100, description="what this code is called; else git's name for its commit"
+    )
+
+    @field_validator("code")
+    @classmethod
+    def _check_code(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("expected a directory")
+        return value.resolve() if value is not None else None
+
+
+class DeployStartSettings(DeployCodeSettings):
+    """What ``trunkline deploy start`` can be told."""
+
+    percent: Percent = Field(10.0, description="of new connections that it gets")
+    workers: Processes = Field(1, description="workers that run it")
+
+
+class DeployRollSettings(DeployCodeSettings):
+    """What ``trunkline deploy roll`` can be told."""
+
+    role: Literal["worker", "interface"] = Field("worker", description="whose processes are replaced")
+
+
+class DeployPromoteSettings(DeployCommand):
+    """What ``trunkline deploy promote`` can be told."""
+
+
+class DeployRollbackSettings(ClusterCommand):
+    """What ``trunkline deploy rollback`` can be told."""
+
+
+class DeployShareSettings(LayerSettings, ClusterCommand):
+    """What ``trunkline deploy share`` can be told."""
+
+    percent: CliPositionalArg[Percent] = Field(
+        description="of new connections that the track gets; 0 takes it away"
+    )
+    track: str = Field("", description="whose share; without, the canary's of the cluster that runs here")
+    redis_url: GivenRedisUrl = Field(
+        "", description="where Redis is; else the running cluster's, else REDIS_URL", repr=False
+    )
+
+    @field_validator("track")
+    @classmethod
+    def _check_track(cls, value: str) -> str:
+        try:
+            return track_name(value) if value else value
+        except InvalidName as error:
+            raise ValueError(str(error)) from error
+
+
+class DeployStatusSettings(LayerSettings, JsonCommand):
+    """What ``trunkline deploy status`` can be told."""
+
+    redis_url: GivenRedisUrl = Field(
+        "", description="where Redis is; else the running cluster's, else REDIS_URL", repr=False
+    )
+    interval_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        5.0, description="seconds over which messages are counted"
+    )
 
 
 class DeadSettings(LayerSettings, JsonCommand):

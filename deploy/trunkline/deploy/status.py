@@ -24,6 +24,7 @@ from .settings import StatusSettings
 MESSAGES = {
     "interface": ("trunkline_messages_in_total", "trunkline_messages_out_total"),
     "worker": ("trunkline_messages_total",),
+    "canary": ("trunkline_messages_total",),
 }
 """The counters whose growth is a role's messages a second."""
 
@@ -60,11 +61,8 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
     figures = await _figures([lease.admin for lease in _all(stats)], interval_s)
     processes = [_process(member, leases.get(member.pid), figures) for member in members]
     processes += [_remote(lease, figures) for lease in elsewhere]
-    numbers = {
-        role: sum(1 for m in members if m.role == role and m.pid in leases)
-        for role in ("interface", "worker")
-    }
-    wanted = {"interface": state.interfaces, "worker": state.workers}
+    numbers = {role: sum(1 for m in members if m.role == role and m.pid in leases) for role in MESSAGES}
+    wanted = {role: state.wanted(role) for role in MESSAGES}
     return {
         # Without circusd nobody replaces what dies.
         "healthy": numbers == wanted and "error" not in redis and any(m.role == "circusd" for m in members),
@@ -146,7 +144,8 @@ def table(report: Mapping[str, Any]) -> list[str]:
     version = f" {redis['redis_version']}" if "redis_version" in redis else ""
     lines = [
         f"{report['routing']} at {report['address']}, up {duration(report['uptime_s'])}; "
-        f"wanted: {wanted['interface']} interface servers, {wanted['worker']} workers",
+        f"wanted: {wanted['interface']} interface servers, {wanted['worker']} workers"
+        + (f", {wanted['canary']} of a canary" if wanted["canary"] else ""),
         f"Redis{version} at {redis['url']}" + (f": {redis['error']}" if "error" in redis else ""),
         "",
         f"{'PID':>8} {'ROLE':10} {'ID':16} {'UPTIME':>9} {'CONNECTIONS':>12} {'MESSAGES/S':>11}  STATE",

@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from trunkline.protocol.errors import TrunklineError
 
+from .release import VARIABLE
 from .rundir import STOP_ORDER, RunDir
 
 MARK = "_TRUNKLINE_CLUSTER"
@@ -37,7 +39,7 @@ class Member:
 
     Attributes:
         pid: its process id.
-        role: ``interface``, ``worker``, ``redis``, ``circusd``, or ``child`` for what one of them started.
+        role: ``interface``, ``worker``, ``canary``, ``redis``, ``circusd``, or ``child`` for what one of them started.
         started_s: Unix time.
     """
 
@@ -71,20 +73,22 @@ def members(cluster: str) -> list[Member]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == cluster and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(Member(process.pid, _role(process), process.create_time()))
+            environ = process.environ()
+            if environ.get(MARK) == cluster and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(Member(process.pid, _role(process, environ), process.create_time()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # Gone meanwhile, or of another user and so none of ours.
     return sorted(found, key=lambda member: (member.started_s, member.pid))
 
 
-def _role(process: psutil.Process) -> str:
+def _role(process: psutil.Process, environ: Mapping[str, str]) -> str:
     command = process.cmdline()
     if "circus.circusd" in command:
         return "circusd"
     for role in ("interface", "worker"):
         if command[1:4] == ["-m", "trunkline.deploy", role]:
-            return role
+            # The file that it runs has its watcher's name.
+            return Path(environ.get(VARIABLE, role)).stem if role == "worker" else role
     # A Redis writes its own title over its command line; its file tells.
     return "redis" if os.path.basename(process.exe()) in ("redis-server", "valkey-server") else "child"
 
@@ -99,6 +103,9 @@ def set_number(run_dir: RunDir, role: str, count: int) -> None:
         SupervisorError: circus does not answer, or refuses.
     """
     _call(run_dir, "set", name=role, options={"numprocesses": count})
+    if count:
+        # A watcher that never had a process is stopped, and of one that is not circus starts what is missing.
+        _call(run_dir, "start", name=role)
 
 
 def retire(run_dir: RunDir, pids: Iterable[int], patience_s: float) -> None:

@@ -23,6 +23,7 @@ from . import app_routing, ports, redis_server, supervisor, variables
 from .circus_config import circus_config, stop_limit_s
 from .cluster import NotReady, Wanted, mixing, server_info, stats_of, trips, wait_for_leases
 from .failures import StartFailed, explain, refuse
+from .release import Release
 from .rundir import ClusterState, Exit, RunDir
 from .running import alone
 from .settings import UpSettings
@@ -139,6 +140,7 @@ def _write_config(
         conf = run_dir.redis / "redis.conf"
         conf.write_text(redis_server.redis_conf(run_dir))
         redis = [binary.path, str(conf)]
+    Release(os.getcwd(), state.routing).save(run_dir.release("worker"))
     run_dir.config_file.write_text(circus_config(run_dir, state, interface, worker, redis))
 
 

@@ -160,6 +160,7 @@ class LeaseInfo(NamedTuple):
         started_s: Unix time of its start.
         detail: what else a person wants to see (address, routing module).
         code: version of the application's code that it runs; empty if it runs none or does not know.
+        track: that a worker serves; empty for the main one.
     """
 
     id: str
@@ -171,6 +172,7 @@ class LeaseInfo(NamedTuple):
     started_s: float
     detail: str = ""
     code: str = ""
+    track: str = ""
 
 
 class ChannelStats(NamedTuple):

@@ -74,7 +74,7 @@ class WorkerProcess:
         Raises:
             LayerUnavailable: Redis does not answer.
         """
-        info = lease_info(self.id, "worker", admin, detail, self._code_version)
+        info = lease_info(self.id, "worker", admin, detail, self._code_version, self._settings.track)
         await self._layer.open(info, self._channels, self.dispatcher)
         self._watchdog.start()
         self.dispatcher.start()

@@ -1,0 +1,91 @@
+"""Rolling: the processes of a role replaced one by one, each new one ready before an old one is asked to go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from . import supervisor
+from .circus_config import KILL_AFTER_S
+from .cluster import NotReady, Wanted, trips, wait_for_leases
+from .failures import StartFailed
+from .restarts import HOPELESS
+from .rundir import ClusterState, RunDir
+
+
+def roll(
+    run_dir: RunDir, state: ClusterState, role: str, patience_s: float, say: Callable[[str], None]
+) -> None:
+    """Replaces every process of a role that lives now.
+
+    If it is broken off, by an exception or a signal, the rest of the old ones stay, and as many are wanted as before.
+
+    Args:
+        run_dir: of the cluster.
+        state: of the cluster.
+        role: ``interface`` or ``worker``.
+        patience_s: how long a new one may take to be ready.
+        say: is told of each step.
+
+    Raises:
+        NotReady: a new one does not come up, or ends. It is gone again.
+        SupervisorError: circus does not do what it is asked to.
+    """
+    old = _pids(state, role)
+    for number, pid in enumerate(old, 1):
+        say(f"{role} {number} of {len(old)}: starting another, then [{pid}] drains …")
+        _replace(run_dir, state, role, pid, patience_s)
+
+
+def _replace(run_dir: RunDir, state: ClusterState, role: str, pid: int, patience_s: float) -> None:
+    more = state.with_one_more(role)
+    before = set(_pids(state, role))
+    # First of all: a process that circus holds back (see circus_hooks) comes back only up to this number.
+    run_dir.save(more)
+    try:
+        start(run_dir, more, role, patience_s)
+    except BaseException:
+        run_dir.save(state)
+        supervisor.retire(run_dir, set(_pids(state, role)) - before, state.drain_s + KILL_AFTER_S)
+        raise
+    run_dir.save(state)
+    supervisor.retire(run_dir, [pid], state.drain_s + KILL_AFTER_S)
+
+
+def start(run_dir: RunDir, state: ClusterState, role: str, patience_s: float) -> None:
+    """Brings a role to the number that is wanted, and waits until all of them are ready.
+
+    Raises:
+        NotReady: that takes longer, or is in vain.
+        SupervisorError: circus does not do what it is asked to.
+    """
+    began_s = time.time()
+    before = set(_pids(state, role))
+    supervisor.set_number(run_dir, role, state.wanted(role))
+    wanted = Wanted(
+        numbers={role: state.wanted(role)},
+        pids=lambda of: set(_pids(state, of)),
+        broken=lambda: _raise_if_hopeless(run_dir, began_s),
+    )
+
+    async def ready() -> None:
+        leases = await wait_for_leases(state.layer_settings(), wanted, patience_s)
+        if role == "interface":
+            await trips(lease for lease in leases if lease.pid not in before)
+
+    asyncio.run(ready())
+
+
+def _raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:
+    for ended in run_dir.exits():
+        if ended.time_s >= began_s and ended.exit_code in HOPELESS:
+            raise StartFailed(ended)
+
+
+def _pids(state: ClusterState, role: str) -> list[int]:
+    """Oldest first."""
+    return [member.pid for member in supervisor.members(state.cluster) if member.role == role]
+
+
+__all__ = ["NotReady", "roll", "start"]
