@@ -23,10 +23,12 @@ VERBS = [
     "down",
     "worker",
     "test",
+    "topologies",
     "lint",
     "browser",
     "crash",
     "overload",
+    "parts",
     "faults",
     "soak",
     "fuzz",
@@ -36,7 +38,7 @@ VERBS = [
     "clean",
     "lock",
 ]
-SCREEN_LINES = 60
+SCREEN_LINES = 70
 
 
 def test_make_alone_prints_every_verb() -> None:
