@@ -91,8 +91,13 @@ async def test_a_track_without_workers_and_entries_for_a_day_is_forgotten(faulty
     faulty.client.xadd(faulty.keys.stream(on_track(RECEIVE, "full")), {"b": b"x"})
     await faulty.worker(CONNECT)
 
+    faulty.client.sadd(faulty.keys.channels, on_track(RECEIVE, "gone"))
+    faulty.client.xgroup_create(faulty.keys.stream(on_track(RECEIVE, "gone")), "workers", mkstream=True)
     await until(lambda: not faulty.client.hexists(tracks, "gone"))
     assert faulty.client.hgetall(tracks) == {b"full": b"5", b"full!until": b"1"}
+    await until(lambda: not faulty.client.exists(faulty.keys.stream(on_track(RECEIVE, "gone"))), 12)
+    assert faulty.client.sismember(faulty.keys.channels, on_track(RECEIVE, "gone")) == 0
+    assert faulty.client.xlen(faulty.keys.stream(on_track(RECEIVE, "full"))) == 1
 
 
 async def test_what_was_set_aside_on_a_track_that_is_gone_is_for_the_main_one(faulty: Faulty) -> None:

@@ -78,6 +78,18 @@ local function forget_tracks()
   end
 end
 
+-- Of tracks that are forgotten, since the last search at least: whoever read them has heard of it.
+local function remove_their_streams()
+  for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
+    local track = string.match(channel, '@(.+)$')
+    local stream = base .. 'stream:' .. channel
+    if track and redis.call('HEXISTS', base .. 'tracks', track .. '!until') == 0 and redis.call('XLEN', stream) == 0 then
+      redis.call('DEL', stream)
+      redis.call('SREM', base .. 'channels', channel)
+    end
+  end
+end
+
 local function bury_interface(id)
   -- From here its publishes are refused, so nothing comes behind these ids.
   redis.call('HDEL', base .. 'published', id, id .. '!refused')
@@ -159,7 +171,10 @@ if not holder or holder == me then
   watch('worker', tonumber(ARGV[7]), bury_worker)
   watch('interface', tonumber(ARGV[8]), bury_interface)
   -- Seldom, for it asks every stream; and not after a gap, when the living have yet to renew their leases.
-  if now - seen <= tick_ms * 3 and math.floor(now / ORPHANS_MS) ~= math.floor(seen / ORPHANS_MS) then bury_orphans() end
+  if now - seen <= tick_ms * 3 and math.floor(now / ORPHANS_MS) ~= math.floor(seen / ORPHANS_MS) then
+    bury_orphans()
+    remove_their_streams()
+  end
   forget_tracks()
   hand_on_rested()
   due = #redis.call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, 1)
