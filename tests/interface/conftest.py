@@ -18,7 +18,14 @@ from trunkline.interface.shared import Shared
 from trunkline.interface.turns import QueueWait
 from trunkline.protocol.process.metrics import MetricSet
 
-ON_BOTH_LOOPS = {"test_connection", "test_door", "test_limits", "test_message_rate", "test_outbound"}
+ON_BOTH_LOOPS = {
+    "test_connection",
+    "test_door",
+    "test_inherited",
+    "test_limits",
+    "test_message_rate",
+    "test_outbound",
+}
 """Modules whose sockets must do the same on asyncio's own loop."""
 
 

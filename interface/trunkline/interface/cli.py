@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import InterfaceLayer, OperatorLayer
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
+from trunkline.protocol.process.inherited import inherited_sockets
 from trunkline.protocol.process.logs import setup
 from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc
 from trunkline.protocol.settings import parse_or_exit
 
@@ -36,6 +42,12 @@ def main(argv: Sequence[str]) -> int:
         An `ExitCode`.
     """
     settings = parse_or_exit(InterfaceSettings, argv, "trunkline interface", DESCRIPTION)
+    notifier = Notifier.from_environment(os.environ)
+    try:
+        inherited = inherited_sockets(os.environ)
+    except ConfigError as error:
+        print(f"trunkline interface: {error}", file=sys.stderr)
+        return ExitCode.USAGE
 
     # Imported late: `trunkline dev` runs this tier without Redis.
     from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer
@@ -47,7 +59,8 @@ def main(argv: Sequence[str]) -> int:
     async def serving(stop: asyncio.Event) -> int:
         queues = RedisQueueWait(settings)
         try:
-            return await serve(settings, layer, RedisOperatorLayer(settings), stop, queues.waits_s)
+            operator = RedisOperatorLayer(settings)
+            return await serve(settings, layer, operator, stop, queues.waits_s, notifier, inherited)
         finally:
             await queues.close()
 
@@ -61,6 +74,8 @@ async def serve(
     operator: OperatorLayer,
     stop: asyncio.Event,
     queue_wait: QueueWait | None = None,
+    notifier: Notifier | None = None,
+    inherited: Sequence[socket.socket] = (),
 ) -> int:
     """Runs one interface server with its admin server until it is told to stop.
 
@@ -70,6 +85,8 @@ async def serve(
         operator: tells of the cluster when metrics are asked for; closed in the end.
         stop: set when it shall drain.
         queue_wait: see `InterfaceServer`.
+        notifier: told when it is ready and when it stops.
+        inherited: see `InterfaceServer`.
 
     Returns:
         `ExitCode.OK` after its drain, `ExitCode.LOOP_DIED` if a background loop ended.
@@ -81,10 +98,14 @@ async def serve(
         died = True
         stop.set()
 
+    notifier = notifier or Notifier()
     metrics = MetricSet()
     async with AsyncExitStack() as ends:
+        ends.callback(notifier.close)
         ends.push_async_callback(operator.close)
-        server = InterfaceServer(settings, layer_factory, metrics, on_death, queue_wait=queue_wait)
+        server = InterfaceServer(
+            settings, layer_factory, metrics, on_death, queue_wait=queue_wait, inherited=inherited
+        )
         admin = AdminServer(
             settings.admin_host,
             settings.admin_port,
@@ -95,8 +116,10 @@ async def serve(
         )
         ends.push_async_callback(admin.stop)
         ends.push_async_callback(server.close)
-        await server.start(await admin.start())
+        addresses = await server.start(await admin.start())
         settle_gc()
+        notifier.ready(f"listening on {' '.join(addresses)}")
         await stop.wait()
+        notifier.stopping(settings.drain_s)
         await server.drain()
     return ExitCode.LOOP_DIED if died else ExitCode.OK

@@ -1,4 +1,4 @@
-"""Where an interface server listens: an address, a shared port or a Unix socket, with or without TLS."""
+"""Where an interface server listens: an address, a shared port, a Unix socket or inherited ones; TLS or not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 import socket
 import ssl
 import stat
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp.http_exceptions import HttpProcessingError
@@ -26,33 +28,29 @@ class Listener:
     """Listens; made by `listen`.
 
     Args:
-        server: not serving yet.
+        servers: not serving yet; at least one.
         settings: where it listens.
+        inherited: the sockets are the service manager's: they stay when this ends.
 
     Attributes:
         addresses: where it really listens, as URLs.
         bound: the first of them as ``[host, port]``, as messages have it.
     """
 
-    def __init__(self, server: asyncio.Server, settings: InterfaceSettings) -> None:
-        self._server = server
-        self._unix_socket = settings.unix_socket
+    def __init__(
+        self, servers: Sequence[asyncio.Server], settings: InterfaceSettings, inherited: bool = False
+    ) -> None:
+        self._servers = servers
+        self._unix_socket = "" if inherited else settings.unix_socket
         scheme = "https" if settings.tls_cert else "http"
-        self.bound: list[Any]
-        if settings.unix_socket:
-            self.addresses = [f"{scheme}+unix://{settings.unix_socket}"]
-            self.bound = [settings.unix_socket, 0]
-            return
-        names = [item.getsockname() for item in server.sockets]
-        self.bound = list(names[0][:2])
-        self.addresses = [
-            f"{scheme}://[{name[0]}]:{name[1]}" if ":" in name[0] else f"{scheme}://{name[0]}:{name[1]}"
-            for name in names
-        ]
+        names = [item.getsockname() for server in servers for item in server.sockets]
+        self.addresses = [_url(scheme, name) for name in names]
+        self.bound: list[Any] = list(names[0][:2]) if isinstance(names[0], tuple) else [names[0], 0]
 
     async def serve(self) -> None:
         """Begins to accept."""
-        await self._server.start_serving()
+        for server in self._servers:
+            await server.start_serving()
 
     def close(self) -> None:
         """Accepts nothing any more. Idempotent."""
@@ -61,15 +59,26 @@ class Listener:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._unix_socket)
             self._unix_socket = ""
-        self._server.close()
+        for server in self._servers:
+            server.close()
 
 
-async def listen(settings: InterfaceSettings, door: Door) -> Listener:
-    """Binds what the settings say; nothing is accepted before `Listener.serve`.
+def _url(scheme: str, name: Any) -> str:
+    if not isinstance(name, tuple):
+        return f"{scheme}+unix://{name}"
+    return f"{scheme}://[{name[0]}]:{name[1]}" if ":" in name[0] else f"{scheme}://{name[0]}:{name[1]}"
+
+
+async def listen(
+    settings: InterfaceSettings, door: Door, inherited: Sequence[socket.socket] = ()
+) -> Listener:
+    """Binds what the settings say, or takes the sockets of a service manager; nothing is accepted before
+    `Listener.serve`.
 
     Args:
         settings: of the process.
         door: makes the protocol of each connection.
+        inherited: listening sockets to take in the place of what the settings say.
 
     Raises:
         ConfigError: it cannot be listened on, or the certificate cannot be read.
@@ -80,6 +89,8 @@ async def listen(settings: InterfaceSettings, door: Door) -> Listener:
         options["ssl"] = _tls(settings)
         options["ssl_handshake_timeout"] = settings.request_timeout_s
         options["ssl_shutdown_timeout"] = settings.close_timeout_s
+    if inherited:
+        return Listener([await _take(loop, item, door, options) for item in inherited], settings, True)
     try:
         if settings.unix_socket:
             _remove_stale(settings.unix_socket)
@@ -93,7 +104,18 @@ async def listen(settings: InterfaceSettings, door: Door) -> Listener:
         raise ConfigError(
             f"cannot listen on {where}: {error.strerror or error}; choose another --host, --port or --unix-socket"
         ) from error
-    return Listener(server, settings)
+    return Listener([server], settings)
+
+
+async def _take(
+    loop: asyncio.AbstractEventLoop, item: socket.socket, door: Door, options: dict[str, Any]
+) -> asyncio.Server:
+    if item.family != socket.AF_UNIX:
+        return await loop.create_server(door, sock=item, **options)
+    if sys.version_info >= (3, 13) and isinstance(loop, asyncio.BaseEventLoop):
+        # The path is its owner's: the next process is given the same socket.
+        options = {**options, "cleanup_socket": False}
+    return await loop.create_unix_server(door, sock=item, **options)
 
 
 def _tls(settings: InterfaceSettings) -> ssl.SSLContext:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -48,6 +49,7 @@ class InterfaceServer:
         on_death: told when a background loop died; the process cannot live on then.
         sleep: the heartbeat's clock.
         queue_wait: tells how long entries wait for workers; without it nobody is refused because of that.
+        inherited: sockets to listen on instead of what the settings say.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class InterfaceServer:
         on_death: Callable[[str, BaseException | None], None] | None = None,
         sleep: Callable[[float], Any] = asyncio.sleep,
         queue_wait: QueueWait | None = None,
+        inherited: Sequence[socket.socket] = (),
     ) -> None:
         self._settings = settings
         self._layer_factory = layer_factory
@@ -65,6 +68,7 @@ class InterfaceServer:
         self._on_death = on_death
         self._sleep = sleep
         self._queue_wait = queue_wait
+        self._inherited = inherited
         self._shared: Shared | None = None
         self._succession: Succession | None = None
         self._door: Door | None = None
@@ -110,7 +114,7 @@ class InterfaceServer:
             # The message has the body as its headers describe it.
             auto_decompress=False,
         )
-        self._listener = await listen(self._settings, self._door)
+        self._listener = await listen(self._settings, self._door, self._inherited)
         addresses = self._listener.addresses
         succession = self._succession = Succession(shared, self._layer_factory, admin, addresses)
         await succession.begin()

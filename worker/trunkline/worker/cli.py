@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
+from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc
 from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import parse_or_exit
@@ -41,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
     """
     settings = parse_or_exit(WorkerSettings, argv, "trunkline worker", DESCRIPTION)
     logs.setup(settings.log_level, "worker")
+    # Before anything of the application runs: what it starts must not speak in this process's name.
+    notifier = Notifier.from_environment(os.environ)
     try:
         routing = Routing.load(settings.module)
     except RoutingError as error:
@@ -55,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
         async with AsyncExitStack() as ends:
             operator = RedisOperatorLayer(settings)
             ends.push_async_callback(operator.close)
+            ends.callback(notifier.close)
             admin = AdminServer(
                 settings.admin_host,
                 settings.admin_port,
@@ -67,7 +72,9 @@ def main(argv: Sequence[str]) -> int:
             await worker.start(address, settings.module)
             settle_gc()
             logging.getLogger(__name__).info("worker is ready, metrics at http://%s/metrics", address)
+            notifier.ready(f"serves {settings.module}")
             await stop.wait()
+            notifier.stopping(settings.drain_s)
             await worker.drain()
         if worker.at_work:
             end_process(ExitCode.OK)  # Python would wait for it
