@@ -293,6 +293,32 @@ async def test_a_request_in_flight_is_answered_during_the_drain(make_rig: MakeRi
         await draining
 
 
+async def test_a_drain_ends_kept_connections_at_once_and_answers_what_may_be_on_its_way(
+    make_rig: MakeRig,
+) -> None:
+    rig = await make_rig(drain_s=30.0, close_timeout_s=30.0)
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nb"
+    async with (
+        RawClient(*rig.address) as kept,
+        RawClient(*rig.address) as fresh,
+        RawClient(*rig.address) as chat,
+    ):
+        kept.send(request)
+        await kept.reader.readuntil(b"\r\n\r\nb")
+        # As long as this one does not answer its close, the drain goes on.
+        await chat.upgrade()
+        await until(lambda: rig.shared.sockets.guests == 2)
+
+        draining = asyncio.create_task(rig.server.drain())
+        assert await kept.ended()
+        fresh.send(request)
+        head = await fresh.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503") and b"Retry-After:" in head
+        assert not draining.done()
+        chat.writer.transport.abort()
+        await draining
+
+
 async def test_close_may_be_called_twice_and_cuts_sockets_off(make_rig: MakeRig) -> None:
     rig = await make_rig(close_timeout_s=60)
     async with RawClient(*rig.address) as client:

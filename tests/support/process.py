@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.commands import ROOT, environment
@@ -22,19 +22,29 @@ class Process:
         name: for messages.
         command: its program and arguments.
         log: gets its standard output and error, behind what is there.
+        environ: variables besides this process's.
+        descriptors: of this process that it has too, under the same numbers.
 
     Attributes:
         pid: of the process.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment(),
+                env={**environment(), **(environ or {})},
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

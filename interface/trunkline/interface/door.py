@@ -163,3 +163,11 @@ class Door(web.Server):
         self._sockets.guests -= 1
         self._addresses.leave(self._keys.pop(handler, ""))
         super().connection_lost(handler, exc)
+
+    def close_kept(self) -> None:
+        """Ends connections that are kept between two requests, and those in a later one when it is answered: a proxy
+        would send its next client here. Those whose first request is yet to come stay, for it may be on its way."""
+        for handler in self.connections:
+            # aiohttp does not tell whether one is kept; this is the timer that ends it.
+            if handler._keepalive_handle is not None:
+                handler.close()

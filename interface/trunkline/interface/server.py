@@ -153,8 +153,9 @@ class InterfaceServer:
                 await task.stop()
         tenure = self.tenure
         deadline_s = time.monotonic() + self._settings.drain_s
-        if self._listener is not None:
+        if self._listener is not None and self._door is not None:
             self._listener.close()
+            self._door.close_kept()
         if tenure is not None:
             await close_paced(tenure, self._settings.drain_s * CLOSING_SHARE)
             try:
