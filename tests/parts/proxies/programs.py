@@ -119,12 +119,17 @@ def start(name: str, folder: Path, servers: Sequence[Server], certificate: Certi
 
 
 def nginx_files(
-    folder: Path, servers: Sequence[Server], certificate: Certificate, plain: str, secure: str
+    folder: Path,
+    servers: Sequence[Server],
+    certificate: Certificate,
+    plain: str,
+    secure: str,
+    tls: bool = True,
 ) -> Path:
-    """Writes nginx's files; returns the one to start with."""
+    """Writes nginx's files, with the lines for TLS or without; returns the one to start with."""
     text = exchanged(
         NGINX_FILE.read_text(),
-        ("#tls ", ""),
+        ("#tls ", "" if tls else "#tls "),
         ("127.0.0.1:8001", f"127.0.0.1:{servers[0].port}"),
         ("127.0.0.1:8002", f"127.0.0.1:{servers[1].port}"),
         ("listen 80 ", f"listen {plain} "),
