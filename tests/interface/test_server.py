@@ -311,6 +311,7 @@ async def test_a_drain_ends_kept_connections_at_once_and_answers_what_may_be_on_
 
         draining = asyncio.create_task(rig.server.drain())
         assert await kept.ended()
+        assert not draining.done()
         fresh.send(request)
         head = await fresh.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503") and b"Retry-After:" in head

@@ -168,6 +168,9 @@ class Door(web.Server):
         """Ends connections that are kept between two requests, and those in a later one when it is answered: a proxy
         would send its next client here. Those whose first request is yet to come stay, for it may be on its way."""
         for handler in self.connections:
-            # aiohttp does not tell whether one is kept; this is the timer that ends it.
+            # aiohttp does not tell whether one is kept, and waits. The first is the timer that ends it.
             if handler._keepalive_handle is not None:
-                handler.close()
+                if handler._waiter is not None:
+                    handler.force_close()
+                else:
+                    handler.close()

@@ -45,7 +45,7 @@ def slow(message: Message, policy: str) -> None:
 
 def flood(message: Message) -> None:
     for number in range(FLOOD):
-        message.reply_channel.send({"text": f"{message['text']} {number:04}".ljust(FLOOD_BYTES, ".")})
+        message.reply_channel.send({"text": f"{message['text']} {number} ".ljust(FLOOD_BYTES, ".")})
 
 
 async def never(message: Message) -> None:

@@ -152,7 +152,7 @@ def _start_nginx(
     secure: socket.socket,
 ) -> Process:
     listens = [f"127.0.0.1:{item.getsockname()[1]}" for item in (plain, secure)]
-    path = nginx_files(folder, servers, certificate, *listens)
+    path = nginx_files(folder, servers, certificate, listens[0], listens[1])
     numbers = [plain.fileno(), secure.fileno()]
     environ = {"NGINX": "".join(f"{number};" for number in numbers)}
     command = [program, "-p", str(folder), "-c", str(path), "-e", "stderr"]

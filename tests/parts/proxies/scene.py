@@ -10,9 +10,10 @@ import aiohttp
 
 from tests.parts.proxies.programs import Certificate, Proxy, Server, start
 from tests.support.own_processes import end_well
-from tests.support.processes import Processes
+from tests.support.processes import Interface, Processes
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
+from trunkline.protocol.messages import LeaseInfo
 
 APP = "tests.parts.proxies.app"
 TRUSTED = "127.0.0.1"
@@ -54,11 +55,20 @@ class Scene:
         """The interface servers as a proxy knows them."""
         servers = []
         for interface in self.processes.interfaces:
-            lease = await until(lambda interface=interface: self.processes.lets_in(interface), 30.0)  # type: ignore[misc]
+            lease = await self._lease(interface)
             port = urlsplit(interface.address).port
             assert port is not None
             servers.append(Server(port, int(lease.admin.rpartition(":")[2])))
         return servers
+
+    async def _lease(self, interface: Interface) -> LeaseInfo:
+        """That of an interface server that lets clients in."""
+
+        async def held() -> list[LeaseInfo]:
+            lease = await self.processes.lets_in(interface)
+            return [lease] if lease is not None else []
+
+        return (await until(held, 30.0, f"{interface.name} lets clients in"))[0]
 
     def end(self) -> None:
         """Ends all.

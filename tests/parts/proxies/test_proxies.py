@@ -14,6 +14,7 @@ import pytest
 from tests.parts.proxies.app import FLOOD, FLOOD_BYTES, RETRY_AFTER
 from tests.parts.proxies.programs import NAMES, Proxy
 from tests.parts.proxies.scene import Scene, from_address
+from tests.parts.proxies.slow import SlowClient
 from tests.support.client_frames import RawClient, frame
 from tests.support.load import Load
 from tests.support.own_processes import pytest_runtest_makereport
@@ -28,6 +29,8 @@ MESSAGES = 40
 PER_ADDRESS = 4
 OUTBOUND_BYTES = 131_072
 HANDSHAKE_TIMEOUT_S = 4
+MOST_ASKED = 40
+"""Floods of 5 MB each after which a client that does not read must have been noticed."""
 FORGED = {
     "X-Forwarded-For": "203.0.113.9",
     "X-Forwarded-Proto": "https",
@@ -117,56 +120,24 @@ async def test_a_client_that_reads_a_byte_at_a_time_is_closed_and_hears_no_broke
     scene: Scene, proxy: Proxy
 ) -> None:
     before = await slow_readers(scene)
-    where = urlsplit(proxy.url)
-    assert where.hostname is not None and where.port is not None
-    async with RawClient(where.hostname, where.port) as client, Client() as others:
+    async with SlowClient(f"{proxy.url}/slow/close") as client, Client() as others:
         bystander = await others.open(f"{proxy.url}/echo/b")
-        await client.upgrade("/slow/close")
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        taken = bytearray()
-        sent = 0
+        asked = 0
         while await slow_readers(scene) == before:
-            client.send(frame(TEXT, f"{sent}".encode()))
-            sent += 1
-            assert sent < 40, "200 MB are on their way and nobody minds"
-            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-            taken += await client.reader.readexactly(1)
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await bystander.send(f"{sent}")
-            await bystander.hears(sent)
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-        taken += await _rest(client)
+            await client.send(f"{asked}")
+            asked += 1
+            assert asked <= MOST_ASKED, "200 MB are on their way and nobody minds"
+            await client.read_byte()
+            await bystander.send(f"{asked}")
+            await bystander.hears(asked, 30.0)
+        await client.read_all()
 
-    heard = _messages(bytes(taken))
-    whole = [text for text in heard if len(text) == FLOOD_BYTES]
-    assert [text[:10].split()[:2] for text in whole] == [
-        [str(number // FLOOD), f"{number % FLOOD:04}"[:4]] for number in range(len(whole))
-    ]
-    print(f"{proxy.process.name}: {len(taken)} bytes were on their way")
+    heard = client.messages()
+    whole = [text.split() for text in heard if len(text) == FLOOD_BYTES]
+    print(f"{proxy.process.name}: {len(client.taken)} bytes came of {asked * FLOOD * FLOOD_BYTES}")
     assert len(heard) - len(whole) <= 1
-    assert 0 < len(whole) < sent * FLOOD
-
-
-async def _rest(client: RawClient) -> bytes:
-    """What comes until the end, however that comes."""
-    rest = b""
-    try:
-        while piece := await client.reader.read(65_536):
-            rest += piece
-    except ConnectionError:
-        pass
-    return rest
-
-
-def _messages(data: bytes) -> list[bytes]:
-    """Payloads of the text frames, the last one perhaps cut off."""
-    found = []
-    while len(data) >= 4 and data[0] == 0x81:
-        size = data[1] if data[1] < 126 else int.from_bytes(data[2:4], "big")
-        start = 2 if data[1] < 126 else 4
-        found.append(data[start : start + size])
-        data = data[start + size :]
-    return found
+    assert [words[:2] for words in whole] == [[f"{n // FLOOD}", f"{n % FLOOD}"] for n in range(len(whole))]
+    assert 0 < len(whole) < asked * FLOOD
 
 
 async def test_what_a_slow_reader_may_lose_is_dropped_whole_and_the_newest_comes(
@@ -190,16 +161,15 @@ async def test_what_a_slow_reader_may_lose_is_dropped_whole_and_the_newest_comes
         while await dropped() == before:
             client.send(frame(TEXT, f"{rounds}".encode()))
             rounds += 1
-            assert rounds < 40, "200 MB are on their way and nothing is dropped"
+            assert rounds <= MOST_ASKED, "200 MB are on their way and nothing is dropped"
             # The next is sent when this one was handled: its messages are on their way then, or dropped.
             async with aiohttp.ClientSession() as session, session.get(f"{proxy.url}/count") as answer:
                 await answer.read()
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-        last = [str(rounds - 1), f"{FLOOD - 1:04}"]
         heard: list[list[str]] = []
-        while not heard or heard[-1] != last:
-            heard.append((await client.receive())[1][:12].decode().rstrip(".").split())
-    numbers = [int(turn) * FLOOD + int(number.rstrip(".")) for turn, number in heard]
+        while not heard or heard[-1] != [f"{rounds - 1}", f"{FLOOD - 1}"]:
+            heard.append((await client.receive())[1].decode().split()[:2])
+    numbers = [int(turn) * FLOOD + int(number) for turn, number in heard]
     assert numbers == sorted(set(numbers))
     assert len(numbers) < rounds * FLOOD
 
@@ -249,6 +219,12 @@ async def test_a_handshake_that_nobody_answers_is_refused_by_the_server_and_not_
     headers: Any = refused.value.headers
     assert refused.value.status == 503
     assert 1 <= int(headers["Retry-After"]) <= 5
+
+
+async def test_methods_that_are_for_proxies_do_not_pass(proxy: Proxy) -> None:
+    async with aiohttp.ClientSession() as client, client.request("TRACE", f"{proxy.url}/show") as answer:
+        assert answer.status == 405
+        assert answer.headers.get("Server") != "trunkline"
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "foo"])

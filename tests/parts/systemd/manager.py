@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +27,15 @@ def tool(name: str) -> str:
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
     return found
+
+
+# Only the process itself knows its pid, and its first socket is number 3.
+_HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class Word(NamedTuple):
@@ -72,9 +81,7 @@ class Manager:
         if arguments[0] == "interface":
             environ |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "public"}
             numbers.append(self.public.fileno())
-            # Only the process itself knows its pid, and its first socket is number 3.
-            script = f"LISTEN_PID=$$; export LISTEN_PID; exec {shlex.join(command)} 3<&{numbers[0]}"
-            command = ["/bin/sh", "-c", script]
+            command = [sys.executable, "-c", _HAND_OVER, str(numbers[0]), *command]
         self.processes.append(Process(name, command, self._folder / f"{name}.log", environ, numbers))
         return self.processes[-1]
 

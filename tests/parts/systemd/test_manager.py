@@ -35,8 +35,6 @@ SLOW_S = 2.0
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
     """A service manager."""
-    (tmp_path / "static").mkdir()
-    (tmp_path / "static" / "page").write_text("the page")
     running = Manager(tmp_path)
     yield running
     running.end()
@@ -51,6 +49,8 @@ def flags(redis_server: RedisServer, tmp_path: Path) -> list[str]:
 @pytest.fixture
 def interface(flags: list[str], tmp_path: Path) -> list[str]:
     """The words of an interface server that serves a file without any worker. Its port is one nobody may bind."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "page").write_text("the page")
     return ["interface", *flags, "--port", "1", "--static", f"/={tmp_path / 'static'}"]
 
 

@@ -55,12 +55,16 @@ async def test_the_event_loop_says_that_it_is_alive_until_it_is_closed(manager: 
     notifier = Notifier.from_environment(
         environ(manager, WATCHDOG_USEC="20000", WATCHDOG_PID=str(os.getpid()))
     )
-    pings: list[str] = []
+    said: list[str] = []
+
+    def pinged(times: int) -> bool:
+        said.extend(heard(manager))
+        return said.count("WATCHDOG=1") >= times
 
     notifier.ready("here")
-    await until(lambda: pings.extend(heard(manager)) or pings.count("WATCHDOG=1") >= 3)
+    await until(lambda: pinged(3))
     notifier.stopping(1.0)
-    await until(lambda: pings.extend(heard(manager)) or pings.count("WATCHDOG=1") >= 6)
+    await until(lambda: pinged(6))
     notifier.close()
     notifier.close()
     heard(manager)

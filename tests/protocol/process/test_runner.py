@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
+from tests.support.waiting import until
 from trunkline.protocol.errors import ConfigError, LayerUnavailable, RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import runner
@@ -258,3 +260,24 @@ async def test_a_background_loop_that_is_stopped_is_no_death() -> None:
     await supervised.stop()
     await supervised.stop()  # idempotent
     assert cleaned.is_set() and not supervised.alive and not deaths.first.done()
+
+
+async def test_a_background_loop_that_loses_its_cancellation_is_stopped_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "CANCEL_AGAIN_S", 0.01)
+    deaths = Deaths()
+    waiting: list[asyncio.Event] = []
+
+    async def loses_one() -> None:
+        while len(waiting) < 3:
+            waiting.append(asyncio.Event())
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting[-1].wait()
+        await asyncio.Event().wait()
+
+    supervised = supervise("turns", loses_one, deaths)
+    await until(lambda: waiting)
+    await supervised.stop()
+
+    assert len(waiting) == 3 and not supervised.alive and not deaths.first.done()

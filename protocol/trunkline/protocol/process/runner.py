@@ -116,6 +116,11 @@ def settle_gc() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
+CANCEL_AGAIN_S = 1.0
+"""A loop that was cancelled and still runs after this long has lost the cancellation in a library, and is cancelled
+again. redis-py loses it in its first connect, so an interface server stopped just after its start never ended."""
+
+
 class Supervised:
     """A background loop that is meant to run as long as its process; made by `supervise`."""
 
@@ -139,8 +144,9 @@ class Supervised:
 
     async def stop(self) -> None:
         """Cancels the loop and waits for its end. Idempotent. Cancelling this only ends the waiting."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
