@@ -121,13 +121,19 @@ class Door(web.Server):
         on_refused: Callable[[str], None],
         **options: Any,
     ) -> None:
-        super().__init__(handler, handler_cancellation=True, **options)
+        def handle(request: web.BaseRequest) -> Any:
+            self._met.add(request.protocol)
+            return handler(request)
+
+        super().__init__(handle, handler_cancellation=True, **options)
         self._sockets = sockets
         self._limit = limit
         self._addresses = addresses
         self._proxies = proxies
         self._on_refused = on_refused
         self._keys: dict[RequestHandler, str] = {}
+        # Those whose first request has come.
+        self._met: set[RequestHandler] = set()
 
     def __call__(self) -> Any:
         """The protocol of the connection that was just accepted."""
@@ -162,15 +168,15 @@ class Door(web.Server):
         """aiohttp has one less: it closed, or became a WebSocket."""
         self._sockets.guests -= 1
         self._addresses.leave(self._keys.pop(handler, ""))
+        self._met.discard(handler)
         super().connection_lost(handler, exc)
 
     def close_kept(self) -> None:
-        """Ends connections that are kept between two requests, and those in a later one when it is answered: a proxy
+        """Ends connections that are kept between two requests, and the others when their request is answered: a proxy
         would send its next client here. Those whose first request is yet to come stay, for it may be on its way."""
-        for handler in self.connections:
-            # aiohttp does not tell whether one is kept, and waits. The first is the timer that ends it.
-            if handler._keepalive_handle is not None:
-                if handler._waiter is not None:
-                    handler.force_close()
-                else:
-                    handler.close()
+        for handler in list(self._met):
+            # aiohttp waits for a request there, and does not tell.
+            if handler._waiter is not None:
+                handler.force_close()
+            else:
+                handler.close()
