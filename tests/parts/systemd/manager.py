@@ -94,7 +94,7 @@ class Manager:
                 return self.words
             self.words.append(Word(text, time.monotonic()))
 
-    async def hears(self, text: str, times: int = 1, within_s: float = 30.0) -> list[Word]:
+    async def hears(self, text: str, times: int = 1, within_s: float = 90.0) -> list[Word]:
         """Waits until something that begins so was said so often; gives them all."""
 
         def found() -> list[Word]:

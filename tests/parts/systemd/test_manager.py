@@ -23,7 +23,7 @@ from tests.support.waiting import until
 from trunkline.protocol.exit_codes import ExitCode
 
 __all__ = ["pytest_runtest_makereport"]
-pytestmark = [pytest.mark.parts, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.parts, pytest.mark.timeout(240)]
 WAITING = 20
 """Clients that come while no process is there."""
 GET = b"GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
