@@ -118,7 +118,7 @@ def settle_gc() -> None:
 
 CANCEL_AGAIN_S = 1.0
 """A loop that was cancelled and still runs after this long has lost the cancellation in a library, and is cancelled
-again. redis-py loses it in its first connect, so an interface server stopped just after its start never ended."""
+again. Seen with an interface server that was stopped just after its start: it never ended."""
 
 
 class Supervised:
