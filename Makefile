@@ -44,8 +44,8 @@ model: install ## explore the model of the protocol: LONG=1 for many minutes (AR
 	@$(if $(LONG),TRUNKLINE_MODEL=long )$(BIN)/pytest -n 2 tests/model $(ARGS)
 fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="--fuzz-seed 123" replays it)
 	@$(BIN)/pytest tests/fuzz --timeout 0 --fuzz-seconds $(or $(SECONDS),60) $(ARGS)
-parts: install ## the real programs around a cluster: Prometheus, nginx, HAProxy, Helm
-	@$(BIN)/pytest -n 2 -m parts tests/parts $(ARGS)
+parts: install ## the real programs around a cluster: Prometheus, nginx, HAProxy, hadolint, Compose, Helm
+	@deploy/tools.sh && $(BIN)/pytest -n 2 -m parts tests/parts $(ARGS)
 topologies: install ## the same promises on two Redises, on Sentinel and on a Redis Cluster
 	@$(BIN)/pytest -n 2 -m topologies tests/topologies $(ARGS)
 instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
@@ -53,11 +53,9 @@ instructions: install ## count the instructions of the hot paths under valgrind,
 bench: install ## measure the speed figures, beside other servers that it installs in .peers (ARGS=--quick: without)
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
-	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH; pip install uv"; exit 1; }
-	@uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --extra embedded --extra otel --group dev pyproject.toml -o requirements.lock
+	@deploy/lock.sh --upgrade
 clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
-	@rm -rf .venv .run .peers dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .run .peers .tools dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 .PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model fuzz parts topologies instructions bench lock clean
