@@ -1,7 +1,7 @@
 """``python -m trunkline.deploy.health live``: asks an admin server, for health checks of containers.
 
-No verb of the command, and no settings: it is run every few seconds beside a process whose CPU it should not take, so it
-imports the standard library and nothing else.
+No verb of the command, and no settings: it is run every few seconds beside a process whose CPU it should not take, so
+it imports the standard library and nothing else.
 """
 
 from __future__ import annotations

