@@ -82,7 +82,7 @@ def test_the_lock_names_no_registry_and_pins_everything_with_hashes() -> None:
         assert "--hash=sha256:" in rest, name
 
 
-@pytest.mark.parametrize("script", [".ci/run", "deploy/install.sh"])
+@pytest.mark.parametrize("script", [".ci/run", "deploy/install.sh", "deploy/lock.sh", "deploy/tools.sh"])
 def test_scripts_can_be_run_and_are_well_formed(script: str) -> None:
     path = ROOT / script
     assert path.stat().st_mode & stat.S_IXUSR

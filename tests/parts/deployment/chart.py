@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,13 @@ PLACEMENT: dict[str, Any] = {
     "extraEnv": [{"name": "ONE", "value": "1"}],
 }
 
+_PAGE = (ROOT / "docs" / "deployment.md").read_text()
+_IN_PAGE = [
+    yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", _PAGE, re.MULTILINE | re.DOTALL)
+]
+
 VALUES: dict[str, dict[str, Any]] = {
+    **{f"number {number} of the page": values for number, values in enumerate(_IN_PAGE, 1)},
     "a URL and nothing else": {"redis": {"url": "redis://u:p@redis.example:6379/0"}},
     "the bundled Redis": {"redis": {"bundled": {"enabled": True}}},
     "all of it by Redis": {

@@ -21,7 +21,7 @@ from tests.support.process import START_WITHIN_S, Process
 from tests.support.redis_server import MISSING, find_binary, folder
 from tests.support.waiting import until
 from trunkline.interface.settings import InterfaceSettings
-from trunkline.protocol.settings import parse
+from trunkline.protocol.settings import ProcessSettings, parse
 from trunkline.worker.settings import WorkerSettings
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(300)]
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.parts, pytest.mark.timeout(300)]
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"
 PASSWORD = "0123abcd"
-TIERS = {"interface": InterfaceSettings, "worker": WorkerSettings}
+TIERS: dict[str, type[ProcessSettings]] = {"interface": InterfaceSettings, "worker": WorkerSettings}
 
 
 def env_file(folder: Path, **changed: str) -> Path:
@@ -42,7 +42,17 @@ def env_file(folder: Path, **changed: str) -> Path:
 
 
 def config(compose: str, env: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [compose, "--env-file", env, "--file", FILE, "config", "--format", "json", *flags]
+    command: list[str | Path] = [
+        compose,
+        "--env-file",
+        env,
+        "--file",
+        FILE,
+        "config",
+        "--format",
+        "json",
+        *flags,
+    ]
     return subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -42,6 +42,15 @@ def test_hadolint_has_nothing_to_say(hadolint: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_it_has_nothing_to_say_to_the_one_that_users_are_told_to_write(hadolint: str) -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    (text,) = re.findall(r"^```dockerfile\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        [hadolint, "-"], input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 # ---- what the image promises ----
 
 
