@@ -23,7 +23,7 @@ from tests.support.process import START_WITHIN_S, Process
 from trunkline.deploy.cluster import stats_of
 from trunkline.protocol.settings import LayerSettings
 
-pytestmark = [pytest.mark.parts, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.parts, pytest.mark.timeout(1200)]
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 BUILD, IMAGE = read(DOCKERFILE)
