@@ -18,8 +18,8 @@ CAME = Arrival(STAMPS, "1769860800255-3", 100.006)
 
 def test_a_record_says_who_did_what_when() -> None:
     assert record(LEFT, CAME, 100.0065) == {
-        "id": f"{'C' * 20}:7",
-        "connection": "C" * 20,
+        "id": "CCCCCCCC:7",
+        "connection": "CCCCCCCC",
         "channel": "websocket.receive",
         "path": "/chat",
         "events": 1,

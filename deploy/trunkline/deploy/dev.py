@@ -12,7 +12,7 @@ import math
 import os
 import shlex
 import sys
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from trunkline.interface.settings import InterfaceSettings
 from trunkline.protocol.errors import ConfigError, RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
+from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import run as run_loop
+from trunkline.protocol.process.tracing import SpanCounters, open_tracing
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisWorkerLayer
 from trunkline.worker.code_version import code_version
 from trunkline.worker.routing import Routing
@@ -56,8 +58,7 @@ def _watch(settings: DevSettings, port: int) -> int:
     environ = {HELD: "1", "TRUNKLINE_RELOAD": "false", "TRUNKLINE_PORT": str(port)}
     values = settings.model_dump(mode="json", exclude={"module", "reload", "port"})
     for name, value in values.items():
-        text = ",".join(value) if isinstance(value, list) else str(value)
-        environ[f"TRUNKLINE_{name.upper()}"] = text
+        environ[f"TRUNKLINE_{name.upper()}"] = variables.text(value)
     os.environ.update(environ)
     command = shlex.join([sys.executable, "-m", "trunkline.deploy", "dev", settings.module])
     here = Path.cwd()
@@ -78,7 +79,7 @@ def _watch(settings: DevSettings, port: int) -> int:
 def _serve(settings: DevSettings, port: int) -> int:
     routing = Routing.load(settings.module)
     static = settings.static or (app_routing.static_beside(settings.module) if settings.auto_static else [])
-    logs.setup(settings.log_level, "dev")
+    logs.setup(settings.log_level, "dev", settings.log_format)
     shared = settings.model_dump(include=set(WorkerOptions.model_fields) & set(DevSettings.model_fields))
     if not settings.redis_url:
         del shared["redis_url"]
@@ -98,7 +99,13 @@ async def _until_stopped(
     layers = memory_layers(settings.capacity, settings.dead_capacity)
     if settings.redis_url:
         layers = (lambda: RedisInterfaceLayer(interface), RedisWorkerLayer(worker))
-    async with serving(routing, interface, worker, layers, settings.module) as url:
+    tracing = open_tracing(settings, "dev", SpanCounters(MetricSet()))
+    async with AsyncExitStack() as ends:
+        if tracing is not None:
+            ends.push_async_callback(tracing.close)
+        url = await ends.enter_async_context(
+            serving(routing, interface, worker, layers, settings.module, lambda counters: tracing)
+        )
         print(f"serving {settings.module} at {url}/  (Ctrl-C ends it)", flush=True)
         await stop.wait()
     return ExitCode.OK

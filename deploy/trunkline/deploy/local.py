@@ -10,6 +10,7 @@ from trunkline.interface.server import InterfaceServer
 from trunkline.interface.settings import InterfaceSettings
 from trunkline.protocol.layer import InterfaceLayer, WorkerLayer
 from trunkline.protocol.memory import MemoryBus, MemoryInterfaceLayer, MemoryWorkerLayer
+from trunkline.protocol.process.tracing import OpenTracing, no_tracing
 from trunkline.worker.process import WorkerProcess
 from trunkline.worker.routing import Routing
 from trunkline.worker.settings import WorkerOptions
@@ -26,7 +27,12 @@ def memory_layers(capacity: int = 100_000, dead_capacity: int = 10_000) -> Layer
 
 @asynccontextmanager
 async def serving(
-    routing: Routing, interface: InterfaceSettings, worker: WorkerOptions, layers: Layers, detail: str = ""
+    routing: Routing,
+    interface: InterfaceSettings,
+    worker: WorkerOptions,
+    layers: Layers,
+    detail: str = "",
+    tracing: OpenTracing = no_tracing,
 ) -> AsyncIterator[str]:
     """Serves within the ``async with``; drains at its end, also when it is cancelled.
 
@@ -36,6 +42,7 @@ async def serving(
         worker: settings of the worker.
         layers: what carries the messages between them.
         detail: what a person sees of the worker.
+        tracing: gives both what makes spans, or None for none.
 
     Returns:
         The address, as a URL without a slash at its end.
@@ -45,8 +52,8 @@ async def serving(
         LayerUnavailable: Redis does not answer.
     """
     make_interface_layer, worker_layer = layers
-    works = WorkerProcess(worker, worker_layer, routing)
-    server = InterfaceServer(interface, make_interface_layer)
+    works = WorkerProcess(worker, worker_layer, routing, tracing)
+    server = InterfaceServer(interface, make_interface_layer, tracing=tracing)
     await works.start(detail=detail)
     try:
         (address, *_) = await server.start()

@@ -15,12 +15,14 @@ from pydantic_settings import CliPositionalArg, SettingsConfigDict
 from trunkline.interface.settings import Statics
 from trunkline.protocol.errors import InvalidName
 from trunkline.protocol.settings import (
+    WATERFALL,
     LayerSettings,
     LoopSettings,
     Port,
     PositiveSeconds,
     ProcessSettings,
     Settings,
+    WaterfallRate,
     check_redis_url,
 )
 from trunkline.protocol.tracks import track_name
@@ -101,6 +103,8 @@ class UpSettings(ServingSettings, ProcessSettings):
     workers: Processes = Field(2, description="workers")
     run_dir: Path = Field(Path(".run"), description="where the cluster keeps its state, logs and own Redis")
     start_timeout_s: PositiveSeconds = Field(60.0, description="seconds until a start that hangs is given up")
+    # All processes are of one version here, so that none meets a mark that it does not know.
+    waterfall_per_s: WaterfallRate = Field(1.0, description=WATERFALL)
 
     @field_validator("admin_port")
     @classmethod

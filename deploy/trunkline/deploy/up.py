@@ -148,7 +148,7 @@ def _environ(state: ClusterState, settings: UpSettings) -> Mapping[str, str]:
     shared = {**_values(settings, ProcessSettings), **state.layer}
     return {
         **os.environ,
-        **{f"TRUNKLINE_{name.upper()}": str(value) for name, value in shared.items()},
+        **{f"TRUNKLINE_{name.upper()}": variables.text(value) for name, value in shared.items()},
         # What a handler prints has to reach the log now, not when a buffer is full.
         "PYTHONUNBUFFERED": "1",
     }

@@ -28,3 +28,10 @@ def check() -> None:
             mistakes += str(error).splitlines()
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def text(value: object) -> str:
+    """A setting's value as it stands in a variable; nothing for one that was not given."""
+    if value is None:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
@@ -15,10 +16,12 @@ from trunkline.protocol.layer import InterfaceLayer, OperatorLayer
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.inherited import inherited_sockets
+from trunkline.protocol.process.log_level import log_level_routes
 from trunkline.protocol.process.logs import setup
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc
+from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.settings import parse_or_exit
 
 from .server import InterfaceServer
@@ -64,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
         finally:
             await queues.close()
 
-    setup(settings.log_level, "interface")
+    setup(settings.log_level, "interface", settings.log_format)
     return run(serving, settings.loop)
 
 
@@ -104,15 +107,27 @@ async def serve(
         ends.callback(notifier.close)
         ends.push_async_callback(operator.close)
         server = InterfaceServer(
-            settings, layer_factory, metrics, on_death, queue_wait=queue_wait, inherited=inherited
+            settings,
+            layer_factory,
+            metrics,
+            on_death,
+            queue_wait=queue_wait,
+            inherited=inherited,
+            tracing=partial(open_tracing, settings, "interface"),
         )
+        if server.tracing is not None:
+            ends.push_async_callback(server.tracing.close)
         admin = AdminServer(
             settings.admin_host,
             settings.admin_port,
             metrics=metrics,
             ready=server.ready,
             refresh=ClusterMetrics(metrics, operator).refresh,
-            extra={"/trip": server.trip},
+            extra={
+                "/trip": server.trip,
+                "/waterfall": server.waterfall,
+                **log_level_routes(settings.log_level),
+            },
         )
         ends.push_async_callback(admin.stop)
         ends.push_async_callback(server.close)

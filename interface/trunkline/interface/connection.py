@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.protocol.codec import encode_entry
 from trunkline.protocol.layer import Publication
+from trunkline.protocol.marks import TraceContext
 from trunkline.protocol.messages import MAX_EVENTS_PER_ENTRY, Entry
 from trunkline.protocol.names import (
     CONNECT,
@@ -52,11 +53,22 @@ class Connection(WebSocket):
         publication: entry in flight.
         batch: number of the batch that entry left with.
         flow: what of its events may leave.
+        origin: the trace that its handshake came with, and its messages go on; None for none.
         reply: its reply channel.
         track: which workers get its events.
     """
 
-    __slots__ = ("_handshake", "_since_s", "_waits_s", "batch", "flow", "publication", "reply", "track")
+    __slots__ = (
+        "_handshake",
+        "_since_s",
+        "_waits_s",
+        "batch",
+        "flow",
+        "origin",
+        "publication",
+        "reply",
+        "track",
+    )
 
     def __init__(
         self,
@@ -74,12 +86,18 @@ class Connection(WebSocket):
         self.track = tenure.tracks.pick()
         self.publication: Publication | None = None
         self.batch = 0
+        self.origin: TraceContext | None = None
         self._handshake: Handshake | None = handshake
         # When the first event of the entry in flight came, and the first of those that wait.
         self._since_s = 0.0
         self._waits_s = 0.0
 
     # ---- to the workers ----
+
+    @property
+    def since_s(self) -> float:
+        """When the first event of the entry in flight came, by `time.perf_counter`."""
+        return self._since_s
 
     def connect(self, event: dict[str, Any]) -> None:
         """Publishes the connect event."""

@@ -148,6 +148,8 @@ class Entrance:
         connection_id, reply = tenure.new_id()
         connection = Connection(connection_id, reply, path, tenure, handshake, deflate, address)
         tenure.recipients[connection_id] = connection
+        if self._shared.watch is not None:
+            connection.origin = self._shared.watch.origin(request.headers)
         event = self._event(request, query)
         event["scheme"] = "wss" if event["scheme"] == "https" else "ws"
         event["subprotocols"] = upgrade.subprotocols
@@ -193,6 +195,8 @@ class Entrance:
             event["body"] = body
             event["http_version"] = f"{request.version[0]}.{request.version[1]}"
             tenure.recipients[exchange.id] = exchange
+            if self._shared.watch is not None:
+                exchange.origin = self._shared.watch.origin(request.headers)
             exchange.publish(clean(unquote(raw_path)), event)
             return await respond(exchange, request)
         except GaveUp as error:

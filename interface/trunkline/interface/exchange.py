@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 
 from trunkline.protocol.codec import encode_entry
 from trunkline.protocol.layer import Publication
+from trunkline.protocol.marks import TraceContext
 from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import REQUEST, ConnectionId, ReplyName
 
@@ -82,6 +83,7 @@ class Exchange:
     Attributes:
         publication: its entry while that is in flight.
         batch: number of the batch it left with.
+        origin: the trace that the request came with; None for none.
     """
 
     __slots__ = (
@@ -93,6 +95,7 @@ class Exchange:
         "_wake",
         "batch",
         "id",
+        "origin",
         "publication",
         "reply",
     )
@@ -105,6 +108,7 @@ class Exchange:
         self.reply = reply
         self.publication: Publication | None = None
         self.batch = 0
+        self.origin: TraceContext | None = None
         self._tenure = tenure
         self._parts: list[Part] = []
         self._bytes = 0

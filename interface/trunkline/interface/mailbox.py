@@ -6,7 +6,7 @@ import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, RELEASE, SEND
+from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, MARK, RELEASE, SEND
 
 from .connection import Connection
 from .frames import Framed
@@ -76,6 +76,8 @@ def _group_send(tenure: Tenure, operation: list[Any]) -> None:
 
 
 def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
+    if operation[0] == MARK:
+        return  # about the operation behind it: that is for `watched`
     number, group, connection = operation
     member = tenure.recipients.get(connection)
     if not isinstance(member, Connection):

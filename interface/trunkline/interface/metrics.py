@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.protocol.process.metrics import Histogram, MetricSet
+from trunkline.protocol.process.tracing import SpanCounters
 
 from .levels import Levels
 
@@ -52,6 +53,7 @@ class InterfaceMetrics:
         self.release_seconds: Histogram = metrics.histogram(
             "release_seconds", "Seconds from receiving a message to the release of its entry.", _LATENCY_S
         )
+        self.spans = SpanCounters(metrics)
         metrics.gauge("connections", "Open WebSockets.", lambda: read().connections)
         metrics.gauge(
             "in_flight", "Connections and requests with an unreleased entry.", lambda: read().in_flight

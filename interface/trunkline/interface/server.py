@@ -14,6 +14,7 @@ from aiohttp import web
 from trunkline.protocol.errors import LayerError
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
+from trunkline.protocol.process.tracing import OpenTracing, no_tracing
 
 from .door import Door
 from .drain import close_paced
@@ -30,6 +31,7 @@ from .succession import FENCED, LayerFactory, Succession
 from .tenure import Tenure
 from .trip import make_trip
 from .turns import QueueWait, take_turns
+from .waterfall import Waterfall
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,10 @@ class InterfaceServer:
         sleep: the heartbeat's clock.
         queue_wait: tells how long entries wait for workers; without it nobody is refused because of that.
         inherited: sockets to listen on instead of what the settings say.
+        tracing: gives what makes spans, or None for none.
+
+    Attributes:
+        tracing: what makes spans, or None.
     """
 
     def __init__(
@@ -61,10 +67,12 @@ class InterfaceServer:
         sleep: Callable[[float], Any] = asyncio.sleep,
         queue_wait: QueueWait | None = None,
         inherited: Sequence[socket.socket] = (),
+        tracing: OpenTracing = no_tracing,
     ) -> None:
         self._settings = settings
         self._layer_factory = layer_factory
         self.metrics = InterfaceMetrics(metrics if metrics is not None else MetricSet(), self.levels)
+        self.tracing = tracing(self.metrics.spans)
         self._on_death = on_death
         self._sleep = sleep
         self._queue_wait = queue_wait
@@ -96,7 +104,7 @@ class InterfaceServer:
             LayerUnavailable: the layer does not answer.
         """
         loop = asyncio.get_running_loop()
-        shared = self._shared = Shared(self._settings, self.metrics, loop)
+        shared = self._shared = Shared(self._settings, self.metrics, loop, self.tracing)
         proxies = TrustedProxies(self._settings.trusted_proxies)
         entrance = Entrance(shared, proxies, self.accepting, self._server_address)
         limit = connection_limit(self._settings.max_connections, raise_file_limit())
@@ -184,6 +192,8 @@ class InterfaceServer:
         for task in self._background:
             await task.stop()
         self._background = []
+        if self._shared is not None and self._shared.watch is not None:
+            self._shared.watch.close()
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
@@ -240,6 +250,12 @@ class InterfaceServer:
             return web.Response(status=503, text=f"{reason}\n")
         status, text = await make_trip(self.tenure)
         return web.Response(status=status, text=text + "\n")
+
+    async def waterfall(self, request: web.Request) -> web.Response:
+        """Admin route ``/waterfall``: when the steps of a few messages were done, see `waterfall`."""
+        watch = self._shared.watch if self._shared is not None else None
+        kept = watch.waterfall if watch is not None and watch.waterfall is not None else Waterfall(0.0)
+        return web.json_response(kept.as_json(self.id), headers={"Cache-Control": "no-store"})
 
     def levels(self) -> Levels:
         """What the gauges show; counted once for all gauges of a scrape."""

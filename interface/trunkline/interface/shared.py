@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from trunkline.protocol.process.logs import RateLimited
 
@@ -17,7 +18,12 @@ from .metrics import InterfaceMetrics
 from .rate import Rate
 from .settings import InterfaceSettings
 from .tracks import Tracks
+from .watch import Watch
+from .waterfall import Waterfall
 from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from trunkline.protocol.process.spans import Tracing
 
 _warnings = RateLimited(logging.getLogger(__name__))
 
@@ -38,6 +44,7 @@ class Shared:
         message_rate: of each connection; None for any.
         tracks: which workers get the events of new connections.
         policy: what happens to slow readers whose connect handler does not say.
+        watch: which messages are watched on their way; None for none, ever.
     """
 
     __slots__ = (
@@ -52,11 +59,16 @@ class Shared:
         "settings",
         "sockets",
         "tracks",
+        "watch",
         "wheel",
     )
 
     def __init__(
-        self, settings: InterfaceSettings, metrics: InterfaceMetrics, loop: asyncio.AbstractEventLoop
+        self,
+        settings: InterfaceSettings,
+        metrics: InterfaceMetrics,
+        loop: asyncio.AbstractEventLoop,
+        tracing: Tracing | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
@@ -72,6 +84,10 @@ class Shared:
         self.admission = Admission(settings.max_wait_s)
         self.message_rate = _rate(settings.message_rate, settings.message_burst)
         self.policy = POLICIES[settings.outbound_policy]
+        waterfall = Waterfall(settings.waterfall_per_s) if settings.waterfall_per_s else None
+        self.watch: Watch | None = None
+        if waterfall is not None or tracing is not None:
+            self.watch = Watch(settings, loop, waterfall, tracing)
 
     def turned_away(self, reason: str) -> None:
         """Counts a client that is refused or closed at a limit, and says so at a bounded rate."""

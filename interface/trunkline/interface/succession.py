@@ -13,6 +13,7 @@ from trunkline.protocol.process.lease import lease_info
 
 from .shared import Shared
 from .tenure import Tenure
+from .watched import begin_tenure
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Succession:
         Raises:
             LayerError: the layer cannot be opened.
         """
-        tenure = Tenure(self._shared, self._layer_factory(), self._fenced)
+        tenure = begin_tenure(self._shared, self._layer_factory(), self._fenced)
         info = lease_info(tenure.id, "interface", self._admin, ",".join(self._addresses))
         try:
             await tenure.layer.open(info, tenure)

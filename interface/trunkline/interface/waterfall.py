@@ -4,8 +4,8 @@ Each is a record of this shape, which ``GET /waterfall`` of the admin server giv
 newest first (`Waterfall.as_json`)::
 
     {
-      "id": "Zm9vYmFyYmF6cXV4MDEy:7",       message id, as `message.id` of the handler
-      "connection": "Zm9vYmFyYmF6cXV4MDEy",
+      "id": "Zm9vYmFy:7",                    begin of the message's id, as `message.id` of the handler, and its number
+      "connection": "Zm9vYmFy",              begin of the connection's id
       "channel": "websocket.receive",
       "path": "/chat/lobby",
       "events": 1,                           frames in the same entry; the id is that of the first
@@ -25,6 +25,9 @@ newest first (`Waterfall.as_json`)::
 last has ended. ``committed``: Redis has applied its effects. ``written``: the answer is handed to the socket (or there
 is none). A retry of the handler lies between ``handling`` and ``handled``.
 
+Of a connection's id only the first characters are shown, enough to find it in a log: all of it is a capability, and the
+admin server has no password.
+
 No clock of one host is compared with another's. Times on this host count by its own monotonic clock, those within
 the worker by the worker's, and how long the message stood in its stream, and from there to its commit, by Redis' alone,
 whose ids count milliseconds. So ``picked_up`` and ``committed`` are true to a millisecond or two, and where they would
@@ -41,6 +44,8 @@ from trunkline.protocol.marks import Stamps
 
 KEPT: Final = 200
 """Messages that are shown: at one a second the last minutes, in some 100 KB."""
+SHOWN_ID: Final = 8
+"""Characters of a connection's id that are shown; the other twelve nobody guesses."""
 UNDER_WAY: Final = 200
 """Messages that have not come back, which are remembered at most; the oldest go first."""
 STEPS: Final = ("read", "published", "picked_up", "handling", "handled", "committed", "written")
@@ -97,8 +102,8 @@ def record(departure: Departure, arrival: Arrival, written_s: float) -> dict[str
     """
     stamps = arrival.stamps
     return {
-        "id": f"{departure.connection}:{departure.seq}",
-        "connection": departure.connection,
+        "id": f"{departure.connection[:SHOWN_ID]}:{departure.seq}",
+        "connection": departure.connection[:SHOWN_ID],
         "channel": departure.channel,
         "path": departure.path,
         "events": departure.events,
@@ -174,6 +179,11 @@ class Waterfall:
 
     def __len__(self) -> int:
         return len(self._done)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a message that is watched is under way."""
+        return bool(self._under_way)
 
     def departs(self, departure: Departure) -> None:
         """A message leaves; one entry of a connection is under way at a time."""

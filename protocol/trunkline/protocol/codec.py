@@ -14,11 +14,13 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import CodecError, MessageError
+from .marks import MarkedEntry, Marks, marks_of
 from .messages import MAX_EVENTS_PER_ENTRY, Entry
 from .names import RECEIVE, ChannelName
 from .operations import GROUP_ADD as GROUP_ADD
 from .operations import GROUP_DISCARD as GROUP_DISCARD
 from .operations import GROUP_SEND as GROUP_SEND
+from .operations import MARK as MARK
 from .operations import RELEASE as RELEASE
 from .operations import SEND as SEND
 from .operations import decode_mailbox as decode_mailbox
@@ -26,6 +28,7 @@ from .operations import encode_group_add as encode_group_add
 from .operations import encode_group_discard as encode_group_discard
 from .operations import encode_group_send as encode_group_send
 from .operations import encode_mailbox as encode_mailbox
+from .operations import encode_mark as encode_mark
 from .operations import encode_release as encode_release
 from .operations import encode_send as encode_send
 from .operations import encode_text_release as encode_text_release
@@ -54,6 +57,12 @@ from .values import explain as explain
 
 _OF_FRAMES = (str, str, int, list)
 """Types of reply, path, seq and events of an entry of frames."""
+_MARKED_BYTES = 2048
+"""More than marks and the fields before them take."""
+_FIELDS = 0x90
+"""First byte of a msgpack array, less its length up to 15."""
+# What stands before the marks where an entry has no id, and was never tried.
+_FILLING = {4: b"\xc0\x00", 5: b"\x00", 6: b""}
 # What Entry(...) does, without its constructor in Python.
 _tuple = tuple.__new__
 
@@ -105,8 +114,29 @@ def _encode_other_entry(entry: Entry) -> bytes:
     return versioned(pack(parts, {"message": events, "path": path}), "message")
 
 
+def mark_entry(body: bytes, marks: Marks) -> bytes:
+    """Adds marks to an encoded entry: ``[reply, path, seq, events, id or nil, tries or 0, marks]``. One that has some,
+    or would become too large for a decoder, stays as it is."""
+    filling = _FILLING.get(body[1] - _FIELDS)
+    if filling is None or len(body) > MAX_BODY_BYTES - _MARKED_BYTES:
+        return body
+    return b"".join((VERSION_BYTE, b"\x97", body[2:], filling, pack(marks.as_map(), {})))
+
+
+def encode_marked(entry: Entry) -> bytes:
+    """`encode_entry`, with the marks of an entry that has some. For what is sent again: there the trace goes on, and
+    the waterfall, whose interface server waits for nothing any more, does not.
+
+    Raises:
+        MessageError: as `encode_entry`.
+    """
+    marks = marks_of(entry)
+    body = encode_entry(entry)
+    return body if marks is None or marks.trace is None else mark_entry(body, Marks(marks.trace))
+
+
 def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
-    """Decodes an entry read from a channel's stream.
+    """Decodes an entry read from a channel's stream; one with marks becomes a `marks.MarkedEntry`.
 
     Raises:
         CodecError: it is no entry; carries ``raw``.
@@ -121,8 +151,18 @@ def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
 
 
 def _decode_other_entry(channel: ChannelName, value: Any, raw: bytes) -> Entry:
-    if type(value) is not list or not 4 <= len(value) <= 6:
-        raise CodecError("an entry: an array [reply, path, seq, events], then id or id and tries", raw)
+    if type(value) is not list or not 4 <= len(value) <= 7:
+        raise CodecError("an entry: an array [reply, path, seq, events], then id, tries, marks", raw)
+    marks: Any = None
+    if len(value) == 7:
+        *value, marks = value
+        if type(marks) is not dict:
+            raise CodecError("an entry: its marks a map", raw)
+        # They stand behind an id and tries, even where there are none.
+        if value[4:] == [None, 0]:
+            value = value[:4]
+        elif value[5] == 0:
+            value = value[:5]
     reply, path, seq, events = value[:4]
     message_id = value[4] if len(value) > 4 else None
     tries = value[5] if len(value) > 5 else 0
@@ -139,6 +179,12 @@ def _decode_other_entry(channel: ChannelName, value: Any, raw: bytes) -> Entry:
             f"an entry: [str|nil, str|nil, int, array of 1 to {MAX_EVENTS_PER_ENTRY}, (str, (1 or more: one event))]",
             raw,
         )
+    _check_events(channel, events, raw)
+    entry = Entry._make((channel, reply, path, seq, events, message_id, tries))
+    return entry if marks is None else MarkedEntry.with_marks(entry, Marks.of(marks))
+
+
+def _check_events(channel: ChannelName, events: list[Any], raw: bytes) -> None:
     for event in events:
         if channel != RECEIVE:
             found = content_fault(event)
@@ -148,4 +194,3 @@ def _decode_other_entry(channel: ChannelName, value: Any, raw: bytes) -> Entry:
                 )
         elif type(event) is not str and type(event) is not bytes:
             raise CodecError(f"an entry of {RECEIVE}: each event a str or bin", raw)
-    return Entry._make((channel, reply, path, seq, events, message_id, tries))

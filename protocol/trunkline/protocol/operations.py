@@ -12,6 +12,7 @@ from typing import Any
 import msgpack
 
 from .errors import CodecError, MessageError
+from .marks import Marks, Stamps
 from .names import ConnectionId, GroupName
 from .values import (
     MAX_ITEMS,
@@ -32,6 +33,7 @@ SEND = 2
 GROUP_SEND = 3
 GROUP_ADD = 4
 GROUP_DISCARD = 5
+MARK = 6
 
 _FRAMES = frozenset((str, bytes))
 
@@ -87,6 +89,22 @@ def encode_group_add(group: GroupName, connection: ConnectionId) -> bytes:
 def encode_group_discard(group: GroupName, connection: ConnectionId) -> bytes:
     """Take a connection out of a group."""
     return pack((GROUP_DISCARD, group, connection), {"group": group})
+
+
+def encode_mark(about: str, seq: int, marks: Marks, stamps: Stamps | None = None) -> bytes:
+    """Says that the operation behind it belongs to a message that is watched. Only for interface servers that asked for
+    it, or where all take it: see ``protocol/README.md``.
+
+    Args:
+        about: the connection or group that operation is for.
+        seq: as in that operation; -1 for a group.
+        marks: what is asked; its trace is that of the handler.
+        stamps: what the interface server wanted to know of the entry.
+    """
+    values = marks.as_map()
+    if stamps is not None:
+        values["stamps"] = stamps.as_list()
+    return pack((MARK, about, seq, values), {})
 
 
 def _checked(operation: tuple[Any, ...], payloads: Sequence[Any]) -> bytes:
@@ -166,7 +184,7 @@ def _is_operation(value: Any) -> bool:
         if type(number) is not int or type(name) is not str or type(seq) is not int:
             return False
         if number != RELEASE:
-            return number == SEND and _is_payload(last)
+            return _is_payload(last) if number == SEND else number == MARK and type(last) is dict
         if type(last) is not list:
             return False
         if len(last) == 1 and type(last[0]) is str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from .codec import decode_entry, encode_entry
+from .codec import decode_entry, encode_marked
 from .errors import CodecError, InvalidName
+from .marks import MarkedEntry, marks_of
 from .messages import DeadLetterRecord, Entry
 from .names import ChannelName, ConnectionId, InterfaceId, split_reply_name
 
@@ -68,8 +69,10 @@ def again(letter: DeadLetterRecord) -> Again:
 
 
 def _encode(entry: Entry, seq: int, message_id: str | None) -> bytes:
-    # Not _replace: whatever else it carries belongs to its past, and its handler begins anew.
-    return encode_entry(Entry(entry.channel, entry.reply, entry.path, seq, entry.events, message_id))
+    # Not _replace: whatever else it carries belongs to its past, and its handler begins anew. But its trace goes on.
+    anew = Entry(entry.channel, entry.reply, entry.path, seq, entry.events, message_id)
+    marks = marks_of(entry)
+    return encode_marked(anew if marks is None else MarkedEntry.with_marks(anew, marks))
 
 
 def redrives(entry: Entry) -> int:

@@ -60,6 +60,11 @@ def _check_prefix(value: str) -> str:
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+WaterfallRate = Annotated[float, Field(ge=0, le=1000)]
+WATERFALL = (
+    "messages a second of which an interface server keeps when each step of their way was done (/waterfall); a worker "
+    "tells its part where this is not 0"
+)
 
 
 class LayerSettings(Settings):
@@ -99,6 +104,20 @@ class LoopSettings(LayerSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is logged"
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="how log lines look: text for people, json for programs (an object a line)"
+    )
+    trace_sample: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None,
+        description="trace with OpenTelemetry: the share of messages, 0 to 1, that begin a trace; what comes with a "
+        "traceparent follows that one; without this setting nothing is traced",
+    )
+    trace_from: Literal["nobody", "header", "message", "both"] = Field(
+        "header",
+        description="whose traceparent is followed: the one in the header of a handshake or request, or the one at the "
+        "top level of a message in JSON",
+    )
+    waterfall_per_s: WaterfallRate = Field(0.0, description=WATERFALL)
     drain_s: PositiveSeconds = Field(
         30.0, description="seconds a stop may take before what is left is cut off"
     )

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.exit_codes import ExitCode
@@ -15,7 +16,9 @@ from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.notify import Notifier
+from trunkline.protocol.process.log_level import log_level_routes
 from trunkline.protocol.process.runner import run, settle_gc
+from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import parse_or_exit
 
@@ -42,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         An `ExitCode`.
     """
     settings = parse_or_exit(WorkerSettings, argv, "trunkline worker", DESCRIPTION)
-    logs.setup(settings.log_level, "worker")
+    logs.setup(settings.log_level, "worker", settings.log_format)
     # Before anything of the application runs: what it starts must not speak in this process's name.
     notifier = Notifier.from_environment(os.environ)
     try:
@@ -53,19 +56,23 @@ def main(argv: Sequence[str]) -> int:
     routing.code_version = code_version(settings.code_version, settings.module)
 
     async def serve(stop: asyncio.Event) -> int:
-        worker = WorkerProcess(settings, RedisWorkerLayer(settings, settings.track), routing)
-        logs.setup(settings.log_level, worker.id)
+        tracing = partial(open_tracing, settings, "worker")
+        worker = WorkerProcess(settings, RedisWorkerLayer(settings, settings.track), routing, tracing)
+        logs.setup(settings.log_level, worker.id, settings.log_format, "worker")
         carry_context()
         async with AsyncExitStack() as ends:
             operator = RedisOperatorLayer(settings)
             ends.push_async_callback(operator.close)
             ends.callback(notifier.close)
+            if worker.dispatcher.tracing is not None:
+                ends.push_async_callback(worker.dispatcher.tracing.close)
             admin = AdminServer(
                 settings.admin_host,
                 settings.admin_port,
                 metrics=worker.dispatcher.metrics,
                 ready=worker.ready,
                 refresh=ClusterMetrics(worker.dispatcher.metrics, operator).refresh,
+                extra=log_level_routes(settings.log_level),
             )
             address = await admin.start()
             ends.push_async_callback(admin.stop)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
+from typing import Protocol
 
-from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.messages import Outcome
 
 from .metrics import WorkerMetrics
@@ -16,6 +16,16 @@ UNCOMMITTED_LIMIT = 4000
 """Outcomes without an answer before no more entries are read: Redis is slow or away."""
 COMMIT_ENTRIES = 500
 """Entries in one commit at most: `unpack` in Lua has room for a few thousand values."""
+
+
+class Commits(Protocol):
+    """As much of a `trunkline.protocol.layer.WorkerLayer` as committing takes."""
+
+    def commit(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        """See `WorkerLayer.commit`."""
+
+    def commit_now(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
+        """See `WorkerLayer.commit_now`."""
 
 
 class Committer:
@@ -32,7 +42,7 @@ class Committer:
 
     __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_rescued", "_unanswered", "add")
 
-    def __init__(self, layer: WorkerLayer, metrics: WorkerMetrics, on_answer: Callable[[], None]) -> None:
+    def __init__(self, layer: Commits, metrics: WorkerMetrics, on_answer: Callable[[], None]) -> None:
         self._layer = layer
         self._metrics = metrics
         self._on_answer = on_answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
 from trunkline.protocol.messages import LAST_SEQ, Delivery, Entry, Outcome
 from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, ConnectionId
@@ -102,6 +104,12 @@ class Course:
         """The name of the route of the step at work, ``-`` if it has none."""
         match = self.matches[self.step]
         return match.route.name if match is not None else "-"
+
+    def log_fields(self) -> dict[str, Any]:
+        """See `FlushHooks.log_fields`."""
+        reply = self.entry.reply
+        fields = {"channel": self.entry.channel, "route": self.route}
+        return fields if reply is None else {**fields, "connection": split(reply)[1]}
 
     def __str__(self) -> str:
         connection = split(self.entry.reply)[1] if self.entry.reply is not None else "-"

@@ -11,11 +11,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.messages import Delivery
 from trunkline.protocol.names import WorkerId
+from trunkline.protocol.process.tracing import OpenTracing, no_tracing
 
 from .committer import Committer
 from .flusher import LayerFlusher
@@ -30,6 +32,7 @@ from .runner import Runner
 from .settings import WorkerOptions
 from .suspects import Suspects
 from .tasks import Tasks
+from .watch import Watch, WatchedCommits, WatchedIntake
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +50,10 @@ class Dispatcher:
         layer: where entries come from and outcomes go.
         routing: what to do with them.
         settings: limits.
+        tracing: gives what makes spans, or None for none.
 
     Attributes:
+        tracing: what makes spans, or None.
         queue: jobs not begun; the watchdog takes from its right.
         committer: outcomes on their way.
         full_since_s: since when nothing of the queue can begin, because as many handlers are at work as may be; else
@@ -56,7 +61,12 @@ class Dispatcher:
     """
 
     def __init__(
-        self, worker: WorkerId, layer: WorkerLayer, routing: Routing, settings: WorkerOptions
+        self,
+        worker: WorkerId,
+        layer: WorkerLayer,
+        routing: Routing,
+        settings: WorkerOptions,
+        tracing: OpenTracing = no_tracing,
     ) -> None:
         self.worker = worker
         self.metrics = WorkerMetrics(lambda: self.busy, lambda: self.redis_up)
@@ -66,8 +76,12 @@ class Dispatcher:
         self.runner = Runner(worker, settings, self.metrics)
         self._layer = layer
         self._prefetch = Prefetch(settings.prefetch)
-        self.committer = Committer(layer, self.metrics, self._commit_answered)
-        self._intake = Intake(
+        self.tracing = tracing(self.metrics.spans)
+        watch = Watch(worker, self.tracing) if self.tracing is not None or settings.waterfall_per_s else None
+        commits = layer if watch is None else WatchedCommits(layer, watch)
+        self.committer = Committer(commits, self.metrics, self._commit_answered)
+        make_intake = Intake if watch is None else partial(WatchedIntake, watch)
+        self._intake = make_intake(
             worker,
             layer,
             routing,

@@ -57,6 +57,10 @@ class FlushHooks(Protocol):
         """Applies `EffectLog.take` before what the handler does next is committed. Called in the handler's thread; must
         not block or raise."""
 
+    def log_fields(self) -> dict[str, Any]:
+        """What a log line says of the message at work."""
+        ...
+
 
 class EffectLog:
     """What a dispatcher does with the effects of one entry; `outbox.Outbox` adds what handlers do.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import random
 
-from trunkline.protocol.codec import encode_entry
+from trunkline.protocol.codec import encode_marked
 from trunkline.protocol.messages import SetAside
 from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, REQUEST
 
@@ -68,7 +68,7 @@ class Job(Course):
         )
         self.pause_s = pause_s
         self.outbox.set_aside(
-            SetAside(self.delivery.channel, encode_entry(again), round(pause_s * 1000), kept)
+            SetAside(self.delivery.channel, encode_marked(again), round(pause_s * 1000), kept)
         )
         return "set_aside"
 

@@ -6,7 +6,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-from trunkline.protocol.codec import encode_dead_letter, encode_entry
+from trunkline.protocol.codec import encode_dead_letter, encode_marked
 from trunkline.protocol.errors import TrunklineError
 from trunkline.protocol.messages import DeadLetter, DeadLetterRecord, Delivery, Entry, Outcome
 
@@ -60,7 +60,7 @@ def letter(
             id="",
             reason=failure.reason,
             channel=entry.channel,
-            body=encode_entry(single),
+            body=encode_marked(single),
             route=match.route.name if match is not None else "",
             error=_described(failure.error),
             traceback="".join(traceback.format_exception(failure.error)),

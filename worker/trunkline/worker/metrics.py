@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.tracing import SpanCounters
 
 SECONDS = (
     0.0001,
@@ -78,5 +79,6 @@ class WorkerMetrics(MetricSet):
         )
         self.sessions_read = self.counter("sessions_read", "Channel sessions read.")
         self.sessions_written = self.counter("sessions_written", "Channel sessions written or deleted.")
+        self.spans = SpanCounters(self)
         self.gauge("worker_busy_entries", "Entries the worker holds.", lambda: float(busy()))
         self.gauge("redis_up", "1 while Redis answers.", lambda: 1.0 if redis_up() else 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Self
 
 from trunkline.protocol.codec import (
     encode_group_add,
@@ -58,7 +59,7 @@ class Outbox(EffectLog):
     __slots__ = ()
 
     @classmethod
-    def of(cls, entry: Entry, delivery_id: str, hooks: FlushHooks | None = None) -> Outbox:
+    def of(cls, entry: Entry, delivery_id: str, hooks: FlushHooks | None = None) -> Self:
         """The outbox for an entry, of whatever channel.
 
         Args:

@@ -10,6 +10,7 @@ from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.names import INTERFACE_CHANNELS, TRIP, ChannelName, new_worker_id
 from trunkline.protocol.process.lease import lease_info
+from trunkline.protocol.process.tracing import OpenTracing, no_tracing
 
 from .dispatcher import Dispatcher
 from .routing import Routing
@@ -49,18 +50,25 @@ class WorkerProcess:
         settings: limits.
         layer: where entries come from and outcomes go; not opened yet, and closed by `drain`.
         routing: what to do with them.
+        tracing: gives what makes spans, or None for none.
 
     Raises:
         ConfigError: the settings leave no channel to serve.
     """
 
-    def __init__(self, settings: WorkerOptions, layer: WorkerLayer, routing: Routing) -> None:
+    def __init__(
+        self,
+        settings: WorkerOptions,
+        layer: WorkerLayer,
+        routing: Routing,
+        tracing: OpenTracing = no_tracing,
+    ) -> None:
         self.id = new_worker_id()
         self._settings = settings
         self._layer = layer
         self._code_version = routing.code_version
         self._channels = served_channels(routing, settings)
-        self.dispatcher = Dispatcher(self.id, layer, routing, settings)
+        self.dispatcher = Dispatcher(self.id, layer, routing, settings, tracing)
         self._watchdog = Watchdog(self.dispatcher, layer, settings.handler_timeout_s)
         self._started = False
 

@@ -1,7 +1,8 @@
 """Log lines: one a record on standard error, and a limit for those that a flood of bad input would repeat.
 
 ``2026-01-01T12:00:00.000 INFO worker w1a2 took over entries=3``: time in UTC, so that the lines of several
-machines sort together; level; process; message, whose fields callers write as ``key=value``.
+machines sort together; level; process; message, whose fields callers write as ``key=value``. `json_logs` has the other
+form that a line may have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from ..errors import ConfigError
+from .json_logs import JsonFormatter
 
 MAX_KEYS = 1_000
 """Kinds of message a `RateLimited` tells apart."""
@@ -61,12 +63,30 @@ class _LineHandler(logging.StreamHandler[TextIO]):
     """Ours, so that a second `setup` finds and replaces it and leaves other people's handlers alone."""
 
 
-def setup(level: str, name: str) -> None:
+def setup(level: str, name: str, form: str = "text", role: str = "") -> None:
     """Sends all logging of this process to standard error. A second call replaces the first.
 
     Args:
         level: least level that is logged: debug, info, warning or error.
-        name: role and id of the process, as it shall stand in each line.
+        name: what the process is called in each line: its id, or its role while it has none.
+        form: ``text`` or ``json``.
+        role: of the process, if that is not its name; only JSON has it.
+
+    Raises:
+        ConfigError: there is no such level.
+    """
+    number = level_number(level)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _LineHandler)]:
+        root.removeHandler(handler)
+    handler = _LineHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(name, role or name) if form == "json" else _LineFormatter(name))
+    root.addHandler(handler)
+    root.setLevel(number)
+
+
+def level_number(level: str) -> int:
+    """The number of a level's name, in whatever case.
 
     Raises:
         ConfigError: there is no such level.
@@ -74,13 +94,7 @@ def setup(level: str, name: str) -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ConfigError(f"log level {level!r}: expected debug, info, warning or error")
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, _LineHandler)]:
-        root.removeHandler(handler)
-    handler = _LineHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter(name))
-    root.addHandler(handler)
-    root.setLevel(number)
+    return number
 
 
 class RateLimited:
