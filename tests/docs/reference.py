@@ -40,6 +40,7 @@ VERBS: dict[str, tuple[type[Settings], type[Settings]]] = {
     "scale": (settings.ScaleSettings, Settings),
     "status": (settings.StatusSettings, Settings),
     "logs": (settings.LogsSettings, Settings),
+    "log-level": (settings.LogLevelSettings, LayerSettings),
     "down": (settings.DownSettings, Settings),
     "startapp": (settings.StartappSettings, Settings),
     **{
@@ -50,7 +51,7 @@ VERBS: dict[str, tuple[type[Settings], type[Settings]]] = {
 }
 """Each verb's settings, and the shared ones among them, which stand in tables of their own."""
 
-_BLOCK = re.compile(r"(<!-- (?P<name>[\w :]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (?P<name>[\w :-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def written(text: str) -> str:

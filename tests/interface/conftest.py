@@ -17,6 +17,7 @@ from trunkline.interface.settings import InterfaceSettings
 from trunkline.interface.shared import Shared
 from trunkline.interface.turns import QueueWait
 from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.tracing import OpenTracing, no_tracing
 
 ON_BOTH_LOOPS = {
     "test_connection",
@@ -78,13 +79,14 @@ class Rig:
         answer: Answer,
         ticks: Ticks | None = None,
         queue_wait: QueueWait | None = None,
+        tracing: OpenTracing = no_tracing,
     ) -> None:
         self.settings = values
         self.answer = answer
         self.layers: list[FakeLayer] = []
         self.metric_set = MetricSet()
         self.deaths: list[str] = []
-        options: dict[str, Any] = {"queue_wait": queue_wait}
+        options: dict[str, Any] = {"queue_wait": queue_wait, "tracing": tracing}
         if ticks is not None:
             options["sleep"] = ticks.sleep
         self.server = InterfaceServer(
@@ -163,9 +165,10 @@ async def make_rig() -> AsyncIterator[MakeRig]:
         answer: Answer = echo,
         ticks: Ticks | None = None,
         queue_wait: QueueWait | None = None,
+        tracing: OpenTracing = no_tracing,
         **values: Any,
     ) -> Rig:
-        rigs.append(Rig(settings(**values), answer, ticks, queue_wait))
+        rigs.append(Rig(settings(**values), answer, ticks, queue_wait, tracing))
         return await rigs[-1].start()
 
     yield make

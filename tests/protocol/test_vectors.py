@@ -10,6 +10,7 @@ import pytest
 
 from trunkline.protocol import codec
 from trunkline.protocol.errors import CodecError
+from trunkline.protocol.marks import Marks, Stamps, marks_of
 from trunkline.protocol.messages import DeadLetterRecord, Entry, LeaseInfo
 
 FILE = Path(__file__).parents[2] / "protocol" / "vectors.json"
@@ -41,7 +42,10 @@ def decode(vector: dict[str, Any]) -> Any:
     raw = bytes.fromhex(vector["hex"])
     match vector["kind"]:
         case "entry":
-            entry = codec.decode_entry(vector["channel"], raw)._asdict()
+            decoded = codec.decode_entry(vector["channel"], raw)
+            entry, marks = decoded._asdict(), marks_of(decoded)
+            if marks is not None:
+                entry["marks"] = marks.as_map()
             assert entry.pop("channel") == vector["channel"]
             if entry["tries"] == 0:  # as most, where the bytes do not say it either
                 del entry["tries"]
@@ -61,7 +65,9 @@ def encode(vector: dict[str, Any]) -> bytes:
     value = untagged(vector["value"])
     match vector["kind"]:
         case "entry":
-            return codec.encode_entry(Entry(channel=vector["channel"], **value))
+            marks = value.pop("marks", None)
+            body = codec.encode_entry(Entry(channel=vector["channel"], **value))
+            return body if marks is None else codec.mark_entry(body, Marks.of(marks))
         case "mailbox":
             return codec.encode_mailbox([encode_operation(*operation) for operation in value])
         case "session":
@@ -78,9 +84,14 @@ def encode_operation(number: int, *rest: Any) -> bytes:
         codec.GROUP_SEND: codec.encode_group_send,
         codec.GROUP_ADD: codec.encode_group_add,
         codec.GROUP_DISCARD: codec.encode_group_discard,
+        codec.MARK: encode_mark,
     }
     encoded: bytes = encoders[number](*rest)
     return encoded
+
+
+def encode_mark(about: str, seq: int, marks: dict[str, Any]) -> bytes:
+    return codec.encode_mark(about, seq, Marks.of(marks), Stamps.of(marks.get("stamps")))
 
 
 @pytest.mark.parametrize("vector", VALID, ids=lambda vector: vector["name"])

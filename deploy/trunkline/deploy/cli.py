@@ -77,9 +77,11 @@ def _simple(module: str, settings: str) -> Callable[[Sequence[str]], int]:
         from . import settings as all_settings
 
         app_routing.search_here()
-        verb = VERBS[module]
+        verb = VERBS[module.replace("_", "-")]
         about = f"{verb.summary}. {verb.more}".strip()
-        parsed: Any = parse_or_exit(getattr(all_settings, settings), argv, f"trunkline {module}", about)
+        parsed: Any = parse_or_exit(
+            getattr(all_settings, settings), argv, f"trunkline {module.replace('_', '-')}", about
+        )
         return int(import_module(f"{__package__}.{module}").run(parsed))
 
     return run
@@ -138,6 +140,7 @@ VERBS = {
         "show every process, channel and dead letter of the cluster", _simple("status", "StatusSettings")
     ),
     "logs": Verb("show the cluster's logs", _simple("logs", "LogsSettings")),
+    "log-level": Verb("change what processes log, while they run", _simple("log_level", "LogLevelSettings")),
     "down": Verb("stop the cluster, gracefully", _simple("down", "DownSettings")),
     "interface": Verb("run one interface server in the foreground", _interface),
     "worker": Verb("run one worker in the foreground", _worker),

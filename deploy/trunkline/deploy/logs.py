@@ -12,6 +12,7 @@ from typing import TextIO
 
 from trunkline.protocol.exit_codes import ExitCode
 
+from .log_lines import pretty
 from .rundir import RunDir
 from .settings import LogsSettings
 
@@ -32,7 +33,8 @@ def run(settings: LogsSettings) -> int:
     while True:
         for role, follower in followers.items():
             for line in follower.lines():
-                print(f"{role:9} {line}", end="", flush=settings.follow)
+                shown = line if settings.raw else pretty(line)
+                print(f"{role:9} {shown}", end="", flush=settings.follow)
         if not settings.follow:
             return ExitCode.OK
         time.sleep(_POLL_S)

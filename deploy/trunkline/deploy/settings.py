@@ -158,6 +158,22 @@ class LogsSettings(ClusterCommand):
     lines: Annotated[int, Field(ge=0, le=100_000)] = Field(
         20, description="last lines of each log that are shown first"
     )
+    raw: bool = Field(False, description="show lines in JSON as they stand in the log")
+
+
+class LogLevelSettings(LayerSettings, JsonCommand):
+    """What ``trunkline log-level`` can be told."""
+
+    level: CliPositionalArg[Literal["debug", "info", "warning", "error", "setting"]] = Field(
+        description="least level that is logged from now on; 'setting' takes an earlier change back"
+    )
+    redis_url: GivenRedisUrl = Field(
+        "", description="where Redis is; else the running cluster's, else REDIS_URL", repr=False
+    )
+    role: Literal["all", "interface", "worker"] = Field("all", description="only processes of this role")
+    process: str = Field("", description="only this process: its id or pid, as 'status' shows them")
+    logger: str = Field("", description="only this logger and those below it, such as trunkline.worker")
+    for_s: PositiveSeconds | None = Field(None, description="take the change back after so many seconds")
 
 
 class DownSettings(ClusterCommand):

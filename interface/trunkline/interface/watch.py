@@ -19,7 +19,8 @@ from multidict import CIMultiDictProxy
 from trunkline.protocol.codec import GROUP_SEND, MARK, RELEASE, decode_entry, mark_entry
 from trunkline.protocol.layer import Publication
 from trunkline.protocol.marks import Marks, Stamps, TraceContext, read_context
-from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, REQUEST
+from trunkline.protocol.names import RECEIVE, ChannelName
+from trunkline.protocol.tracks import TRACKED, split_track
 
 from .connection import Connection
 from .exchange import Exchange
@@ -29,7 +30,6 @@ from .waterfall import Arrival, Departure, Waterfall
 if TYPE_CHECKING:
     from trunkline.protocol.process.spans import Span, Tracing
 
-WATCHED: Final = frozenset((CONNECT, RECEIVE, DISCONNECT, REQUEST))
 _KEY: Final = b'"traceparent"'
 
 
@@ -108,19 +108,21 @@ class Watch:
         if not self._open and self.tracing is None:
             return publication
         owner = publication.owner
-        if publication.channel not in WATCHED or not isinstance(owner, (Connection, Exchange)):
+        channel, track = split_track(publication.channel)
+        if channel not in TRACKED or not isinstance(owner, (Connection, Exchange)):
             return publication
-        span = self._span(publication, owner) if self.tracing is not None else None
-        timed = self._open and publication.channel == RECEIVE and self._timed(publication, owner, span)
+        span = self._span(channel, track, publication.body, owner) if self.tracing is not None else None
+        timed = self._open and channel == RECEIVE and self._timed(channel, owner, span)
         if span is None and not timed:
             return publication
         self._leaving.append((owner.id, span))
         marks = Marks(span.context if span is not None else None, timed)
         return publication._replace(body=mark_entry(publication.body, marks))
 
-    def _span(self, publication: Publication, owner: Connection | Exchange) -> Span | None:
-        channel = publication.channel
-        parent = self._said(publication) or owner.origin
+    def _span(
+        self, channel: ChannelName, track: str, body: bytes, owner: Connection | Exchange
+    ) -> Span | None:
+        parent = self._said(channel, body) or owner.origin
         if not (parent.sampled if parent is not None else self._chance() < self._share):
             return None
         assert self.tracing is not None
@@ -130,21 +132,23 @@ class Watch:
             "messaging.operation.type": "send",
             "messaging.destination.name": channel,
             "messaging.message.id": f"{owner.id}:{seq}",
-            "messaging.message.body.size": len(publication.body),
+            "messaging.message.body.size": len(body),
             "trunkline.connection": owner.id,
         }
         if isinstance(owner, Connection):
             attributes["messaging.batch.message_count"] = _count(owner)
+        if track:
+            attributes["trunkline.track"] = track
         return self.tracing.begin(f"publish {channel}", "producer", parent, attributes, since_s)
 
-    def _said(self, publication: Publication) -> TraceContext | None:
+    def _said(self, channel: ChannelName, body: bytes) -> TraceContext | None:
         """The trace that the first of an entry's messages says it belongs to."""
-        if not self._from_message or publication.channel != RECEIVE or _KEY not in publication.body:
+        if not self._from_message or channel != RECEIVE or _KEY not in body:
             return None
-        events = decode_entry(publication.channel, publication.body).events
+        events = decode_entry(channel, body).events
         return next((found for event in events if (found := trace_in(event)) is not None), None)
 
-    def _timed(self, publication: Publication, owner: Connection | Exchange, span: Span | None) -> bool:
+    def _timed(self, channel: ChannelName, owner: Connection | Exchange, span: Span | None) -> bool:
         if self.waterfall is None or not isinstance(owner, Connection):
             return False
         self._open = False
@@ -153,7 +157,7 @@ class Watch:
             Departure(
                 connection=owner.id,
                 seq=_number(owner),
-                channel=publication.channel,
+                channel=channel,
                 path=owner.path,
                 events=_count(owner),
                 at_s=time.time() - (perf_counter() - owner.since_s),

@@ -80,7 +80,7 @@ def named_fields(template: object, args: object) -> dict[str, Any]:
     if len(found) != len(args) or any(match["star"] for match in found):
         return {}
     return {
-        match["key"]: _plain(value)
+        match["key"]: _plain(repr(value) if match["kind"] == "r" else value)
         for match, value in zip(found, args, strict=True)
         if match["key"] and match["key"] not in ("time", "level")
     }

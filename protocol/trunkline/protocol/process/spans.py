@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import Token
@@ -85,9 +86,16 @@ class Span:
     def fail(self, error: BaseException | str) -> None:
         """Says that it was in vain: an exception, or what else happened in a word."""
         if isinstance(error, BaseException):
-            self._span.record_exception(error)
-            self.note({"error.type": type(error).__qualname__})
-            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {_text(error)}"))
+            # Not `record_exception`: it takes for granted that an exception has a text.
+            kind, text = type(error).__qualname__, _text(error)
+            told = {
+                "exception.type": kind,
+                "exception.message": text,
+                "exception.stacktrace": "".join(traceback.format_exception(error)),
+            }
+            self._span.add_event("exception", told)
+            self.note({"error.type": kind})
+            self._span.set_status(Status(StatusCode.ERROR, f"{kind}: {text}"))
         else:
             self.note({"error.type": error})
             self._span.set_status(Status(StatusCode.ERROR, error))
