@@ -14,7 +14,7 @@ from trunkline.protocol.exit_codes import ExitCode
 
 def test_help_shows_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == ExitCode.OK
-    shown = re.findall(r"^  (\w+) +\w", capsys.readouterr().out, re.MULTILINE)
+    shown = re.findall(r"^  ([\w-]+) +\w", capsys.readouterr().out, re.MULTILINE)
     assert shown == list(VERBS)
 
 

@@ -35,7 +35,7 @@ SHORTCUTS = {"--all", "--json", "--help", "--version"}
 def typed(command: str, text: str) -> set[str]:
     """The verbs of a command in a document's blocks of code."""
     blocks = "\n".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
-    return set(re.findall(rf"^(?:\$ )?{command} ([a-z]+)", blocks, re.MULTILINE))
+    return set(re.findall(rf"^(?:\$ )?{command} ([a-z-]+)", blocks, re.MULTILINE))
 
 
 @pytest.fixture(params=DOCUMENTS)
@@ -49,7 +49,7 @@ def test_the_verbs_of_make_are_in_the_makefile(text: str) -> None:
 
 
 def test_the_verbs_of_the_command_are_in_its_table(text: str) -> None:
-    named = set(re.findall(r"`trunkline ([a-z]+)", text)) | typed(r"(?:\.venv/bin/)?trunkline", text)
+    named = set(re.findall(r"`trunkline ([a-z][a-z-]*)", text)) | typed(r"(?:\.venv/bin/)?trunkline", text)
     assert named <= cli.VERBS.keys()
     assert set(re.findall(r"trunkline dead ([a-z]+)`", text)) <= dead.VERBS.keys()
 

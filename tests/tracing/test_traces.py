@@ -124,6 +124,13 @@ async def test_a_handshakes_traceparent_is_followed_to_a_group_on_another_interf
         lambda told: len([span for span in told.named("write group") if span.trace == trace]) == 2,
         "what both interface servers wrote",
     )
+    await collector.has(
+        lambda told: (
+            {"handle tests.tracing.app.shout", PUBLISH}
+            <= {span.name for span in told.spans if span.trace == trace}
+        ),
+        "what the others did",
+    )
     spans = [span for span in collector.spans if span.trace == trace]
     handled = next(span for span in spans if span.name == "handle tests.tracing.app.shout")
     written = [span for span in spans if span.name == "write group"]
@@ -160,6 +167,10 @@ async def test_a_background_message_carries_the_trace_on_also_when_it_waits_or_i
             len([span for span in told.named(f"process {kind}") if span.trace == trace]) == deliveries
         ),
         "every delivery",
+    )
+    await collector.has(
+        lambda told: any(s.trace == trace for s in told.named(f"handle tests.tracing.app.{kind}")),
+        "the sender",
     )
     spans = [span for span in collector.spans if span.trace == trace]
     sender = next(span for span in spans if span.name == f"handle tests.tracing.app.{kind}")

@@ -23,6 +23,9 @@ class Hooks:
 
     async def flush(self, outbox: EffectLog) -> None: ...
 
+    def log_fields(self) -> dict[str, Any]:
+        return {}
+
     def flush_soon(self, outbox: EffectLog) -> None:
         self.asked += 1
 

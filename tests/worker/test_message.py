@@ -111,6 +111,9 @@ async def test_flush_hands_the_outbox_to_the_dispatcher() -> None:
         async def flush(self, outbox: EffectLog) -> None:
             flushed.extend(outbox.take())
 
+        def log_fields(self) -> dict[str, Any]:
+            return {}
+
         def flush_soon(self, outbox: EffectLog) -> None: ...
 
     outbox = Outbox(REPLY, 5, hooks=Hooks())

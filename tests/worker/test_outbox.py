@@ -349,6 +349,9 @@ async def test_what_comes_after_the_end_is_refused() -> None:
         async def flush(self, outbox: EffectLog) -> None:
             raise AssertionError("nothing to flush")
 
+        def log_fields(self) -> dict[str, Any]:
+            return {}
+
         def flush_soon(self, outbox: EffectLog) -> None: ...
 
     outbox = Outbox(OWN, 5, hooks=Hooks())

@@ -15,8 +15,8 @@ from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
-from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.log_level import log_level_routes
+from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
