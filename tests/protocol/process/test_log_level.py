@@ -114,6 +114,14 @@ async def test_one_logger_alone_is_changed(url: str, client: aiohttp.ClientSessi
     assert logging.getLogger(LOGGER).level == logging.NOTSET
 
 
+async def test_without_a_logger_everything_is_taken_back(url: str, client: aiohttp.ClientSession) -> None:
+    await post(client, url, {"level": "debug"})
+    await post(client, url, {"level": "error", "logger": LOGGER})
+    said = await post(client, url, {"level": "setting"})
+    assert (said["level"], said["loggers"]) == ("info", {})
+    assert logging.getLogger(LOGGER).level == logging.NOTSET
+
+
 async def test_a_change_for_a_while_ends_by_itself(
     url: str, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,7 +2,7 @@
 
 ``POST`` takes an object in JSON: ``{"level": "debug", "logger": "trunkline.worker", "for_s": 60}``. Without ``logger``
 it is about all that have no level of their own; without ``for_s`` it holds until the process ends; the level
-``"setting"`` takes a change back. Both answer with what holds now (`LogLevels.as_json`). Nothing of it outlives the
+``"setting"`` takes a change back, without ``logger`` all of them. Both answer with what holds now (`LogLevels.as_json`). Nothing of it outlives the
 process: the next one begins with its setting.
 """
 
@@ -107,7 +107,8 @@ class LogLevels:
         """
         name, known = change.logger, self._changed.get(change.logger)
         if change.level == SETTING:
-            self._take_back(name)
+            for changed in [name] if name else list(self._changed):
+                self._take_back(changed)
             return
         if known is None and len(self._changed) > MAX_LOGGERS:
             raise ValueError(
