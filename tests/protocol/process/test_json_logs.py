@@ -78,7 +78,8 @@ def test_a_line_that_cannot_be_taken_apart_has_no_fields(template: object, args:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(float("nan"), "nan"), (float("inf"), "inf"), (None, None), (True, True)]
+    ("value", "shown"),
+    [(float("nan"), "nan"), (float("inf"), "inf"), (None, None), (True, True), ([1], "[1]")],
 )
 def test_a_field_is_something_that_json_has(value: object, shown: object) -> None:
     assert named_fields("a=%s", (value,)) == {"a": shown}

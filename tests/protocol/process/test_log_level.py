@@ -139,6 +139,7 @@ async def test_a_change_for_a_while_ends_by_itself(
 
 async def test_a_change_that_was_taken_back_does_not_end_a_second_time() -> None:
     levels = LogLevels("info")
+    levels.change(Change("setting", LOGGER))  # nothing to take back
     levels.change(Change("debug", for_s=600.0))
     levels.change(Change("setting"))
     levels.change(Change("warning"))

@@ -2,8 +2,8 @@
 
 ``POST`` takes an object in JSON: ``{"level": "debug", "logger": "trunkline.worker", "for_s": 60}``. Without ``logger``
 it is about all that have no level of their own; without ``for_s`` it holds until the process ends; the level
-``"setting"`` takes a change back, without ``logger`` all of them. Both answer with what holds now (`LogLevels.as_json`). Nothing of it outlives the
-process: the next one begins with its setting.
+``"setting"`` takes a change back, without ``logger`` all of them. Both answer with what holds now
+(`LogLevels.as_json`). Nothing of it outlives the process: the next one begins with its setting.
 """
 
 from __future__ import annotations
