@@ -37,7 +37,7 @@ crash: install ## kill and stop real processes under load
 overload: install ## twice the load of the capacity, and clients that mean no good, on real processes
 	@$(BIN)/pytest -m overload tests/overload $(ARGS)
 faults: install ## every fault at every step of a message's life (ARGS="--fault-seed 123" replays a pair)
-	@$(BIN)/pytest -n 2 -m faults tests/faults $(ARGS)
+	@$(BIN)/pytest -n 3 -m faults tests/faults $(ARGS)
 soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
 	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)
 model: install ## explore the model of the protocol: LONG=1 for many minutes (ARGS="--hypothesis-seed=1")
