@@ -141,3 +141,12 @@ class GroupsMachine(RuleBasedStateMachine):
 
 
 TestGroupsMachine = GroupsMachine.TestCase
+
+
+def test_the_largest_group_is_told() -> None:
+    groups: Groups[str] = Groups()
+    assert groups.largest == 0
+    for group, member in (("a", "m"), ("b", "m"), ("b", "n")):
+        groups.add(GroupName(group), member, "1-1")
+
+    assert groups.largest == 2

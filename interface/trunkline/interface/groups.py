@@ -115,5 +115,10 @@ class Groups(Generic[M]):
         """Each group that has members here with the token of its newest add."""
         return dict(self._tokens)
 
+    @property
+    def largest(self) -> int:
+        """How many members the group has that has most of them; looks at every group."""
+        return max(map(len, self._members.values()), default=0)
+
     def __len__(self) -> int:
         return len(self._members)

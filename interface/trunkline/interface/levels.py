@@ -22,6 +22,7 @@ class Levels(NamedTuple):
         retrying: publications waiting for room in their channel.
         wait_s: age of the oldest entry that no worker was given, at the last look.
         queueing: connections that wait for their turn to be read.
+        largest_group: members here of the group that has most of them.
     """
 
     connections: int
@@ -34,6 +35,7 @@ class Levels(NamedTuple):
     retrying: int = 0
     wait_s: float = 0
     queueing: int = 0
+    largest_group: int = 0
 
 
 def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
@@ -57,4 +59,5 @@ def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
         retrying=len(tenure.publisher.retrying),
         wait_s=tenure.admission.wait_s,
         queueing=len(tenure.turns),
+        largest_group=tenure.groups.largest,
     )

@@ -19,9 +19,10 @@ class InterfaceMetrics:
     Args:
         metrics: the process's metrics.
         read: gives the levels; called for each gauge of a scrape.
+        backlog: as it is set.
     """
 
-    def __init__(self, metrics: MetricSet, read: Callable[[], Levels]) -> None:
+    def __init__(self, metrics: MetricSet, read: Callable[[], Levels], backlog: int = 0) -> None:
         self.messages_in = metrics.counter("messages_in", "Messages received from WebSockets.")
         self.messages_out = metrics.counter("messages_out", "Messages sent to WebSockets.")
         self.bytes_in = metrics.counter("bytes_in", "Bytes received from WebSockets.")
@@ -63,6 +64,12 @@ class InterfaceMetrics:
         metrics.gauge("mailbox_lag_seconds", "Age of the newest mailbox entry.", lambda: read().mailbox_lag_s)
         metrics.gauge("redis_up", "1 while the channel layer answers.", lambda: read().layer_up)
         metrics.gauge("groups", "Groups with members here.", lambda: read().groups)
+        metrics.gauge(
+            "largest_group", "Members here of the group that has most of them.", lambda: read().largest_group
+        )
+        metrics.gauge(
+            "listen_backlog", "Connections that --backlog lets wait to be accepted.", lambda: backlog
+        )
         metrics.gauge(
             "admission_wait_seconds", "Age of the oldest entry no worker was given.", lambda: read().wait_s
         )

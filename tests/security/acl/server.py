@@ -55,6 +55,12 @@ class AclServer:
         self.admin.execute_command("ACL", "SETUSER", "lacking", *kept)
         return self.url("lacking")
 
+    def user_with(self, *more: str) -> str:
+        """Makes a user that has all of the shipped permissions and some more; gives its URL."""
+        rules = acl_line().replace(">CHANGE-ME", f">{PASSWORD}").split()[2:]
+        self.admin.execute_command("ACL", "SETUSER", "operator", *rules, *more)
+        return self.url("operator")
+
     def user_for_keys(self, pattern: str) -> str:
         """Makes a user that has all of the shipped permissions, for other keys; gives its URL."""
         rules = acl_line().replace(">CHANGE-ME", f">{PASSWORD}").replace("~trunkline:*", pattern).split()[2:]

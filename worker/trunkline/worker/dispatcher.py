@@ -30,6 +30,7 @@ from .retries import Retries
 from .routing import Routing
 from .runner import Runner
 from .settings import WorkerOptions
+from .slots import slots_of
 from .suspects import Suspects
 from .tasks import Tasks
 from .watch import Watch, WatchedCommits, WatchedIntake
@@ -69,7 +70,9 @@ class Dispatcher:
         tracing: OpenTracing = no_tracing,
     ) -> None:
         self.worker = worker
-        self.metrics = WorkerMetrics(lambda: self.busy, lambda: self.redis_up)
+        self.metrics = WorkerMetrics(
+            lambda: self.busy, lambda: self.redis_up, *slots_of(routing.routes, settings)
+        )
         self.redis_up = True
         self.full_since_s: float | None = None
         self.queue: deque[Job] = deque()

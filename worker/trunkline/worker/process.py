@@ -69,6 +69,7 @@ class WorkerProcess:
         self._code_version = routing.code_version
         self._channels = served_channels(routing, settings)
         self.dispatcher = Dispatcher(self.id, layer, routing, settings, tracing)
+        self.dispatcher.metrics.serves = self._channels
         self._watchdog = Watchdog(self.dispatcher, layer, settings.handler_timeout_s)
         self._started = False
 

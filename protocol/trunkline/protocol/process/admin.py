@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from ..errors import ConfigError, LayerError
 from .logs import RateLimited
 from .metrics import MetricSet
+from .vitals import Vitals
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,6 +57,7 @@ class AdminServer:
         self._refresh_failures = metrics.counter(
             "metrics_refresh_failures", "Scrapes that show old figures because fetching new ones failed."
         )
+        self._vitals = Vitals(metrics)
         app = web.Application()
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/live", self._show_live)
@@ -87,11 +89,13 @@ class AdminServer:
                 f"admin server: cannot listen on {self._host}:{self._port} ({reason}); "
                 f"choose another --admin-host or --admin-port, or port 0 for any free one"
             ) from error
+        self._vitals.start()
         host, port = self._runner.addresses[0][:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def stop(self) -> None:
         """Stops listening and closes every connection, within about `STOP_LIMIT_S`. Idempotent."""
+        self._vitals.stop()
         await self._runner.cleanup()
 
     async def _show_metrics(self, request: web.Request) -> web.Response:

@@ -157,6 +157,21 @@ class MetricSet(Collector):
         self._families.append(family)
         return children
 
+    def labelled_counter_elsewhere(
+        self, name: str, help: str, labels: Sequence[str], read: Callable[[], Mapping[Labels, float]]
+    ) -> None:
+        """Declares a counter for each combination of label values, of which there are few, that somebody else counts;
+        ``read`` gives all of them at each scrape."""
+        full = self._declare(name, help, labels)
+
+        def family() -> Metric:
+            metric = CounterMetricFamily(full, help, labels=labels)
+            for values, value in read().items():
+                metric.add_metric(_printable(values), value)
+            return metric
+
+        self._families.append(family)
+
     def histogram(self, name: str, help: str, buckets: Sequence[float]) -> Histogram:
         """Declares a histogram; ``buckets`` are inclusive upper bounds, rising, without infinity."""
         full = self._declare(name, help)
@@ -185,8 +200,9 @@ class MetricSet(Collector):
         self._families.append(family)
         return children
 
-    def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
-        """Declares a gauge whose value ``read`` gives at each scrape. If it raises, the scrape fails."""
+    def gauge(self, name: str, help: str, read: Callable[[], float | None]) -> None:
+        """Declares a gauge whose value ``read`` gives at each scrape, or None if nobody knows it now: then it is not
+        shown. If it raises, the scrape fails."""
         full = self._declare(name, help)
         self._families.append(lambda: GaugeMetricFamily(full, help, value=read()))
 
