@@ -186,11 +186,12 @@ class Processes:
 
     async def traces(self, word: str) -> list[str]:
         """Where in Redis a word (an interface id, a connection) still stands: keys, and members within them. Who died
-        with an entry does not count: that ends by itself, and a dead letter may want to name it until then."""
+        with an entry does not count: that ends by itself, and a dead letter may want to name it until then. Nor does
+        its last load, which ends within seconds."""
         found = []
         async with self.data() as client:
             async for raw in client.scan_iter(match=f"{self.keys.base}*", count=1000):
-                if raw.decode().startswith(f"{self.keys.base}deaths:"):
+                if raw.decode().startswith((f"{self.keys.base}deaths:", self.keys.load(""))):
                     continue
                 if word in raw.decode():
                     found.append(raw.decode())

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
 from tests.support.fake_worker_layer import Desk, background, frames
+from trunkline.protocol.process.desired import Load
+from trunkline.protocol.process.facts.samples import Samples
 from trunkline.protocol.process.metrics import LABEL_LIMIT
 from trunkline.worker import Message, channel_session, route
 from trunkline.worker.metrics import WorkerMetrics
+from trunkline.worker.settings import WorkerOptions
+from trunkline.worker.slots import slots_of
 
 RECEIVE = "websocket.receive"
 
@@ -56,3 +64,46 @@ def test_what_grows_all_the_same_is_bounded() -> None:
     assert text.count("trunkline_messages_total{") == LABEL_LIMIT + 1
     assert "trunkline_worker_busy_entries 3.0" in text
     assert "trunkline_redis_up 0.0" in text
+
+
+def test_slots_are_told_with_how_long_they_were_taken_and_the_channels_that_are_read() -> None:
+    metrics = WorkerMetrics(lambda: 0, lambda: True, {"async": 100, "loop": 1}, {"app.slow": "async"})
+    metrics.serves = ["jobs"]
+    metrics.handler_seconds.get("app.slow").observe(2.0)
+    metrics.handler_seconds.get("app.quick").observe(0.5)
+    metrics.handler_seconds.get("app.other").observe(0.25)
+
+    samples = Samples(metrics.exposition().decode())
+
+    assert samples.by("trunkline_worker_slots", "kind") == {"async": 100.0, "loop": 1.0}
+    assert samples.by("trunkline_worker_slot_seconds_total", "kind") == {"async": 2.0, "loop": 0.75}
+    assert samples.by("trunkline_worker_serves", "channel") == {"jobs": 1.0}
+
+
+def test_a_load_is_that_of_the_slots_if_they_are_busier_than_the_processor() -> None:
+    metrics = WorkerMetrics(lambda: 0, lambda: True, {"loop": 1})
+    assert metrics.load(0.0) == Load(0.0, 0.0, 0)
+    metrics.handler_seconds.get("app.slow").observe(90_000.0)
+    metrics.batch_entries.observe(8, 2)
+
+    load = metrics.load(100_000.0)
+
+    assert load.busy == pytest.approx(0.9) and load.taken_per_s == pytest.approx(16e-5)
+
+
+@pytest.mark.parametrize(
+    ("threads", "is_async", "slots", "kinds"),
+    [
+        (0, False, {"loop": 1}, {"app.work": "loop"}),
+        (4, False, {"threads": 4}, {"app.work": "threads"}),
+        (0, True, {"async": 7}, {"app.work": "async"}),
+    ],
+)
+def test_the_slots_of_a_worker_are_those_that_its_routes_take(
+    threads: int, is_async: bool, slots: dict[str, int], kinds: dict[str, str]
+) -> None:
+    settings = WorkerOptions.model_validate({"threads": threads, "concurrency": 7})
+    route = SimpleNamespace(name="app.work", is_async=is_async)
+
+    assert slots_of([route], settings) == (slots, kinds)
+    assert slots_of([], settings) == ({"threads": 4} if threads else {"loop": 1}, {})

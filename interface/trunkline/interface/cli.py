@@ -20,7 +20,8 @@ from trunkline.protocol.process.log_level import log_level_routes
 from trunkline.protocol.process.logs import setup
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.notify import Notifier
-from trunkline.protocol.process.runner import run, settle_gc
+from trunkline.protocol.process.runner import run, settle_gc, supervise
+from trunkline.protocol.process.scaling import Reporter, targets_of
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.settings import parse_or_exit
 
@@ -122,16 +123,18 @@ async def serve(
             settings.admin_port,
             metrics=metrics,
             ready=server.ready,
-            refresh=ClusterMetrics(metrics, operator).refresh,
             extra={
                 "/trip": server.trip,
                 "/waterfall": server.waterfall,
                 **log_level_routes(settings.log_level),
             },
+            refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
         )
         ends.push_async_callback(admin.stop)
         ends.push_async_callback(server.close)
         addresses = await server.start(await admin.start())
+        reporter = Reporter(operator, lambda: server.id, server.load)
+        ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)
         settle_gc()
         notifier.ready(f"listening on {' '.join(addresses)}")
         await stop.wait()

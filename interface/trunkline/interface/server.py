@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from trunkline.protocol.errors import LayerError
+from trunkline.protocol.process.desired import Load, LoadMeter
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
 from trunkline.protocol.process.tracing import OpenTracing, no_tracing
@@ -71,7 +72,9 @@ class InterfaceServer:
     ) -> None:
         self._settings = settings
         self._layer_factory = layer_factory
-        self.metrics = InterfaceMetrics(metrics if metrics is not None else MetricSet(), self.levels)
+        self.metrics = InterfaceMetrics(
+            metrics if metrics is not None else MetricSet(), self.levels, settings.backlog
+        )
         self.tracing = tracing(self.metrics.spans)
         self._on_death = on_death
         self._sleep = sleep
@@ -85,6 +88,7 @@ class InterfaceServer:
         self._reason: str | None = "starting"
         self._serving = False
         self._levels = (-1.0, Levels(0))
+        self._meter = LoadMeter()
 
     # ---- life ----
 
@@ -256,6 +260,15 @@ class InterfaceServer:
         watch = self._shared.watch if self._shared is not None else None
         kept = watch.waterfall if watch is not None and watch.waterfall is not None else Waterfall(0.0)
         return web.json_response(kept.as_json(self.id), headers={"Cache-Control": "no-store"})
+
+    def load(self, at_s: float) -> Load:
+        """Its load of the last seconds; asked at regular intervals.
+
+        Args:
+            at_s: seconds that only rise.
+        """
+        connections = self._shared.sockets.count if self._shared is not None else 0
+        return self._meter.note(at_s, time.process_time(), connections=connections)
 
     def levels(self) -> Levels:
         """What the gauges show; counted once for all gauges of a scrape."""

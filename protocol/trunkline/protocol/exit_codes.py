@@ -26,3 +26,5 @@ class ExitCode(IntEnum):
     """The command needs a running cluster and there is none."""
     ALREADY_RUNNING = 8
     """The command would start a cluster and one is running with other settings."""
+    UNWELL = 9
+    """`trunkline doctor` has found something to mend."""

@@ -190,6 +190,20 @@ class Keys:
         """Hash: interface to the last id of its mailbox when the present Redis took over; `!` to that Redis."""
         return f"{self.base}stood"
 
+    def load(self, identity: str) -> str:
+        """String: what a process says of its load, for a few seconds."""
+        return f"{self.base}load:{identity}"
+
+    @property
+    def desired(self) -> str:
+        """Hash: role and slot of time to the most processes of it that somebody found right then."""
+        return self.base + "desired"
+
+    @property
+    def scratch(self) -> str:
+        """A key that exists only while a script tries what this user may do."""
+        return self.base + "scratch"
+
     def dead(self) -> str:
         """Stream of dead letters."""
         return f"{self.base}dead"

@@ -1,4 +1,4 @@
-"""What is stored besides messages: channel sessions, leases, dead letters."""
+"""What is stored besides messages: channel sessions, leases, loads, dead letters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from .errors import CodecError, MessageError
 from .messages import DeadLetterRecord, LeaseInfo
+from .process.desired import Load
 from .values import VERSION_BYTE, content_fault, is_plain, pack, unpack, versioned
 
 
@@ -84,6 +85,20 @@ def decode_dead_letter(letter_id: str, raw: bytes) -> DeadLetterRecord:
     return DeadLetterRecord(letter_id, *_record(value, _DEAD_LETTER, "a dead letter", raw))
 
 
+def encode_load(load: Load) -> bytes:
+    """Encodes what a process says of its load."""
+    return versioned(pack(tuple(load), {"load": load}), "load")
+
+
+def decode_load(raw: bytes) -> Load:
+    """Decodes what a process says of its load.
+
+    Raises:
+        CodecError: it is none.
+    """
+    return Load(*_record(unpack(raw, "a load"), _LOAD, "a load", raw))
+
+
 class _Fields(NamedTuple):
     """The fields of a record.
 
@@ -104,6 +119,7 @@ class _Fields(NamedTuple):
 
 
 _LEASE = _Fields.of(LeaseInfo.__annotations__, LeaseInfo._field_defaults)
+_LOAD = _Fields.of(Load.__annotations__, Load._field_defaults)
 _DEAD_LETTER = _Fields.of(DeadLetterRecord.__annotations__, DeadLetterRecord._field_defaults, skip=1)
 
 

@@ -123,7 +123,31 @@ class LoopSettings(LayerSettings):
     )
 
 
-class ProcessSettings(LoopSettings):
+class ScalingSettings(LoopSettings):
+    """What a cluster's processes shall be like; ``trunkline_desired_workers`` and ``…_interfaces`` follow from it. Give
+    all processes the same."""
+
+    target_wait_ms: Annotated[float, Field(gt=0, le=3_600_000)] = Field(
+        250.0, description="milliseconds that entries may wait for a worker before more workers are wanted"
+    )
+    target_busy: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.7, description="share of its CPU, or of a worker's slots, that a process shall use"
+    )
+    target_connections: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        10_000, description="open WebSockets that an interface server shall have"
+    )
+    min_workers: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        1, description="trunkline_desired_workers is never below this"
+    )
+    min_interfaces: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        1, description="trunkline_desired_interfaces is never below this"
+    )
+    scale_down_s: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        300.0, description="seconds for which fewer processes must have sufficed before fewer are wanted"
+    )
+
+
+class ProcessSettings(ScalingSettings):
     """What every process of a cluster has."""
 
     admin_host: str = Field("127.0.0.1", description="address of the admin server (/metrics, /live, /ready)")

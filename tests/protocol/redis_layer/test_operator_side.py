@@ -40,6 +40,14 @@ async def test_the_server_says_what_matters_here_and_no_more(
     assert len(info) <= 6
 
 
+async def test_what_stands_in_place_of_a_stream_is_said(faulty: Faulty, operator: RedisOperatorLayer) -> None:
+    faulty.client.set(faulty.keys.stream(RECEIVE), "no stream")
+
+    with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+        await operator.stats()
+    await operator.close()
+
+
 async def test_a_lease_whose_info_is_garbage_is_shown_and_hides_no_other(
     faulty: Faulty, operator: RedisOperatorLayer
 ) -> None:

@@ -17,7 +17,8 @@ from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.log_level import log_level_routes
 from trunkline.protocol.process.notify import Notifier
-from trunkline.protocol.process.runner import run, settle_gc
+from trunkline.protocol.process.runner import run, settle_gc, supervise
+from trunkline.protocol.process.scaling import Reporter, targets_of
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import parse_or_exit
@@ -66,17 +67,20 @@ def main(argv: Sequence[str]) -> int:
             ends.callback(notifier.close)
             if worker.dispatcher.tracing is not None:
                 ends.push_async_callback(worker.dispatcher.tracing.close)
+            metrics = worker.dispatcher.metrics
             admin = AdminServer(
                 settings.admin_host,
                 settings.admin_port,
-                metrics=worker.dispatcher.metrics,
+                metrics=metrics,
                 ready=worker.ready,
-                refresh=ClusterMetrics(worker.dispatcher.metrics, operator).refresh,
                 extra=log_level_routes(settings.log_level),
+                refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
             )
             address = await admin.start()
             ends.push_async_callback(admin.stop)
             await worker.start(address, settings.module)
+            reporter = Reporter(operator, lambda: worker.id, metrics.load)
+            ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)
             settle_gc()
             logging.getLogger(__name__).info("worker is ready, metrics at http://%s/metrics", address)
             notifier.ready(f"serves {settings.module}")

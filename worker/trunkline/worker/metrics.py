@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Mapping
 
-from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.desired import Load, LoadMeter
+from trunkline.protocol.process.metrics import Labels, MetricSet
 from trunkline.protocol.process.tracing import SpanCounters
 
 SECONDS = (
@@ -26,6 +28,8 @@ SECONDS = (
     10,
     30,
 )
+LOOP, THREADS, ASYNC = "loop", "threads", "async"
+"""Kinds of slots: `def` handlers in the event loop, one after the other, or in threads; `async def` handlers."""
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -35,10 +39,26 @@ class WorkerMetrics(MetricSet):
     Args:
         busy: how many entries the worker holds right now.
         redis_up: whether the layer answers.
+        slots: kind of slots to how many handlers run in them at the same time.
+        kinds: route to the kind of slots that its handlers take.
+
+    Attributes:
+        serves: the channels that the worker reads.
+        slots: as they were given.
     """
 
-    def __init__(self, busy: Callable[[], int], redis_up: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        busy: Callable[[], int],
+        redis_up: Callable[[], bool],
+        slots: Mapping[str, int] | None = None,
+        kinds: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
+        self.serves: Collection[str] = ()
+        self.slots = dict(slots or {})
+        self._kinds = kinds or {}
+        self._meter = LoadMeter()
         self.messages = self.labelled_counter(
             "messages", "Messages handled, by channel, route and outcome.", ("channel", "route", "outcome")
         )
@@ -82,3 +102,39 @@ class WorkerMetrics(MetricSet):
         self.spans = SpanCounters(self)
         self.gauge("worker_busy_entries", "Entries the worker holds.", lambda: float(busy()))
         self.gauge("redis_up", "1 while Redis answers.", lambda: 1.0 if redis_up() else 0.0)
+        shown: dict[Labels, float] = {(kind,): float(count) for kind, count in self.slots.items()}
+        self.labelled_gauge(
+            "worker_slots", "Handlers that run at the same time at most, by kind.", ("kind",), lambda: shown
+        )
+        self.labelled_counter_elsewhere(
+            "worker_slot_seconds",
+            "Seconds that slots were taken by a handler, by kind.",
+            ("kind",),
+            lambda: {(kind,): seconds for kind, seconds in self.slot_seconds().items()},
+        )
+        self.labelled_gauge(
+            "worker_serves",
+            "1 for each channel that the worker reads.",
+            ("channel",),
+            self._serves,
+        )
+
+    def slot_seconds(self) -> dict[str, float]:
+        """Kind of slots to the seconds for which they were taken by handlers that have ended."""
+        seconds: dict[str, float] = {}
+        for (route,), taken in self.handler_seconds:
+            kind = self._kinds.get(route, LOOP)
+            seconds[kind] = seconds.get(kind, 0.0) + taken.sum
+        return seconds
+
+    def load(self, at_s: float) -> Load:
+        """The worker's load of the last seconds; asked at regular intervals.
+
+        Args:
+            at_s: seconds that only rise.
+        """
+        taken = self.batch_entries.sum
+        return self._meter.note(at_s, time.process_time(), taken, self.slot_seconds(), self.slots)
+
+    def _serves(self) -> Mapping[Labels, float]:
+        return {(channel,): 1.0 for channel in self.serves}

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from ..errors import LayerError
 from ..layer import OperatorLayer
 from ..messages import ClusterStats
+from .desired import Targets
 from .metrics import Labels, MetricSet
+from .scaling import Scales, decide
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +27,13 @@ class ClusterMetrics:
     Args:
         metrics: where they are declared.
         operator: whom to ask.
+        targets: what the cluster's processes shall be like.
     """
 
-    def __init__(self, metrics: MetricSet, operator: OperatorLayer) -> None:
+    def __init__(self, metrics: MetricSet, operator: OperatorLayer, targets: Targets | None = None) -> None:
         self._operator = operator
+        self._targets = targets or Targets()
+        self._desired: Mapping[str, int] = {}
         self._stats: ClusterStats | None = None
         self._asked_s = 0.0
         channel = ("channel",)
@@ -55,6 +60,16 @@ class ClusterMetrics:
         metrics.counter_elsewhere(
             "delayed", "Messages that were made to wait so, in the whole cluster.", self._delayed_ever
         )
+        metrics.gauge(
+            "desired_workers",
+            "Workers that the cluster should have, for an autoscaler.",
+            lambda: self._desired.get("worker"),
+        )
+        metrics.gauge(
+            "desired_interfaces",
+            "Interface servers that the cluster should have, for an autoscaler.",
+            lambda: self._desired.get("interface"),
+        )
 
     async def refresh(self) -> None:
         """Asks the layer, unless it was asked a moment ago. While it does not answer, no cluster metric is shown:
@@ -65,8 +80,11 @@ class ClusterMetrics:
         self._asked_s = now_s
         try:
             self._stats = await self._operator.stats()
+            if isinstance(self._operator, Scales):
+                self._desired = await decide(self._operator, self._stats, self._targets)
         except LayerError as error:
             self._stats = None
+            self._desired = {}
             log.warning("no cluster metrics: %s", error)
 
     def _lengths(self) -> Mapping[Labels, float]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import redis.exceptions
 from redis.exceptions import RedisError
@@ -13,12 +14,17 @@ from ..codec import decode_dead_letter, decode_lease
 from ..errors import CodecError, LayerError, LayerUnavailable
 from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
 from ..names import INTERFACE_CHANNELS, ChannelName, InterfaceId, Keys
+from ..process.desired import Load
+from ..process.facts.cluster import Inspected
+from ..process.scaling import Shared
 from ..redis_url import without_secrets
 from ..redriving import Redriven, again
 from ..settings import LayerSettings
 from .commit_call import SESSION_TTL_MS
+from .inspection import Inspection
 from .plain import plain_client, was_reset
 from .refusals import explained
+from .scaling import Scaling
 from .scripts import SCRIPTS
 
 TIMEOUT_S = 5.0
@@ -37,6 +43,7 @@ class RedisOperatorLayer:
         self._keys = Keys(settings.prefix)
         self._capacity = settings.capacity
         self._redis = plain_client(settings, "trunkline-operator", TIMEOUT_S)
+        self._scaling = Scaling(self._redis, self._keys)
 
     async def close(self) -> None:
         """See `layer.OperatorLayer.close`."""
@@ -60,47 +67,85 @@ class RedisOperatorLayer:
         )
         return {name: str(info[name]) for name in names if name in info}
 
+    async def inspect(self, deep: bool = False) -> Inspected:
+        """See `process.facts.gatherer.Inspects.inspect`."""
+        return cast("Inspected", await self._ask(Inspection(self._redis, self._keys, self._url).look(deep)))
+
+    async def report_load(self, identity: str, load: Load) -> None:
+        """See `process.scaling.Scales.report_load`."""
+        await self._ask(self._scaling.report(identity, load))
+
+    async def shared_loads(self, ids: Sequence[str], channels: Sequence[str]) -> Shared:
+        """See `process.scaling.Scales.shared_loads`."""
+        return cast("Shared", await self._ask(self._scaling.shared(ids, channels)))
+
+    async def agree(self, found: Mapping[str, int], hold_s: float) -> dict[str, int]:
+        """See `process.scaling.Scales.agree`."""
+        return cast("dict[str, int]", await self._ask(self._scaling.agree(found, hold_s)))
+
     async def stats(self) -> ClusterStats:
-        """See `layer.OperatorLayer.stats`."""
-        seconds, microseconds = await self._ask(self._redis.time())
+        """See `layer.OperatorLayer.stats`. In few exchanges: the event loop of a worker turns seldom while its handlers
+        hold it, and each exchange waits for a turn."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.smembers(self._keys.channels)
+        pipeline.zcard(self._keys.delayed)
+        pipeline.get(self._keys.delayed_count)
+        (seconds, microseconds), names, delayed, ever = await self._ask(pipeline.execute())
         now_ms = seconds * 1000 + microseconds // 1000
-        known = {
-            name.decode("utf-8", "replace")
-            for name in await self._ask(self._redis.smembers(self._keys.channels))
-        }
-        channels = [
-            await self._channel(ChannelName(name), now_ms) for name in sorted(known | set(INTERFACE_CHANNELS))
-        ]
-        interfaces = await self._leases("interface", now_ms)
-        workers = await self._leases("worker", now_ms)
+        known = {name.decode("utf-8", "replace") for name in names}
+        channels = [ChannelName(name) for name in sorted(known | set(INTERFACE_CHANNELS))]
+        interfaces, workers = await self._leases(now_ms)
+        pipeline = self._redis.pipeline(transaction=False)
+        for info in interfaces:
+            pipeline.xlen(self._keys.mailbox(info.id))
+        lengths = await self._ask(pipeline.execute())
         mailboxes = {
-            InterfaceId(info.id): int(await self._ask(self._redis.xlen(self._keys.mailbox(info.id))))
-            for info in interfaces
+            InterfaceId(info.id): int(length) for info, length in zip(interfaces, lengths, strict=True)
         }
         dead, trimmed = await self._run("dead_counts", [self._keys.base])
-        delayed = int(await self._ask(self._redis.zcard(self._keys.delayed)))
-        ever = int(await self._ask(self._redis.get(self._keys.delayed_count)) or 0)
-        return ClusterStats(channels, interfaces, workers, int(dead), mailboxes, delayed, int(trimmed), ever)
-
-    async def _channel(self, channel: ChannelName, now_ms: int) -> ChannelStats:
-        stream = self._keys.stream(channel)
-        length = int(await self._ask(self._redis.xlen(stream)))
-        first = await self._ask(self._redis.xrange(stream, count=1))
-        oldest_s = max(0.0, (now_ms - int(first[0][0].partition(b"-")[0])) / 1000) if first else 0.0
-        groups = (
-            await self._ask(self._redis.xinfo_groups(stream))
-            if await self._ask(self._redis.exists(stream))
-            else []
+        return ClusterStats(
+            await self._channels(channels, now_ms),
+            interfaces,
+            workers,
+            int(dead),
+            mailboxes,
+            int(delayed),
+            int(trimmed),
+            int(ever or 0),
         )
-        pending = sum(int(group["pending"]) for group in groups)
-        return ChannelStats(channel, length, pending, oldest_s)
 
-    async def _leases(self, role: str, now_ms: int) -> list[LeaseInfo]:
-        ids = await self._ask(self._redis.zrangebyscore(self._keys.leases(role), now_ms, "+inf"))
-        if not ids:
-            return []
-        found = await self._ask(self._redis.hmget(self._keys.info(), ids))
-        return [_lease(name, role, raw) for name, raw in zip(ids, found, strict=True) if raw]
+    async def _channels(self, channels: Sequence[ChannelName], now_ms: int) -> list[ChannelStats]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for channel in channels:
+            pipeline.xlen(self._keys.stream(channel))
+            pipeline.xrange(self._keys.stream(channel), count=1)
+            pipeline.xinfo_groups(self._keys.stream(channel))
+        answers = await self._ask(pipeline.execute(raise_on_error=False))
+        found = []
+        for index, channel in enumerate(channels):
+            length, first, groups = answers[3 * index : 3 * index + 3]
+            if isinstance(length, RedisError):
+                raise self._unavailable(length)
+            oldest_s = max(0.0, (now_ms - int(first[0][0].partition(b"-")[0])) / 1000) if first else 0.0
+            # A channel that nobody has served or sent to has no stream.
+            pending = sum(int(group["pending"]) for group in groups) if isinstance(groups, list) else 0
+            found.append(ChannelStats(channel, int(length), pending, oldest_s))
+        return found
+
+    async def _leases(self, now_ms: int) -> tuple[list[LeaseInfo], list[LeaseInfo]]:
+        """Those of interface servers, and of workers."""
+        pipeline = self._redis.pipeline(transaction=False)
+        roles = ("interface", "worker")
+        for role in roles:
+            pipeline.zrangebyscore(self._keys.leases(role), now_ms, "+inf")
+        pipeline.hgetall(self._keys.info())
+        interfaces, workers, infos = await self._ask(pipeline.execute())
+        found = [
+            [_lease(name, role, infos[name]) for name in names if infos.get(name)]
+            for role, names in zip(roles, (interfaces, workers), strict=True)
+        ]
+        return found[0], found[1]
 
     async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
         """See `layer.OperatorLayer.dead_letters`."""
