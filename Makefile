@@ -20,6 +20,10 @@ scale: install ## change the running cluster: WORKERS=4 INTERFACES=3
 	@$(BIN)/trunkline scale $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers)
 status: install ## show every process, channel and dead letter of the cluster
 	@$(BIN)/trunkline status
+doctor: install ## look at the running cluster: what is wrong, the bottleneck, how to mend it (ARGS=--json)
+	@$(BIN)/trunkline doctor $(ARGS)
+top: install ## watch the running cluster: processes, rates, queues, routes (ARGS=--once)
+	@$(BIN)/trunkline top $(ARGS)
 logs: install ## show the last log lines (ARGS="--follow --role worker")
 	@$(BIN)/trunkline logs $(ARGS)
 down: install ## stop the cluster, gracefully
@@ -58,4 +62,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .run .peers .tools dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status logs down worker test lint browser crash overload faults soak model fuzz parts topologies instructions bench lock clean
+.PHONY: help install up scale status doctor top logs down worker test lint browser crash overload faults soak model fuzz parts topologies instructions bench lock clean

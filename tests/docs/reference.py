@@ -39,6 +39,8 @@ VERBS: dict[str, tuple[type[Settings], type[Settings]]] = {
     "dev": (settings.DevSettings, LoopSettings),
     "scale": (settings.ScaleSettings, Settings),
     "status": (settings.StatusSettings, Settings),
+    "doctor": (settings.DoctorSettings, LayerSettings),
+    "top": (settings.TopSettings, LayerSettings),
     "logs": (settings.LogsSettings, Settings),
     "log-level": (settings.LogLevelSettings, LayerSettings),
     "down": (settings.DownSettings, Settings),

@@ -128,6 +128,9 @@ _OTHERS = (
     "'trunkline interface --help' and 'trunkline worker --help' show them."
 )
 
+_DOCTOR = "It ends with 0 if nothing is wrong, with 9 if something is, with 4 if Redis does not answer."
+_TOP = "Ctrl-C ends it."
+
 VERBS = {
     "dev": Verb(
         "run a routing module in one process, in memory, starting again on changes",
@@ -138,6 +141,14 @@ VERBS = {
     "scale": Verb("change how many processes the running cluster has", _simple("scale", "ScaleSettings")),
     "status": Verb(
         "show every process, channel and dead letter of the cluster", _simple("status", "StatusSettings")
+    ),
+    "doctor": Verb(
+        "look at the running cluster: what is wrong, the bottleneck, and how to mend it",
+        _simple("doctor", "DoctorSettings"),
+        _DOCTOR,
+    ),
+    "top": Verb(
+        "watch the running cluster: processes, rates, queues, routes", _simple("top", "TopSettings"), _TOP
     ),
     "logs": Verb("show the cluster's logs", _simple("logs", "LogsSettings")),
     "log-level": Verb("change what processes log, while they run", _simple("log_level", "LogLevelSettings")),

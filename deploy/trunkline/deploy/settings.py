@@ -267,12 +267,31 @@ class DeployStatusSettings(LayerSettings, JsonCommand):
     )
 
 
-class DeadSettings(LayerSettings, JsonCommand):
-    """What every ``trunkline dead`` command has."""
+class FoundCluster(LayerSettings, ClusterCommand):
+    """A command about a cluster wherever it runs."""
 
     redis_url: GivenRedisUrl = Field(
         "", description="where Redis is; else the running cluster's, else REDIS_URL", repr=False
     )
+
+
+class DoctorSettings(FoundCluster, JsonCommand):
+    """What ``trunkline doctor`` can be told."""
+
+    interval_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        2.0, description="seconds between the two looks from which rates are known"
+    )
+
+
+class TopSettings(FoundCluster):
+    """What ``trunkline top`` can be told."""
+
+    interval_s: Annotated[float, Field(ge=0.1, le=60)] = Field(2.0, description="seconds between two frames")
+    once: bool = Field(False, description="print one frame and end")
+
+
+class DeadSettings(FoundCluster, JsonCommand):
+    """What every ``trunkline dead`` command has."""
 
 
 class DeadFilterSettings(DeadSettings):
