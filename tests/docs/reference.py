@@ -22,6 +22,7 @@ from trunkline.interface.levels import Levels
 from trunkline.interface.metrics import InterfaceMetrics
 from trunkline.interface.settings import InterfaceSettings
 from trunkline.protocol import exit_codes
+from trunkline.protocol.dashboard.page import Dashboard
 from trunkline.protocol.memory import MemoryBus
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
@@ -155,6 +156,7 @@ def _cluster() -> MetricSet:
     metrics = MetricSet()
     ClusterMetrics(metrics, MemoryBus().operator())
     AdminServer("", 0, metrics=metrics, ready=lambda: None)
+    Dashboard.of_cluster(MemoryBus().operator(), metrics, ProcessSettings.model_validate({}))
     return metrics
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from trunkline.protocol.dashboard.page import Dashboard
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import InterfaceLayer, OperatorLayer
@@ -118,6 +119,7 @@ async def serve(
         )
         if server.tracing is not None:
             ends.push_async_callback(server.tracing.close)
+        dashboard = Dashboard.of_cluster(operator, metrics, settings)
         admin = AdminServer(
             settings.admin_host,
             settings.admin_port,
@@ -126,11 +128,13 @@ async def serve(
             extra={
                 "/trip": server.trip,
                 "/waterfall": server.waterfall,
+                **dashboard.routes(),
                 **log_level_routes(settings.log_level),
             },
             refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
         )
         ends.push_async_callback(admin.stop)
+        ends.push_async_callback(dashboard.close)
         ends.push_async_callback(server.close)
         addresses = await server.start(await admin.start())
         reporter = Reporter(operator, lambda: server.id, server.load)

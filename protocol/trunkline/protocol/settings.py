@@ -152,6 +152,7 @@ class ProcessSettings(ScalingSettings):
 
     admin_host: str = Field("127.0.0.1", description="address of the admin server (/metrics, /live, /ready)")
     admin_port: Port = Field(0, description="port of the admin server; 0 lets the kernel choose")
+    dashboard: bool = Field(True, description="serve a page for people at the admin server, /dashboard")
 
 
 def parse(settings: type[S], argv: Sequence[str], prog: str, description: str | None = None) -> S:

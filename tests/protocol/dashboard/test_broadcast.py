@@ -70,7 +70,7 @@ async def test_all_who_watch_share_one_look() -> None:
 
     assert looks.count == 1 and events[0] is not None
     assert events[1] is events[0] and events[2] is events[0]
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_who_comes_later_is_given_the_newest_at_once_but_not_twice() -> None:
@@ -84,7 +84,7 @@ async def test_who_comes_later_is_given_the_newest_at_once_but_not_twice() -> No
     assert await joined(broadcast, "another-7").take(SOON_S) == event
     assert await joined(broadcast, broadcast.newest_id).take(0.0) is None
     assert looks.count == 1
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_when_the_last_has_left_nobody_looks_any_more() -> None:
@@ -106,7 +106,7 @@ async def test_when_the_last_has_left_nobody_looks_any_more() -> None:
     # and the next who comes has it begin again
     viewer = joined(broadcast)
     assert (await taken(viewer))[1]["totals"]["at_s"] > seen
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_a_look_under_way_is_ended_when_the_last_leaves() -> None:
@@ -131,7 +131,7 @@ async def test_no_more_may_watch_than_the_limit() -> None:
     broadcast.leave(one)
     joined(broadcast)
     assert broadcast.viewers == 2
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_who_reads_slowly_keeps_one_event_the_newest() -> None:
@@ -142,7 +142,7 @@ async def test_who_reads_slowly_keeps_one_event_the_newest() -> None:
     seen = looks.count - 1
 
     assert (await taken(slow))[1]["totals"]["at_s"] >= seen
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_a_viewer_waits_no_longer_than_it_says() -> None:
@@ -155,8 +155,8 @@ async def test_closing_sends_everybody_away_and_keeps_what_they_have_not_taken()
     viewer = joined(broadcast)
     waiting = asyncio.create_task(joined(broadcast).take(SOON_S))
     await until(waiting.done)
-    broadcast.close()
-    broadcast.close()
+    await broadcast.close()
+    await broadcast.close()
 
     assert viewer.closed and broadcast.viewers == 0
     assert await viewer.take(SOON_S) is not None
@@ -174,7 +174,7 @@ async def test_while_the_layer_does_not_answer_viewers_are_told_and_looking_goes
     while (event := await taken(viewer))[0] == "trouble":
         pass
     assert event[0] == "facts"
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_a_look_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ async def test_a_look_that_takes_too_long_is_given_up(monkeypatch: pytest.Monkey
 
     kind, data = await taken(joined(broadcast))
     assert (kind, data["text"]) == ("trouble", "a look at the cluster took over 0.01 s")
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_a_mistake_in_a_look_ends_the_streams_is_logged_and_harms_nobody(
@@ -202,7 +202,7 @@ async def test_a_mistake_in_a_look_ends_the_streams_is_logged_and_harms_nobody(
 
     looks.error = None
     assert (await taken(joined(broadcast)))[0] == "facts"
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_a_mistake_in_a_look_that_nobody_waits_for_any_more_ends_no_other_stream(
@@ -220,7 +220,7 @@ async def test_a_mistake_in_a_look_that_nobody_waits_for_any_more_ends_no_other_
 
     await until(lambda: bool(caplog.messages))
     assert (await taken(other))[0] == "facts" and not other.closed
-    broadcast.close()
+    await broadcast.close()
 
 
 async def test_newcomers_see_the_past_up_to_a_bound() -> None:

@@ -21,8 +21,10 @@ from trunkline.protocol.dashboard.broadcast import Broadcast
 from trunkline.protocol.dashboard.files import static_files
 from trunkline.protocol.dashboard.guard import HEADERS
 from trunkline.protocol.dashboard.page import Dashboard
+from trunkline.protocol.memory import MemoryBus
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.settings import ProcessSettings
 
 
 @dataclass
@@ -98,7 +100,7 @@ async def serving(
         admin = AdminServer(host, 0, metrics=metrics, ready=lambda: None, extra=dashboard.routes())
         base = f"http://{await admin.start()}"
         ends.push_async_callback(admin.stop)
-        ends.callback(dashboard.close)
+        ends.push_async_callback(dashboard.close)
         client = await ends.enter_async_context(aiohttp.ClientSession(read_bufsize=2**22))
         yield Served(base, facts, broadcast, dashboard, client)
 
@@ -256,7 +258,7 @@ async def test_a_server_that_stops_does_not_wait_for_who_watches(served: Served)
     async with served.stream() as read:
         while (await read())[0] != "facts":
             pass
-        served.dashboard.close()
+        await served.dashboard.close()
         while True:
             try:
                 kind, _, _ = await read()
@@ -264,3 +266,16 @@ async def test_a_server_that_stops_does_not_wait_for_who_watches(served: Served)
                 break
             assert kind == "comment"
     assert served.broadcast.viewers == 0
+
+
+async def test_a_page_that_is_not_wanted_has_no_routes() -> None:
+    operator = MemoryBus().operator()
+    wanted = Dashboard.of_cluster(operator, MetricSet(), ProcessSettings.model_validate({}))
+    unwanted = Dashboard.of_cluster(
+        operator, MetricSet(), ProcessSettings.model_validate({"dashboard": False})
+    )
+
+    assert "/dashboard" in wanted.routes() and unwanted.routes() == {}
+    for dashboard in (wanted, unwanted):
+        await dashboard.close()
+        await dashboard.close()

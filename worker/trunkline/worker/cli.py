@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from trunkline.protocol.dashboard.page import Dashboard
 from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
@@ -68,6 +69,7 @@ def main(argv: Sequence[str]) -> int:
             if worker.dispatcher.tracing is not None:
                 ends.push_async_callback(worker.dispatcher.tracing.close)
             metrics = worker.dispatcher.metrics
+            dashboard = Dashboard.of_cluster(operator, metrics, settings)
             admin = AdminServer(
                 settings.admin_host,
                 settings.admin_port,
@@ -75,9 +77,11 @@ def main(argv: Sequence[str]) -> int:
                 ready=worker.ready,
                 extra=log_level_routes(settings.log_level),
                 refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
+                extra=dashboard.routes(),
             )
             address = await admin.start()
             ends.push_async_callback(admin.stop)
+            ends.push_async_callback(dashboard.close)
             await worker.start(address, settings.module)
             reporter = Reporter(operator, lambda: worker.id, metrics.load)
             ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)

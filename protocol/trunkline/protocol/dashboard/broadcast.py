@@ -140,8 +140,14 @@ class Broadcast:
             self._past.clear()
         return [totals for _, totals in self._past]
 
-    def close(self) -> None:
-        """Sends everybody away. Idempotent."""
+    async def close(self) -> None:
+        """Sends everybody away and ends the look under way. Idempotent."""
+        task = self._task
+        self._send_away()
+        if task is not None:
+            await asyncio.wait([task])
+
+    def _send_away(self) -> None:
         for viewer in list(self._viewers):
             viewer.close()
             self.leave(viewer)
@@ -174,4 +180,4 @@ class Broadcast:
         # A mistake of ours must not take the process down with it; who watches comes again in a moment.
         log.error("the dashboard's look at the cluster failed", exc_info=task.exception())
         if self._task is task:
-            self.close()
+            self._send_away()

@@ -6,19 +6,22 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Final
 
 from aiohttp import web
 
+from ..layer import OperatorLayer
 from ..process.admin import Handler
 from ..process.logs import RateLimited
 from ..process.metrics import MetricSet
+from ..settings import ProcessSettings
 from . import events
 from .broadcast import Broadcast, Viewer
 from .files import PAGE, static_files
-from .guard import HEADERS, hostname, refusal
+from .guard import HEADERS, refusal
+from .look import ClusterLook
 
 KEEP_ALIVE_S: Final = 15.0
 """Silence after which a comment is sent; proxies end a connection that says nothing for a minute."""
@@ -39,11 +42,22 @@ class Dashboard:
         broadcast: tells of the cluster.
         metrics: where its own are declared.
         admin_host: what the admin server listens on; a name there counts as ours.
+        ended: closes what the broadcast looks with, when it has ended.
+        enabled: without, there are no routes.
     """
 
-    def __init__(self, broadcast: Broadcast, metrics: MetricSet, admin_host: str) -> None:
+    def __init__(
+        self,
+        broadcast: Broadcast,
+        metrics: MetricSet,
+        admin_host: str,
+        ended: Callable[[], Awaitable[None]] | None = None,
+        enabled: bool = True,
+    ) -> None:
         self._broadcast = broadcast
-        self._names = frozenset({hostname(admin_host), hostname(socket.gethostname())} - {""})
+        self._ended = ended
+        self._enabled = enabled
+        self._names = frozenset({admin_host.lower(), socket.gethostname().lower()})
         metrics.gauge(
             "dashboard_viewers", "Browsers that watch the dashboard here.", lambda: broadcast.viewers
         )
@@ -54,8 +68,22 @@ class Dashboard:
             "dashboard_slow_viewers", "Viewers of the dashboard that were dropped because they did not read."
         )
 
+    @classmethod
+    def of_cluster(cls, operator: OperatorLayer, metrics: MetricSet, settings: ProcessSettings) -> Dashboard:
+        """The page of a process of a cluster.
+
+        Args:
+            operator: whom to ask about the cluster; it stays the caller's to close, behind this.
+            metrics: of the process.
+            settings: of the process.
+        """
+        look = ClusterLook(operator)
+        return cls(Broadcast(look), metrics, settings.admin_host, look.close, settings.dashboard)
+
     def routes(self) -> dict[str, Handler]:
         """Its routes, for `AdminServer`."""
+        if not self._enabled:
+            return {}
         return {
             "/": self._to_page,
             "/dashboard": self._show_page,
@@ -64,9 +92,11 @@ class Dashboard:
             "/dashboard/{name}": self._show_file,
         }
 
-    def close(self) -> None:
-        """Ends every stream, so that the admin server can stop at once."""
-        self._broadcast.close()
+    async def close(self) -> None:
+        """Ends every stream, so that the admin server can stop at once. Idempotent."""
+        await self._broadcast.close()
+        if self._ended is not None:
+            await self._ended()
 
     # ---- page and files ----
 
