@@ -17,7 +17,7 @@ from tests.support.cluster import Cluster, trunkline
 from trunkline.deploy import supervisor
 from trunkline.protocol.messages import LeaseInfo
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 LONG_MS = 60_000
 IDS = "[...document.querySelectorAll('#processes .id')].map((id) => id.textContent)"
@@ -43,12 +43,12 @@ async def lists(page: Page, ids: set[str], absent: set[str] = frozenset()) -> No
 
 @asynccontextmanager
 async def talk(cluster: Cluster) -> AsyncIterator[None]:
-    """Somebody who says something some twenty times a second, and hears it."""
+    """Somebody in a room who says something some twenty times a second, and hears it."""
 
     async def go_on() -> None:
         async with (
             aiohttp.ClientSession() as session,
-            session.ws_connect(f"ws://127.0.0.1:{cluster.state.port}/chat/lobby") as socket,
+            session.ws_connect(f"ws://127.0.0.1:{cluster.state.port}/chat/lobby?username=Ada") as socket,
         ):
             while True:
                 await socket.send_str("said")
@@ -88,6 +88,13 @@ async def test_it_shows_traffic_processes_that_come_and_go_and_an_interface_serv
         await page.until("document.getElementById('routes').innerText.includes('ws_echo')", LONG_MS)
         assert "websocket.receive" in await page.evaluate("document.getElementById('channels').innerText")
         assert await page.evaluate("document.getElementById('processes').innerText.includes('MiB')")
+        # and a message is drawn, with its route and who handled it
+        await page.until("document.querySelectorAll('.trip').length > 0", LONG_MS)
+        await page.evaluate("document.querySelector('.trip button').click()")
+        told = await page.evaluate("document.querySelector('.trip .figures').innerText")
+        assert "consumers.ws_" in told and "/chat/lobby" in told
+        assert any(lease.id in told for lease in workers) and any(lease.id in told for lease in interfaces)
+        assert await page.evaluate("document.querySelectorAll('.trip:first-child rect').length") >= 5
         # when a worker is added, then it stands there; when one is killed, then it does not any more
         await trunkline("scale", "--workers", "3", "--run-dir", str(cluster.run_dir.path))
         (added,) = {lease.id for lease in await cluster.workers()} - {lease.id for lease in workers}

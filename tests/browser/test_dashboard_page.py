@@ -18,12 +18,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\"><script>document.title='broken in'</script>"
 FINDINGS = [
     {
-        "level": "critical",
-        "title": "Redis may evict keys",
-        "text": "maxmemory-policy is allkeys-lru",
+        "check": "eviction",
+        "severity": "error",
+        "where": "redis://h",
+        "what": "it may evict keys",
         "fix": "change it",
     },
-    {"level": "warning", "title": "thumbnails waits", "text": "for 61 s", "fix": ""},
+    {"check": "unserved", "severity": "warning", "where": "thumbnails", "what": "waits for 61 s", "fix": ""},
 ]
 
 
@@ -40,6 +41,7 @@ async def state(page: Page, name: str) -> None:
 async def shown(browser: Browser, feed: Feed) -> Page:
     """The page once it is live and has figures."""
     page = await browser.page()
+    await page.size(1280, 900)
     await page.open(feed.url)
     await state(page, "live")
     return page
@@ -82,7 +84,7 @@ async def test_every_figure_has_its_place_and_follows_the_events(browser: Browse
         "0",
     ]
     assert (await text(page, ".finding")).split() == [
-        "Critical", "Redis", "may", "evict", "keys", "maxmemory-policy", "is", "allkeys-lru", "change", "it",
+        "Critical", "redis://h", "it", "may", "evict", "keys", "change", "it",
     ]  # fmt: skip
     # when they change, then the page does, in place
     await page.evaluate("window.row = document.querySelector('#processes tr'); 0")
@@ -110,7 +112,7 @@ async def test_names_that_are_markup_are_text(browser: Browser, feed: Feed) -> N
         ],
         channels=[{**figures()["channels"][0], "name": HOSTILE}],
         routes=[{**figures()["routes"][0], "name": HOSTILE}],
-        findings=[{"level": HOSTILE, "title": HOSTILE, "text": HOSTILE, "fix": HOSTILE}],
+        findings=[dict.fromkeys(("check", "severity", "where", "what", "fix"), HOSTILE)],
         messages=[
             a_message("m1", route=HOSTILE, channel=HOSTILE, path=HOSTILE, worker=HOSTILE, outcome=HOSTILE)
         ],

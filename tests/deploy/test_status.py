@@ -47,6 +47,12 @@ def test_each_process_is_a_row() -> None:
     assert row(lines, "12") == ["12", "worker", "-", "1m00s", "-", "-", "no", "lease"]
 
 
+def test_the_live_page_is_named_where_there_is_one() -> None:
+    address = "http://127.0.0.1:9/dashboard"
+    assert f"live at {address}" in table({**REPORT, "dashboard": address})
+    assert not any("live at" in line for line in table({**REPORT, "dashboard": None}))
+
+
 def test_what_is_in_work_is_not_counted_as_queued() -> None:
     assert row(table(REPORT), "websocket.receive") == ["websocket.receive", "5", "2", "0s"]
 

@@ -68,6 +68,7 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
         "healthy": numbers == wanted and "error" not in redis and any(m.role == "circusd" for m in members),
         "routing": state.routing,
         "address": f"{state.host}:{state.port}",
+        "dashboard": _dashboard(state, stats),
         "uptime_s": round(time.time() - state.started_s, 1),
         "wanted": wanted,
         "processes": processes,
@@ -82,6 +83,13 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
         ],
         "run_dir": str(run_dir.path),
     }
+
+
+def _dashboard(state: ClusterState, stats: ClusterStats) -> str | None:
+    """Address of the page that shows all this live, None without one."""
+    if not state.asked.get("dashboard") or not stats.interfaces:
+        return None
+    return f"http://{stats.interfaces[0].admin}/dashboard"
 
 
 def _all(stats: ClusterStats) -> list[LeaseInfo]:
@@ -147,6 +155,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
         f"wanted: {wanted['interface']} interface servers, {wanted['worker']} workers"
         + (f", {wanted['canary']} of a canary" if wanted["canary"] else ""),
         f"Redis{version} at {redis['url']}" + (f": {redis['error']}" if "error" in redis else ""),
+        *([f"live at {report['dashboard']}"] if report.get("dashboard") else []),
         "",
         f"{'PID':>8} {'ROLE':10} {'ID':16} {'UPTIME':>9} {'CONNECTIONS':>12} {'MESSAGES/S':>11}  STATE",
     ]

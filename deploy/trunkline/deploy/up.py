@@ -181,7 +181,7 @@ def _launch(
             run_dir.forget()
             print("trunkline up: everything that had been started was stopped again", file=sys.stderr)
     circusd.returncode = 0  # It goes on without us; Popen would warn that nobody waits for it.
-    _report(run_dir, state, interfaces)
+    _report(run_dir, state, settings, interfaces)
     return ExitCode.OK
 
 
@@ -222,9 +222,11 @@ def _page(state: ClusterState) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{state.port}/"
 
 
-def _report(run_dir: RunDir, state: ClusterState, interfaces: list[LeaseInfo]) -> None:
+def _report(run_dir: RunDir, state: ClusterState, settings: UpSettings, interfaces: list[LeaseInfo]) -> None:
     print(f"ready: a message made the trip through each of {len(interfaces)} interface servers and back")
     print(f"  page     {_page(state)}")
+    if settings.dashboard:
+        print(f"  watch    http://{interfaces[0].admin}/dashboard")
     for lease in interfaces:
         print(f"  metrics  http://{lease.admin}/metrics   interface {lease.id} [{lease.pid}]")
     print(f"  logs     {run_dir.log_file('interface')}")

@@ -75,9 +75,8 @@ def main(argv: Sequence[str]) -> int:
                 settings.admin_port,
                 metrics=metrics,
                 ready=worker.ready,
-                extra=log_level_routes(settings.log_level),
                 refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
-                extra=dashboard.routes(),
+                extra={**dashboard.routes(), **log_level_routes(settings.log_level)},
             )
             address = await admin.start()
             ends.push_async_callback(admin.stop)

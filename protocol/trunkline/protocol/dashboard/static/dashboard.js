@@ -9,7 +9,7 @@ const KEPT = 90;
 const STALE_AFTER = 3; // intervals without an event
 const AGAIN_MS = 5_000; // after a stream that the browser has given up
 const ROLES = { interface: "interface server", worker: "worker", redis: "Redis" };
-const LEVELS = { critical: "Critical", warning: "Warning", note: "Note" };
+const LEVELS = { error: "Critical", warning: "Warning", note: "Note" };
 
 const TILES = [
   ["in_per_s", "Messages in", "/s", rate],
@@ -105,9 +105,9 @@ function showRoute(row, it) {
 }
 
 function showFinding(row, it) {
-  row.dataset.level = it.level;
+  row.dataset.level = it.severity;
   for (const [selector, text] of Object.entries({
-    ".level": LEVELS[it.level] ?? it.level, h3: it.title, ".text": it.text, ".fix": it.fix,
+    ".level": LEVELS[it.severity] ?? it.severity, h3: it.where, ".text": it.what, ".fix": it.fix,
   })) {
     const part = row.querySelector(selector);
     part.textContent = text;
@@ -132,7 +132,7 @@ function show(facts) {
   processes.show(facts.processes, (it) => it.id, (row, it, state) => showProcess(row, it, state, at_s));
   channels.show(facts.channels, (it) => it.name, showChannel);
   routes.show(facts.routes, (it) => it.name, showRoute);
-  findings.show(facts.findings, (it) => `${it.level} ${it.title} ${it.text}`, showFinding);
+  findings.show(facts.findings, (it) => `${it.check} ${it.where}`, showFinding);
   element("findings").hidden = facts.findings.length === 0;
   waterfall.show(facts.messages);
   const of = (role) => facts.processes.filter((it) => it.role === role).length;
@@ -145,9 +145,9 @@ function show(facts) {
 export function alertsOf(facts) {
   const alerts = [];
   const has = (role) => facts.processes.some((it) => it.role === role);
-  if (facts.trouble) alerts.push(["critical", facts.trouble]);
-  else if (!has("worker")) alerts.push(["critical", "No worker lives: messages wait until one is started."]);
-  if (!facts.trouble && !has("interface")) alerts.push(["critical", "No interface server lives: nobody can connect."]);
+  if (facts.trouble) alerts.push(["error", facts.trouble]);
+  else if (!has("worker")) alerts.push(["error", "No worker lives: messages wait until one is started."]);
+  if (!facts.trouble && !has("interface")) alerts.push(["error", "No interface server lives: nobody can connect."]);
   const silent = facts.processes.filter((it) => !it.answers);
   if (silent.length) alerts.push(["warning", `No figures from ${silent.map((it) => it.id).join(", ")}: no answer at the admin port.`]);
   return alerts;
@@ -202,7 +202,7 @@ function tick() {
   }
   element("age").textContent = state === "stale" ? `figures are ${span(Math.round((now - seenAt) / 1000))} old` : "";
   const alerts = [...troubleAlerts, ...factAlerts];
-  if (state === "stale") alerts.unshift(["critical", "No events come any more: the figures below are old. Trying again."]);
+  if (state === "stale") alerts.unshift(["error", "No events come any more: the figures below are old. Trying again."]);
   if (state === "refused") alerts.unshift(["warning", `${refused}; trying again in half a minute.`]);
   showAlerts(alerts);
 }
@@ -216,14 +216,14 @@ const on = {
   },
   facts(facts) {
     seenAt = performance.now();
-    troubleAlerts = facts.trouble ? [["critical", facts.trouble]] : [];
+    troubleAlerts = facts.trouble ? [["error", facts.trouble]] : [];
     factAlerts = alertsOf({ ...facts, trouble: "" });
     if (facts.trouble) factAlerts = [];
     show(facts);
   },
   trouble({ text }) {
     seenAt = performance.now();
-    troubleAlerts = [["critical", `${text}. The figures below are from before.`]];
+    troubleAlerts = [["error", `${text}. The figures below are from before.`]];
     factAlerts = [];
   },
   refused({ text }) {
