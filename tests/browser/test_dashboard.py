@@ -8,12 +8,13 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.support.chromium import Browser, Page
-from tests.support.cluster import Cluster, trunkline
+from tests.support.cluster import Cluster, cluster_of, trunkline
 from trunkline.deploy import supervisor
 from trunkline.protocol.messages import LeaseInfo
 
@@ -69,13 +70,23 @@ def figure(name: str) -> str:
     return f"parseFloat(document.querySelector('[data-field={name}] .value').textContent.replaceAll(',', ''))"
 
 
-async def test_it_shows_traffic_processes_that_come_and_go_and_an_interface_server_that_stops(
-    browser: Browser, cluster: Cluster
-) -> None:
-    interfaces, workers = await cluster.interfaces(), await cluster.workers()
-    page = await opened(browser, interfaces[0])
-    await lists(page, {lease.id for lease in [*interfaces, *workers]})
-    await page.until("document.querySelector('[data-role=redis]').innerText.includes('Redis')")
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """One interface server, one worker and a Redis, running the example chat."""
+    async with cluster_of("examples.chat.routing", tmp_path / "run", interfaces=1, workers=1) as running:
+        yield running
+
+
+async def alerts(page: Page) -> str:
+    text: str = await page.evaluate("document.getElementById('alerts').innerText")
+    return text
+
+
+async def test_it_shows_a_cluster_through_its_day(browser: Browser, cluster: Cluster) -> None:
+    (interface,), (worker,) = await cluster.interfaces(), await cluster.workers()
+    page = await opened(browser, interface)
+    await lists(page, {interface.id, worker.id})
+    assert "Redis" in await page.evaluate("document.querySelector('[data-role=redis]').innerText")
     # when nobody talks, then nothing is counted
     await page.until(f"{figure('in_per_s')} === 0 && {figure('connections')} === 0", LONG_MS)
     async with talk(cluster):
@@ -87,46 +98,33 @@ async def test_it_shows_traffic_processes_that_come_and_go_and_an_interface_serv
         )
         await page.until("document.getElementById('routes').innerText.includes('ws_echo')", LONG_MS)
         assert "websocket.receive" in await page.evaluate("document.getElementById('channels').innerText")
-        assert await page.evaluate("document.getElementById('processes').innerText.includes('MiB')")
-        # and a message is drawn, with its route and who handled it
-        await page.until("document.querySelectorAll('.trip').length > 0", LONG_MS)
-        await page.evaluate("document.querySelector('.trip button').click()")
-        told = await page.evaluate("document.querySelector('.trip .figures').innerText")
-        assert "consumers.ws_" in told and "/chat/lobby" in told
-        assert any(lease.id in told for lease in workers) and any(lease.id in told for lease in interfaces)
-        assert await page.evaluate("document.querySelectorAll('.trip:first-child rect').length") >= 5
         # when a worker is added, then it stands there; when one is killed, then it does not any more
-        await trunkline("scale", "--workers", "3", "--run-dir", str(cluster.run_dir.path))
-        (added,) = {lease.id for lease in await cluster.workers()} - {lease.id for lease in workers}
-        await lists(page, {added})
-        os.kill(workers[0].pid, signal.SIGKILL)
-        await lists(page, {added, workers[1].id}, absent={workers[0].id})
+        await trunkline("scale", "--workers", "2", "--run-dir", str(cluster.run_dir.path))
+        (added,) = [lease for lease in await cluster.workers() if lease.id != worker.id]
+        await lists(page, {added.id})
+        os.kill(worker.pid, signal.SIGKILL)
+        await lists(page, {added.id}, absent={worker.id})
     await page.until(f"{figure('in_per_s')} === 0", LONG_MS)
-    # when the interface server that serves the page stands still, then its figures are stale
-    os.kill(interfaces[0].pid, signal.SIGSTOP)
-    try:
-        await page.until("document.body.dataset.state === 'stale'", LONG_MS)
-        assert "No events come any more" in await page.evaluate("document.getElementById('alerts').innerText")
-    finally:
-        os.kill(interfaces[0].pid, signal.SIGCONT)
-    # and live again when it goes on
-    await page.until("document.body.dataset.state === 'live'", LONG_MS)
-    assert page.faults == []
 
-
-async def test_every_process_has_it_and_it_says_when_redis_is_away(
-    browser: Browser, cluster: Cluster
-) -> None:
-    interfaces, workers = await cluster.interfaces(), await cluster.workers()
-    pages = [await opened(browser, lease) for lease in (interfaces[1], workers[0])]
+    # when Redis does not answer, then that is said, on the page of a worker as well
+    other = await opened(browser, added)
     (redis,) = (member for member in supervisor.members(cluster.state.cluster) if member.role == "redis")
     os.kill(redis.pid, signal.SIGSTOP)
     try:
-        for page in pages:
-            await page.until("document.body.dataset.state === 'trouble'", LONG_MS)
-            assert "Redis" in await page.evaluate("document.getElementById('alerts').innerText")
+        for watched in (page, other):
+            await watched.until("document.body.dataset.state === 'trouble'", LONG_MS)
+            assert "Redis" in await alerts(watched)
     finally:
         os.kill(redis.pid, signal.SIGCONT)
-    for page in pages:
-        await page.until("document.body.dataset.state === 'live'", LONG_MS)
-        assert page.faults == page.network == []
+    for watched in (page, other):
+        await watched.until("document.body.dataset.state === 'live'", LONG_MS)
+
+    # when the interface server stands still, then its page is stale, until it goes on
+    os.kill(interface.pid, signal.SIGSTOP)
+    try:
+        await page.until("document.body.dataset.state === 'stale'", LONG_MS)
+        assert "No events come any more" in await alerts(page)
+    finally:
+        os.kill(interface.pid, signal.SIGCONT)
+    await page.until("document.body.dataset.state === 'live'", LONG_MS)
+    assert page.faults == other.faults == []
