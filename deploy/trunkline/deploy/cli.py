@@ -90,13 +90,16 @@ def _simple(module: str, settings: str) -> Callable[[Sequence[str]], int]:
 def _interface(argv: Sequence[str]) -> int:
     from trunkline.interface.cli import main as interface
 
-    return interface(list(argv))
+    from .diagnosis.page import examine
+
+    return interface(list(argv), examine)
 
 
 def _worker(argv: Sequence[str]) -> int:
     from trunkline.worker.cli import main as worker
 
     from . import app_routing
+    from .diagnosis.page import examine
     from .failures import refuse
     from .joining import joined
     from .release import Release
@@ -108,7 +111,8 @@ def _worker(argv: Sequence[str]) -> int:
     except ConfigError as error:
         return refuse("worker", error, ExitCode.USAGE)
     app_routing.search_here()
-    return worker(joined(list(argv), os.environ, Path(os.environ.get("TRUNKLINE_RUN_DIR") or ".run")))
+    run_dir = Path(os.environ.get("TRUNKLINE_RUN_DIR") or ".run")
+    return worker(joined(list(argv), os.environ, run_dir), examine)
 
 
 def _deploy(argv: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from trunkline.protocol.dashboard.look import Examine
 from trunkline.protocol.dashboard.page import Dashboard
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
@@ -37,11 +38,12 @@ DESCRIPTION = (
 )
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], examine: Examine | None = None) -> int:
     """The command.
 
     Args:
         argv: arguments behind ``trunkline interface``.
+        examine: finds what is wrong with the cluster, for the dashboard.
 
     Returns:
         An `ExitCode`.
@@ -65,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
         queues = RedisQueueWait(settings)
         try:
             operator = RedisOperatorLayer(settings)
-            return await serve(settings, layer, operator, stop, queues.waits_s, notifier, inherited)
+            return await serve(settings, layer, operator, stop, queues.waits_s, notifier, inherited, examine)
         finally:
             await queues.close()
 
@@ -81,6 +83,7 @@ async def serve(
     queue_wait: QueueWait | None = None,
     notifier: Notifier | None = None,
     inherited: Sequence[socket.socket] = (),
+    examine: Examine | None = None,
 ) -> int:
     """Runs one interface server with its admin server until it is told to stop.
 
@@ -92,6 +95,7 @@ async def serve(
         queue_wait: see `InterfaceServer`.
         notifier: told when it is ready and when it stops.
         inherited: see `InterfaceServer`.
+        examine: see `main`.
 
     Returns:
         `ExitCode.OK` after its drain, `ExitCode.LOOP_DIED` if a background loop ended.
@@ -119,7 +123,7 @@ async def serve(
         )
         if server.tracing is not None:
             ends.push_async_callback(server.tracing.close)
-        dashboard = Dashboard.of_cluster(operator, metrics, settings)
+        dashboard = Dashboard.of_cluster(operator, metrics, settings, examine)
         admin = AdminServer(
             settings.admin_host,
             settings.admin_port,

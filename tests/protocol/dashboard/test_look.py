@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.memory import MemoryBus
 from trunkline.protocol.messages import ClusterStats, LeaseInfo
 from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.facts import Facts
 from trunkline.protocol.process.metrics import Counter, MetricSet
 
 
@@ -38,8 +40,13 @@ class Scene:
     def __init__(self, operator: Operator, frames: Counter) -> None:
         self.operator = operator
         self.naps: list[float] = []
+        self.examined = 0
         self.frames = frames
-        self.look = ClusterLook(operator, self.nap)  # type: ignore[arg-type]
+        self.look = ClusterLook(operator, self.examine, self.nap)  # type: ignore[arg-type]
+
+    def examine(self, facts: Facts) -> list[dict[str, Any]]:
+        self.examined += 1
+        return [{"check": "silent", "where": facts.processes[0].id}]
 
     async def nap(self, seconds: float) -> None:
         self.naps.append(seconds)
@@ -90,6 +97,26 @@ async def test_while_redis_is_away_it_says_so_at_once(scene: Scene) -> None:
     shown = await scene.look()
 
     assert (shown["trouble"], shown["processes"], scene.naps) == ("Redis is away", [], [])
+
+
+async def test_it_is_examined_now_and_then_and_what_was_found_stays_until_the_next_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(await scene.look())["findings"] for _ in range(3)]
+    assert found == [[{"check": "silent", "where": "i1"}]] * 3 and scene.examined == 1
+
+    monkeypatch.setattr("trunkline.protocol.dashboard.look.EXAMINED_S", 0.0)
+    await scene.look()
+    assert scene.examined == 2
+    scene.operator.away = True
+    await scene.look()
+    assert scene.examined == 2
+
+
+async def test_where_nobody_knows_what_is_wrong_nothing_is_said(scene: Scene) -> None:
+    look = ClusterLook(scene.operator, sleep=scene.nap)  # type: ignore[arg-type]
+    assert (await look())["findings"] == []
+    await look.close()
 
 
 async def test_closing_twice_is_no_matter(scene: Scene) -> None:

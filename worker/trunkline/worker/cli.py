@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from trunkline.protocol.dashboard.look import Examine
 from trunkline.protocol.dashboard.page import Dashboard
 from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.exit_codes import ExitCode
@@ -37,11 +38,12 @@ DESCRIPTION = (
 )
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], examine: Examine | None = None) -> int:
     """The command.
 
     Args:
         argv: arguments behind ``trunkline worker``.
+        examine: finds what is wrong with the cluster, for the dashboard.
 
     Returns:
         An `ExitCode`.
@@ -69,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
             if worker.dispatcher.tracing is not None:
                 ends.push_async_callback(worker.dispatcher.tracing.close)
             metrics = worker.dispatcher.metrics
-            dashboard = Dashboard.of_cluster(operator, metrics, settings)
+            dashboard = Dashboard.of_cluster(operator, metrics, settings, examine)
             admin = AdminServer(
                 settings.admin_host,
                 settings.admin_port,

@@ -21,7 +21,7 @@ from . import events
 from .broadcast import Broadcast, Viewer
 from .files import PAGE, static_files
 from .guard import HEADERS, refusal
-from .look import ClusterLook
+from .look import ClusterLook, Examine
 
 KEEP_ALIVE_S: Final = 15.0
 """Silence after which a comment is sent; proxies end a connection that says nothing for a minute."""
@@ -69,15 +69,22 @@ class Dashboard:
         )
 
     @classmethod
-    def of_cluster(cls, operator: OperatorLayer, metrics: MetricSet, settings: ProcessSettings) -> Dashboard:
+    def of_cluster(
+        cls,
+        operator: OperatorLayer,
+        metrics: MetricSet,
+        settings: ProcessSettings,
+        examine: Examine | None = None,
+    ) -> Dashboard:
         """The page of a process of a cluster.
 
         Args:
             operator: whom to ask about the cluster; it stays the caller's to close, behind this.
             metrics: of the process.
             settings: of the process.
+            examine: finds what is wrong with the cluster; None for nobody who knows.
         """
-        look = ClusterLook(operator)
+        look = ClusterLook(operator, None if examine is None else lambda facts: examine(facts, settings))
         return cls(Broadcast(look), metrics, settings.admin_host, look.close, settings.dashboard)
 
     def routes(self) -> dict[str, Handler]:
