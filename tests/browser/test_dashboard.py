@@ -98,6 +98,13 @@ async def test_it_shows_a_cluster_through_its_day(browser: Browser, cluster: Clu
         )
         await page.until("document.getElementById('routes').innerText.includes('ws_echo')", LONG_MS)
         assert "websocket.receive" in await page.evaluate("document.getElementById('channels').innerText")
+        # and a message is drawn, with its route and who had it
+        await page.until("document.querySelectorAll('.trip').length > 0", LONG_MS)
+        await page.evaluate("document.querySelector('.trip button').click()")
+        told = await page.evaluate("document.querySelector('.trip .figures').innerText")
+        for known in ("consumers.ws_", "/chat/lobby", worker.id, interface.id):
+            assert known in told
+        assert await page.evaluate("document.querySelectorAll('.trip:first-child rect').length") >= 5
         # when a worker is added, then it stands there; when one is killed, then it does not any more
         await trunkline("scale", "--workers", "2", "--run-dir", str(cluster.run_dir.path))
         (added,) = [lease for lease in await cluster.workers() if lease.id != worker.id]
