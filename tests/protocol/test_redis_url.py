@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.protocol.redis_url import check_redis_url, user_of, without_secrets
+from trunkline.protocol.redis_layout import Direct
+from trunkline.protocol.redis_url import check_redis_url, place_of, user_of, without_secrets
 
 SECRET = "s3cr/e?t#@p[w%"
 
@@ -72,6 +73,14 @@ def test_what_is_no_url_or_hides_its_host_in_the_password_is_refused_without_bei
             "rediss://host?ssl_ca_certs=/ca.pem&***&***",
         ),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("redis://u:secret@a:1/0,redis://:secret@b:2", "redis://***@a:1/0,redis://***@b:2"),
+        ("redis://u:secret@a:1/0,redis://:sec/ret@b:2", "redis://***@b:2"),
+        ("redis://a:1?password=secret,redis://:secret@b:2", "redis://a:1?password=***,redis://***@b:2"),
+        (
+            "redis+sentinel://u:secret@a,b:2/main/1?sentinel_username=u&sentinel_password=secret",
+            "redis+sentinel://***@a,b:2/main/1?sentinel_username=***&sentinel_password=***",
+        ),
+        ("rediss+cluster://u:secret@a,b?ssl_password=secret", "rediss+cluster://***@a,b?ssl_password=***"),
         ("user:secret@host", "***@host"),
         ("", ""),
     ],
@@ -88,12 +97,35 @@ def test_no_part_of_a_password_is_ever_shown(password: str, escaped: bool) -> No
     written = quote(password, safe="") if escaped else password
     marked = f"<{written}>"
 
-    for url in (f"redis://u:{marked}@host:6379/0", f"redis://host/0?password={marked}&db=1"):
+    for url in (
+        f"redis://u:{marked}@host:6379/0",
+        f"redis://host/0?password={marked}&db=1",
+        f"redis://:{marked}@host,redis://u:{marked}@other",
+        f"redis+sentinel://u:{marked}@a,b/main?sentinel_password={marked}",
+        f"redis+cluster://u:{marked}@a,b",
+    ):
         shown = without_secrets(url)
         assert marked[0] not in shown and marked[-1] not in shown
+
+
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        ("redis://a,redis://b", "expected one Redis: this version does not serve 2 of them yet"),
+        ("redis+cluster://a", "expected one Redis: this version does not serve a Redis Cluster yet"),
+    ],
+)
+def test_what_is_understood_and_cannot_be_served_yet_is_told(urls: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check_redis_url(urls)
+
+
+def test_the_one_redis_of_a_cluster_is_found() -> None:
+    assert place_of("redis://a") == Direct("redis://a")
 
 
 def test_the_user_of_a_url_is_told() -> None:
     assert user_of("redis://trunk%20line:secret@host") == "trunk line"
     assert user_of("redis://:secret@host") == "default"
+    assert user_of("redis+sentinel://app:secret@a:1,b:2/main") == "app"
     assert user_of("redis://user:[@host") == "default"

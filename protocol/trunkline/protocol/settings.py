@@ -72,7 +72,7 @@ class LayerSettings(Settings):
 
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
-        description="where Redis is: redis://, rediss:// (TLS) or unix://",
+        description="where Redis is: redis://, rediss:// (TLS), unix://, or redis+sentinel://HOSTS/SERVICE",
         repr=False,  # it may hold a password
     )
     prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
