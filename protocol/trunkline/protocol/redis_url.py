@@ -36,9 +36,10 @@ def place_of(value: str) -> Place:
     layout = layout_of(value)
     if isinstance(layout, OfCluster):
         raise ValueError("expected one Redis: this version does not serve a Redis Cluster yet")
-    if len(layout) > 1:
+    place, *others = layout
+    if others:
         raise ValueError(f"expected one Redis: this version does not serve {len(layout)} of them yet")
-    return layout[0]
+    return place
 
 
 def user_of(url: str) -> str:

@@ -18,8 +18,9 @@ from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDic
 from .errors import ConfigError, InvalidName
 from .exit_codes import ExitCode
 from .names import Keys
+from .redis_layout import Place
 from .redis_url import check_redis_url as check_redis_url
-from .redis_url import without_secrets
+from .redis_url import place_of, without_secrets
 
 S = TypeVar("S", bound="Settings")
 
@@ -93,6 +94,11 @@ class LayerSettings(Settings):
     worker_lease_s: PositiveSeconds = Field(
         1.2, description="seconds a worker may be silent before it is suspected dead"
     )
+
+    @property
+    def place(self) -> Place:
+        """The Redis that ``redis_url`` says."""
+        return place_of(self.redis_url)
 
 
 class LoopSettings(LayerSettings):

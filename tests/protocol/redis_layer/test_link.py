@@ -47,7 +47,7 @@ def told() -> Told:
 @pytest.fixture
 async def link(faulty: Faulty, told: Told) -> AsyncIterator[Link]:
     """A link that is not open yet; closed behind the test."""
-    made = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+    made = Link(faulty.settings.place, NAME, told.up, told.down)
     yield made
     await made.close()
 
@@ -178,7 +178,7 @@ async def test_a_redis_that_accepts_and_never_gets_ready_is_given_up(
     async def never() -> None:
         await asyncio.Event().wait()
 
-    link = Link(faulty.settings.redis_url, NAME, never, told.down)
+    link = Link(faulty.settings.place, NAME, never, told.down)
     with pytest.raises(LayerUnavailable, match="accepts connections but does not answer"):
         await link.open()
 
@@ -195,7 +195,7 @@ async def test_a_connection_lost_while_it_comes_up_is_an_attempt_that_failed(fau
         ready[0].reset("cut off")
         await ready[0].ask(["PING"])
 
-    link = Link(faulty.settings.redis_url, NAME, cut_off, told.down)
+    link = Link(faulty.settings.place, NAME, cut_off, told.down)
     ready.append(link)
 
     with pytest.raises(LayerUnavailable, match="lost the connection"):
@@ -228,7 +228,7 @@ async def test_a_closed_link_is_not_opened_again(faulty: Faulty, link: Link, tol
 
 async def test_a_link_that_is_closed_by_who_is_told_of_the_loss_ends(faulty: Faulty) -> None:
     told = Told()
-    link = Link(faulty.settings.redis_url, NAME, told.up, lambda: setattr(link, "_closed", True))
+    link = Link(faulty.settings.place, NAME, told.up, lambda: setattr(link, "_closed", True))
     await link.open()
     keeper = link._keeper
     assert keeper is not None
@@ -262,7 +262,7 @@ async def test_a_link_that_is_closed_while_it_connects_leaves_nothing_open(
 async def test_a_link_whose_opening_is_cancelled_leaves_nothing_open(faulty: Faulty) -> None:
     told = Told()
     for steps in range(12):
-        link = Link(faulty.settings.redis_url, NAME, told.up, told.down)
+        link = Link(faulty.settings.place, NAME, told.up, told.down)
         opening = asyncio.create_task(link.open())
         for _ in range(steps):
             await asyncio.sleep(0)

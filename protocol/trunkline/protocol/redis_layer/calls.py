@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hiredis import ReplyError
 
+from ..redis_layout import Place
 from .link import Link
 from .silence import Silence
 from .wire import Answer, pack
@@ -16,7 +17,7 @@ class Calls:
     """The calls of a worker.
 
     Args:
-        url: of Redis.
+        place: where Redis is.
         arrival: asked on every new connection before all else.
         on_down: called whenever the connection is gone.
 
@@ -27,8 +28,10 @@ class Calls:
 
     __slots__ = ("_arrival", "_live", "_on_down", "_waiting", "link", "silence")
 
-    def __init__(self, url: str, arrival: Sequence[str | bytes | int], on_down: Callable[[], None]) -> None:
-        self.link = Link(url, "trunkline-worker", self._up, self._down)
+    def __init__(
+        self, place: Place, arrival: Sequence[str | bytes | int], on_down: Callable[[], None]
+    ) -> None:
+        self.link = Link(place, "trunkline-worker", self._up, self._down)
         self.silence = Silence(self.link)
         self._arrival = arrival
         self._on_down = on_down

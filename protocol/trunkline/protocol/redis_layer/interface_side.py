@@ -48,12 +48,12 @@ class RedisInterfaceLayer:
         self._lease_ms = int(settings.interface_lease_s * 1000)
         self._standing = Standing()
         self._waking = Waking(settings.interface_lease_s)
-        self._calls = Link(settings.redis_url, "trunkline-interface", self._recover, self._calls_down)
+        self._calls = Link(settings.place, "trunkline-interface", self._recover, self._calls_down)
         self._silence = Silence(self._calls)
         self._publishing = Publishing(
             self._keys, settings.capacity, self._calls, self._standing, self._silence, self._answer_odd
         )
-        self._mailbox = MailboxReading(settings.redis_url, self._keys, self._standing)
+        self._mailbox = MailboxReading(settings.place, self._keys, self._standing)
         self._recovery = Recovery(
             self._keys,
             self._lease_ms,

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
@@ -24,6 +23,7 @@ from ..messages import Delivery, LeaseInfo
 from ..names import DISCONNECT, SOCKET_CHANNELS, Keys
 from ..settings import LayerSettings
 from ..tracks import MAIN, Share, read_shares
+from . import connections
 from .faults import Survives
 from .refusals import explained
 from .scripts import SCRIPTS
@@ -78,6 +78,7 @@ class LeaseThread:
     ) -> None:
         self._keys = Keys(settings.prefix)
         self._settings = settings
+        self._url = settings.redis_url
         self._lease_ms = int(settings.worker_lease_s * 1000)
         self._info = info
         self._track = track
@@ -85,13 +86,8 @@ class LeaseThread:
         self._on_heartbeat = on_heartbeat
         self._stop = threading.Event()
         self._failing = False
-        self._redis = redis.Redis.from_url(
-            settings.redis_url,
-            protocol=2,
-            client_name="trunkline-lease",
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
+        self._redis = connections.blocking_client(
+            settings.place, "trunkline-lease", SOCKET_TIMEOUT_S, Retry(NoBackoff(), 0)
         )
         self._thread = threading.Thread(target=self._run, name="trunkline-lease", daemon=True)
 
@@ -104,9 +100,7 @@ class LeaseThread:
         try:
             return self._tick()
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(
-                f"cannot reach Redis: {explained(error, self._settings.redis_url)}"
-            ) from error
+            raise LayerUnavailable(f"cannot reach Redis: {explained(error, self._url)}") from error
 
     def start(self) -> None:
         """Begins to renew."""
@@ -159,9 +153,9 @@ class LeaseThread:
         try:
             self._on_heartbeat(self._tick())
             self._failing = False
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, LayerUnavailable) as error:
             if not self._failing:
-                reason = explained(error, self._settings.redis_url)
+                reason = error if isinstance(error, LayerUnavailable) else explained(error, self._url)
                 log.warning("worker=%s cannot renew its lease: %s", self._info.id, reason)
             self._failing = True
 

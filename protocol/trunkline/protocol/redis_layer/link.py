@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import hiredis
-import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..errors import LayerClosed, LayerUnavailable
+from ..redis_layout import Place
+from . import connections
 from .refusals import explained
 from .scripts import SCRIPTS
 from .wire import Answer, Callback, Wire
@@ -33,7 +34,7 @@ class Link:
     """A hot connection with a life of its own.
 
     Args:
-        url: of Redis; everything redis-py understands in it (TLS, AUTH, database) holds.
+        place: where Redis is; TLS, AUTH and database are redis-py's to see to.
         name: for CLIENT LIST and logs.
         on_up: awaited whenever a new connection is ready, before anything else is sent on it; if it raises, the
             connection counts as lost.
@@ -42,21 +43,20 @@ class Link:
 
     def __init__(
         self,
-        url: str,
+        place: Place,
         name: str,
         on_up: Callable[[], Awaitable[None]],
         on_down: Callable[[], None],
     ) -> None:
-        # redis-py declares no types where we take a connection out of its pool.
-        self._pool: Any = redis.asyncio.ConnectionPool.from_url(
-            url,
+        self._pool = connections.pool(
+            place,
             protocol=2,
             client_name=name,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=CONNECT_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
-        self._url = url
+        self._url = place.url
         self._name = name
         self._on_up = on_up
         self._on_down = on_down
@@ -154,7 +154,7 @@ class Link:
             # RuntimeError is what uvloop raises if the connection is reset between two of redis-py's first writes.
             made._close()  # half made; nobody else knows of it
             raise LayerUnavailable(f"cannot reach Redis: {explained(error, self._url)}") from error
-        except asyncio.CancelledError:
+        except (LayerUnavailable, asyncio.CancelledError):
             made._close()
             raise
         self._made = made

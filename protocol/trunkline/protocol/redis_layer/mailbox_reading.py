@@ -10,6 +10,7 @@ import hiredis
 from ..codec import decode_mailbox
 from ..errors import CodecError
 from ..names import Keys
+from ..redis_layout import Place
 from .anew import stream_id
 from .faults import tell_fault
 from .link import Link
@@ -31,7 +32,7 @@ class MailboxReading:
     """Reads the mailbox of an interface server.
 
     Args:
-        url: of Redis.
+        place: where Redis is.
         keys: of the shard.
         standing: of the interface.
 
@@ -43,12 +44,12 @@ class MailboxReading:
 
     __slots__ = ("_keys", "_packed", "_since_s", "_standing", "link", "mark", "read_id")
 
-    def __init__(self, url: str, keys: Keys, standing: Standing) -> None:
+    def __init__(self, place: Place, keys: Keys, standing: Standing) -> None:
         self._keys = keys
         self._standing = standing
         self._since_s: float | None = None
         self._packed = b""
-        self.link = Link(url, "trunkline-mailbox", self._up, self._down)
+        self.link = Link(place, "trunkline-mailbox", self._up, self._down)
         self.read_id = "0-0"
         self.mark = ""
 

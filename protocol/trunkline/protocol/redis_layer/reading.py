@@ -13,6 +13,7 @@ import hiredis
 from ..errors import LayerUnavailable
 from ..messages import Delivery
 from ..names import ChannelName, Keys
+from ..redis_layout import Place
 from .deliveries import Deliveries
 from .faults import Survives
 from .link import Link
@@ -35,7 +36,7 @@ class Reading:
     """Reads the channels of a worker.
 
     Args:
-        url: of Redis.
+        place: where Redis is.
         keys: of the shard.
         calls: link on which a waiting read is ended.
         deliveries: where entries go.
@@ -74,9 +75,9 @@ class Reading:
     )
 
     def __init__(
-        self, url: str, keys: Keys, calls: Link, deliveries: Deliveries, on_nothing: Callable[[], None]
+        self, place: Place, keys: Keys, calls: Link, deliveries: Deliveries, on_nothing: Callable[[], None]
     ) -> None:
-        self.link = Link(url, "trunkline-reader", self._up, self._down)
+        self.link = Link(place, "trunkline-reader", self._up, self._down)
         self._keys = keys
         self._calls = calls
         self._deliveries = deliveries

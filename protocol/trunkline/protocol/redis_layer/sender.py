@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-import redis
 from redis.exceptions import RedisError
 
 from ..errors import LayerUnavailable
 from ..messages import Effect
 from ..names import Keys
 from ..settings import LayerSettings
+from . import connections
 from .commit_call import SESSION_TTL_MS, flatten
 from .refusals import explained
 from .scripts import SCRIPTS
@@ -29,13 +29,7 @@ class RedisSender:
     def __init__(self, settings: LayerSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._redis = redis.Redis.from_url(
-            settings.redis_url,
-            protocol=2,
-            client_name="trunkline-sender",
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-        )
+        self._redis = connections.blocking_client(settings.place, "trunkline-sender", TIMEOUT_S)
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Applies effects in one script: all of them or none.

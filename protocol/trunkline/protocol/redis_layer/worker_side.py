@@ -53,14 +53,14 @@ class RedisWorkerLayer:
     """
 
     def __init__(self, settings: LayerSettings, track: str = MAIN) -> None:
-        url = settings.redis_url
+        place = settings.place
         self._settings = settings
         self._keys = Keys(settings.prefix)
         self._calls = Calls(
-            url, SCRIPTS["arrive"].call([self._keys.stood], [self._keys.base, ""]), self._calls_down
+            place, SCRIPTS["arrive"].call([self._keys.stood], [self._keys.base, ""]), self._calls_down
         )
         self._deliveries = Deliveries(self._return_begun)
-        self._reading = Reading(url, self._keys, self._calls.link, self._deliveries, self._read_ended)
+        self._reading = Reading(place, self._keys, self._calls.link, self._deliveries, self._read_ended)
         self._takeover = Takeover(self._keys, self._calls.link, self._reading, self._deliveries)
         self._effect_args: tuple[Arg, ...] = (
             self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
