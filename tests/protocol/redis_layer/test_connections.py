@@ -53,8 +53,10 @@ class FakeSentinel:
         self.answer = answer
         self.asked = 0
         self.port = 0
+        self._open: set[asyncio.Event] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(ended := asyncio.Event())
         commands = hiredis.Reader()
         while data := await reader.read(65_536):
             commands.feed(data)
@@ -63,6 +65,13 @@ class FakeSentinel:
                 self.asked += is_question
                 writer.write(self.answer if is_question else b"+OK\r\n")
         writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    async def closed(self) -> None:
+        """Waits until everybody has hung up."""
+        for ended in self._open:
+            await ended.wait()
 
 
 @asynccontextmanager
@@ -74,6 +83,7 @@ async def fake_sentinel(answer: bytes) -> AsyncIterator[FakeSentinel]:
         yield fake
     finally:
         server.close()
+        await fake.closed()
 
 
 def told(port: int) -> bytes:
