@@ -33,7 +33,7 @@ from .redis_parts import (
 SENTINEL_PORT: Final = 26379
 REDIS_PORT: Final = 6379
 
-BETWEEN: Final = re.compile(r"\s*,\s*(?=[a-z+]+://)")
+_BETWEEN: Final = re.compile(r"\s*,\s*(?=[a-z+]+://)")
 """A comma with a scheme behind it is between two URLs; another is between two hosts, or in a password."""
 
 
@@ -99,13 +99,18 @@ Places = tuple[Place, ...]
 Layout = Places | OfCluster
 
 
+def urls_of(text: str) -> list[str]:
+    """The URLs of ``--redis-url``, not looked at yet."""
+    return _BETWEEN.split(text.strip())
+
+
 def layout_of(text: str) -> Layout:
     """Reads ``--redis-url``: one URL, or several with commas between.
 
     Raises:
         ValueError: something is wrong with it; the text says what was expected, and quotes nothing that may be secret.
     """
-    urls = BETWEEN.split(text.strip())
+    urls = urls_of(text)
     found: list[Place | OfCluster] = []
     for number, url in enumerate(urls, 1):
         try:

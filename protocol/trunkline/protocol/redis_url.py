@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from .redis_layout import BETWEEN, OfCluster, Place, layout_of
+from .redis_layout import OfCluster, Place, layout_of, urls_of
 from .redis_parts import SECRET_PARAMETERS, TLS_PARAMETERS
 
 HIDDEN: Final = "***"
@@ -56,7 +56,7 @@ def without_secrets(url: str) -> str:
         layout_of(url)
     except ValueError:
         return _shown(url)  # Who can tell where in it the secrets end?
-    return ",".join(map(_shown, BETWEEN.split(url.strip())))
+    return ",".join(map(_shown, urls_of(url)))
 
 
 def _shown(url: str) -> str:

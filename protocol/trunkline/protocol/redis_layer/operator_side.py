@@ -20,10 +20,9 @@ from ..process.scaling import Shared
 from ..redis_url import without_secrets
 from ..redriving import Redriven, again
 from ..settings import LayerSettings
-from . import connections
 from .commit_call import SESSION_TTL_MS
 from .inspection import Inspection
-from .plain import was_reset
+from .plain import plain_client, was_reset
 from .refusals import explained
 from .scaling import Scaling
 from .scripts import SCRIPTS
@@ -43,7 +42,7 @@ class RedisOperatorLayer:
         self._url = settings.redis_url
         self._keys = Keys(settings.prefix)
         self._capacity = settings.capacity
-        self._redis = connections.client(settings.place, "trunkline-operator", TIMEOUT_S)
+        self._redis = plain_client(settings, "trunkline-operator", TIMEOUT_S)
         self._scaling = Scaling(self._redis, self._keys)
 
     async def close(self) -> None:

@@ -9,8 +9,7 @@ from redis.exceptions import NoScriptError, RedisError
 from ..errors import LayerUnavailable
 from ..names import INTERFACE_CHANNELS, ChannelName, Keys
 from ..settings import LayerSettings
-from . import connections
-from .plain import was_reset
+from .plain import plain_client, was_reset
 from .scripts import SCRIPTS
 
 TIMEOUT_S = 2.0
@@ -25,7 +24,7 @@ class QueueWait:
 
     def __init__(self, settings: LayerSettings) -> None:
         self._keys = Keys(settings.prefix)
-        self._redis = connections.client(settings.place, "trunkline-queue-wait", TIMEOUT_S)
+        self._redis = plain_client(settings, "trunkline-queue-wait", TIMEOUT_S)
         self._streams = [self._keys.stream(channel) for channel in INTERFACE_CHANNELS]
 
     async def waits_s(self) -> dict[ChannelName, float]:
