@@ -34,6 +34,13 @@ def test_a_flag_wins_over_redis_url_of_the_environment() -> None:
     assert configured_url("", {}) == ""
 
 
+def test_a_redis_url_of_the_environment_that_is_none_is_told_without_its_password() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^REDIS_URL: 'http://\*\*\*@host' is not right: expected a URL of redis://"
+    ):
+        configured_url("", {"REDIS_URL": "http://:secret@host"})
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "version"),
     [

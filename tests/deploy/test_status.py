@@ -85,6 +85,11 @@ def test_a_redis_that_is_away_and_a_process_that_died_are_said() -> None:
         assert part in text
 
 
+def test_where_sentinel_says_that_the_primary_is_stands_behind_the_url() -> None:
+    redis = {**REPORT["redis"], "primary": "10.0.0.2:6379"}
+    assert "Redis 7.2.4 at redis://host, now 10.0.0.2:6379" in table({**REPORT, "redis": redis})
+
+
 def test_a_supervisor_that_was_killed_is_said_with_what_to_do() -> None:
     orphans = [process for process in REPORT["processes"] if process["role"] != "circusd"]
     assert not [line for line in table(REPORT) if "was killed" in line]

@@ -108,11 +108,11 @@ def _worker(argv: Sequence[str]) -> int:
         release = Release.of(os.environ)
         if release is not None:
             argv = release.enter(os.environ)
+        app_routing.search_here()
+        arguments = joined(list(argv), os.environ, Path(os.environ.get("TRUNKLINE_RUN_DIR") or ".run"))
     except ConfigError as error:
         return refuse("worker", error, ExitCode.USAGE)
-    app_routing.search_here()
-    run_dir = Path(os.environ.get("TRUNKLINE_RUN_DIR") or ".run")
-    return worker(joined(list(argv), os.environ, run_dir), examine)
+    return worker(arguments, examine)
 
 
 def _deploy(argv: Sequence[str]) -> int:

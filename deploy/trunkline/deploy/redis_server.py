@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trunkline.protocol.errors import ConfigError
+from trunkline.protocol.redis_url import check_redis_url, without_secrets
 
 from .rundir import RunDir
 
@@ -46,8 +47,17 @@ class Binary:
 
 
 def configured_url(setting: str, environ: Mapping[str, str]) -> str:
-    """The Redis that somebody named: by flag or ``TRUNKLINE_REDIS_URL``, else by ``REDIS_URL``; empty if nobody did."""
-    return setting or environ.get("REDIS_URL", "")
+    """The Redis that somebody named: by flag or ``TRUNKLINE_REDIS_URL``, else by ``REDIS_URL``; empty if nobody did.
+
+    Raises:
+        ConfigError: ``REDIS_URL`` is none.
+    """
+    if setting or not (named := environ.get("REDIS_URL", "")):
+        return setting
+    try:
+        return check_redis_url(named)
+    except ValueError as error:
+        raise ConfigError(f"REDIS_URL: {without_secrets(named)!r} is not right: {error}") from error
 
 
 def find_binary(path: str | None = None, *, embedded: bool = True) -> Binary:

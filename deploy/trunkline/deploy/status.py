@@ -150,11 +150,12 @@ def table(report: Mapping[str, Any]) -> list[str]:
     wanted = report["wanted"]
     redis = report["redis"]
     version = f" {redis['redis_version']}" if "redis_version" in redis else ""
+    primary = f", now {redis['primary']}" if "primary" in redis else ""
     lines = [
         f"{report['routing']} at {report['address']}, up {duration(report['uptime_s'])}; "
         f"wanted: {wanted['interface']} interface servers, {wanted['worker']} workers"
         + (f", {wanted['canary']} of a canary" if wanted["canary"] else ""),
-        f"Redis{version} at {redis['url']}" + (f": {redis['error']}" if "error" in redis else ""),
+        f"Redis{version} at {redis['url']}{primary}" + (f": {redis['error']}" if "error" in redis else ""),
         *([f"live at {report['dashboard']}"] if report.get("dashboard") else []),
         "",
         f"{'PID':>8} {'ROLE':10} {'ID':16} {'UPTIME':>9} {'CONNECTIONS':>12} {'MESSAGES/S':>11}  STATE",

@@ -246,6 +246,12 @@ def test_with_tls_both_kinds_of_connections_speak_it(scheme: str) -> None:
     blocking.close()
 
 
+async def test_commands_are_told_who_is_the_primary(watched: SentinelSet) -> None:
+    operator = RedisOperatorLayer(LayerSettings.model_validate({"redis_url": watched.url}))
+    assert (await operator.server_info())["primary"] == f"127.0.0.1:{watched.primary.port}"
+    await operator.close()
+
+
 async def never_up() -> None:
     raise AssertionError("there is nothing to connect to")
 

@@ -20,6 +20,7 @@ from ..process.scaling import Shared
 from ..redis_url import without_secrets
 from ..redriving import Redriven, again
 from ..settings import LayerSettings
+from . import connections
 from .commit_call import SESSION_TTL_MS
 from .inspection import Inspection
 from .plain import plain_client, was_reset
@@ -51,7 +52,7 @@ class RedisOperatorLayer:
 
     async def server_info(self) -> dict[str, str]:
         """What the server says about itself, as far as it matters here: ``redis_version``, ``maxmemory_policy``,
-        ``aof_enabled``, ``used_memory_human``.
+        ``aof_enabled``, ``used_memory_human``; and its address as ``primary``, if Sentinel has told it.
 
         Raises:
             LayerUnavailable: Redis does not answer or refuses us.
@@ -65,7 +66,9 @@ class RedisOperatorLayer:
             "used_memory_human",
             "run_id",
         )
-        return {name: str(info[name]) for name in names if name in info}
+        told = {name: str(info[name]) for name in names if name in info}
+        primary = connections.primary_of(self._redis)
+        return told if primary is None else {**told, "primary": str(primary)}
 
     async def inspect(self, deep: bool = False) -> Inspected:
         """See `process.facts.gatherer.Inspects.inspect`."""
