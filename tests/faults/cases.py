@@ -47,6 +47,7 @@ class Case:
         path: which handlers the load has, see `app`.
         may_keep_sockets: with ``ends_sockets``, whether they really end depends on what came first.
         keeps_cluster: the next case may go on with the same processes and Redis.
+        from_strike: the recovery counts from the fault, and not from when it was over.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Case:
     path: str = "talk"
     keeps_cluster: bool = True
     may_keep_sockets: bool = False
+    from_strike: bool = False
 
     @property
     def id(self) -> str:

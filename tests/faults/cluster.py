@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,17 +33,24 @@ class Node:
     Attributes:
         role: of the process.
         process: the present one.
-        proxy: of this process alone.
+        proxy: of this process alone, and of several the one to the Redis that cases strike.
+        proxies: one for each Redis.
     """
 
     role: Role
     process: Interface | Worker
     proxy: Proxy
+    proxies: tuple[Proxy, ...]
 
     @property
     def id(self) -> str:
         """Its interface or worker id at its start; of an interface that started over see `Cluster.ready_again`."""
         return self.process.id
+
+    async def close_proxies(self) -> None:
+        """Ends them, and with them its connections."""
+        for proxy in self.proxies:
+            await proxy.close()
 
 
 class Cluster:
@@ -78,7 +86,7 @@ class Cluster:
                 nodes.append(await make(worker_flags))
             for place, node in enumerate(nodes):
                 if node.process.exit_code is not None:
-                    await node.proxy.close()
+                    await node.close_proxies()
                     nodes[place] = await make(worker_flags)
         await self.processes.ready()
 
@@ -89,32 +97,41 @@ class Cluster:
         return old
 
     async def _interface(self, flags: tuple[str, ...]) -> Node:
-        proxy = await Proxy.start(self.redis.url)
+        proxies = await self._proxies()
         processes = self.processes
         name = f"interface-{len(processes.interfaces) + 1}"
-        command = [*self._command("interface", proxy), "--port", "0"]
+        command = [*self._command("interface", proxies), "--port", "0"]
         processes.interfaces.append(Interface(name, command, self._folder / f"{name}.log"))
-        return Node("interface", processes.interfaces[-1], proxy)
+        return Node("interface", processes.interfaces[-1], proxies[-1], proxies)
 
     async def _worker(self, flags: tuple[str, ...]) -> Node:
-        proxy = await Proxy.start(self.redis.url)
+        proxies = await self._proxies()
         processes = self.processes
         name = f"worker-{len(processes.workers) + 1}"
-        command = [*self._command("worker", proxy), APP, *flags]
+        command = [*self._command("worker", proxies), APP, *flags]
         processes.workers.append(Worker(name, command, self._folder / f"{name}.log"))
-        return Node("worker", processes.workers[-1], proxy)
+        return Node("worker", processes.workers[-1], proxies[-1], proxies)
 
-    def _command(self, role: Role, proxy: Proxy) -> list[str]:
+    async def _proxies(self) -> tuple[Proxy, ...]:
+        """Those of a new process."""
+        return (await Proxy.start(self.redis.url),)
+
+    def _command(self, role: Role, proxies: Sequence[Proxy]) -> list[str]:
         # `env` becomes the process itself: its pid is the process's.
         paths = os.pathsep.join([str(_CLOCK), *filter(None, [os.environ.get("PYTHONPATH")])])
-        common = ["--redis-url", proxy.url, "--prefix", self.prefix, "--admin-port", "0"]
+        url = ",".join(proxy.url for proxy in proxies)
+        common = ["--redis-url", url, "--prefix", self.prefix, "--admin-port", "0"]
         return ["env", f"PYTHONPATH={paths}", *TRUNKLINE, role, *common]
 
     async def close(self) -> None:
         """Ends everything but the Redis."""
         self.processes.end()
         for node in self.nodes:
-            await node.proxy.close()
+            await node.close_proxies()
+
+    def stop_redis(self) -> None:
+        """Ends the Redis too."""
+        self.redis.stop()
 
     @property
     def nodes(self) -> list[Node]:

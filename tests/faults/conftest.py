@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,35 @@ SHOWN_LINES = 40
 TURNS = 3
 
 
+MakeCluster = Callable[[ExitStack, str, Path], Cluster]
+
+
+def own_redis(places: ExitStack, binary: str) -> OwnRedis:
+    """A Redis that answers, with a folder of its own."""
+    redis = OwnRedis(places.enter_context(folder()), binary)
+    redis.wait_until_it_answers()
+    return redis
+
+
+def one_redis(places: ExitStack, binary: str, logs: Path) -> Cluster:
+    """A cluster over one Redis."""
+    return Cluster(own_redis(places, binary), logs)
+
+
 class Clusters:
     """Hands out a cluster, the same as long as nobody spoils it.
 
     Args:
         logs: folder of their logs.
+        make: makes one: in folders for the files of Redises, with the program, and a folder for logs.
 
     Attributes:
         last: that was handed out.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, make: MakeCluster = one_redis) -> None:
         self._logs = logs
+        self._make = make
         self._present: Cluster | None = None
         self.last: Cluster | None = None
         self._count = 0
@@ -48,9 +65,7 @@ class Clusters:
             self._count += 1
             logs = self._logs / str(self._count)
             logs.mkdir()
-            redis = OwnRedis(self._places.enter_context(folder()), binary)
-            redis.wait_until_it_answers()
-            self._present = self.last = Cluster(redis, logs)
+            self._present = self.last = self._make(self._places, binary, logs)
         return self._present
 
     async def play(self, case: Case) -> Result:
@@ -79,7 +94,7 @@ class Clusters:
         cluster, self._present = self._present, None
         if cluster is not None:
             await cluster.close()
-            cluster.redis.stop()
+            cluster.stop_redis()
         self._places.close()
 
 

@@ -166,7 +166,7 @@ async def _nothing_left(cluster: Cluster) -> None:
 
 
 def _result(case: Case, scene: Scene, ledger: Ledger) -> Result:
-    from_s = scene.mended_s or scene.struck_s
+    from_s = scene.struck_s if case.from_strike else scene.mended_s or scene.struck_s
     recovery_s = scene.load.recovery_s(from_s)
     if cut := [talker for talker in scene.victims if talker.record.cut]:
         handled_s = sorted(scene.load.gone_s)[: len(cut)]

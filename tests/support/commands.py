@@ -39,11 +39,15 @@ class Done:
 
 def environment() -> dict[str, str]:
     """This process's environment, less what would configure the cluster: it starts a Redis of its own."""
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if name != "REDIS_URL" and not name.startswith("TRUNKLINE_")
     }
+    if another := os.environ.get("TRUNKLINE_TEST_REDIS_SERVER"):
+        # A cluster that starts a Redis of its own takes the first on the PATH.
+        kept["PATH"] = os.pathsep.join([str(Path(another).parent), kept.get("PATH", "")])
+    return kept
 
 
 def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str] | None = None) -> Done:

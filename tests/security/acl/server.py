@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,8 +19,6 @@ ACL_FILE = ROOT / "deploy" / "redis-acl.conf"
 PASSWORD = "s3cr/et?p@ss#w[rd%"
 """With everything that a URL must escape."""
 _ADMIN = "admin-of-the-test"
-_BINARY = os.environ.get("TRUNKLINE_TEST_REDIS_SERVER")
-"""Another server program to try the ACL with."""
 
 
 def acl_line() -> str:
@@ -78,7 +75,7 @@ class AclServer:
 @contextmanager
 def acl_server() -> Iterator[AclServer]:
     """Starts the server with the file as it is shipped, but for the password."""
-    binary = _BINARY or servers.find_binary()
+    binary = servers.find_binary()
     assert binary is not None, servers.MISSING
     with servers.folder() as folder:
         shipped = folder / "redis-acl.conf"

@@ -1,0 +1,148 @@
+"""A cluster of real processes over a Redis that Sentinel watches: the cases of `test_sentinel`.
+
+No proxy stands between a process and Redis here, for Sentinel tells addresses: what is struck is Redis itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.faults.cases import FORGOTTEN, Case
+from tests.faults.cluster import Cluster
+from tests.faults.promises import Promises
+from tests.faults.proxy import Proxy
+from tests.faults.scene import Scene
+from tests.support.redis_server import folder
+from tests.support.sentinels import SentinelSet, wait_for
+
+WITHIN_S = 15.0
+"""The primary is missed for a second, the Sentinels elect who acts, that one promotes a replica, the others follow."""
+WRITTEN = ("min-replicas-to-write 1", "min-replicas-max-lag 10")
+"""What docs/redis.md wants: a primary that was cut off from both replicas takes no writes that will be forgotten."""
+
+
+class Straight(Proxy):
+    """No proxy: the way to Redis as it is."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(urlsplit("redis://"))
+        self.url = url
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class BySentinels(Cluster):
+    """See `Cluster`.
+
+    Args:
+        watched: its Redis.
+        folder: for logs.
+    """
+
+    def __init__(self, watched: SentinelSet, folder: Path) -> None:
+        # What cases of one Redis do to it, none of these cases does.
+        redis: Any = SimpleNamespace(url=watched.url)
+        super().__init__(redis, folder)
+        self.watched = watched
+
+    async def _proxies(self) -> tuple[Proxy, ...]:
+        return (Straight(self.watched.url),)
+
+    def stop_redis(self) -> None:
+        """Ends Redis and Sentinels."""
+        self.watched.stop()
+
+
+def by_sentinels(places: ExitStack, binary: str, logs: Path) -> Cluster:
+    """A cluster over a primary, two replicas and three Sentinels."""
+    return BySentinels(SentinelSet(places.enter_context(folder()), binary, redis_lines=WRITTEN), logs)
+
+
+def _watched(scene: Scene) -> SentinelSet:
+    assert isinstance(scene.cluster, BySentinels)
+    return scene.cluster.watched
+
+
+async def _other_primary(watched: SentinelSet, port: int) -> None:
+    """Waits until Sentinel tells of another primary, and who is left follows it."""
+
+    def followed() -> bool:
+        primary = watched.primary
+        others = [one for one in watched.redises if one is not primary and one.process.exit_code is None]
+        return primary.port != port and all(one.is_replica_of(primary.port) for one in others)
+
+    await asyncio.to_thread(wait_for, followed, "another primary, and all follow it")
+
+
+async def killed(scene: Scene) -> None:
+    """The primary is killed; nobody starts it again before the case is over."""
+    watched = _watched(scene)
+    primary = watched.primary
+    scene.forgot_from_s = asyncio.get_running_loop().time()
+    await asyncio.to_thread(watched.caught_up)
+    scene.struck()
+    await asyncio.to_thread(primary.process.kill)
+    await _other_primary(watched, primary.port)
+    scene.mended()
+
+
+async def killed_and_back(scene: Scene) -> None:
+    """The primary is killed, and comes back as a replica while the load goes on."""
+    watched = _watched(scene)
+    primary = watched.primary
+    await killed(scene)
+    await asyncio.to_thread(primary.start)
+    await _other_primary(watched, primary.port)
+
+
+async def stood_still(scene: Scene) -> None:
+    """The primary stands still until another has its place, wakes up, and takes itself for the primary for a moment."""
+    watched = _watched(scene)
+    primary = watched.primary
+    scene.forgot_from_s = asyncio.get_running_loop().time()
+    await asyncio.to_thread(watched.caught_up)
+    scene.struck()
+    primary.process.pause()
+    await asyncio.to_thread(wait_for, lambda: watched.primary is not primary, "another primary")
+    primary.process.resume()
+    await _other_primary(watched, primary.port)
+    scene.mended()
+
+
+async def failed_over(scene: Scene) -> None:
+    """``SENTINEL FAILOVER``: the primary of before takes writes until it is told that it is a replica now."""
+    watched = _watched(scene)
+    primary = watched.primary
+    scene.forgot_from_s = asyncio.get_running_loop().time()
+    scene.struck()
+    await asyncio.to_thread(watched.fail_over)
+    await _other_primary(watched, primary.port)
+    scene.mended()
+
+
+async def failed_over_in_order(scene: Scene) -> None:
+    """The same as docs/redis.md has it: the primary takes no writes from before, so none is forgotten."""
+    watched = _watched(scene)
+    primary = watched.primary
+    scene.struck()
+    await asyncio.to_thread(watched.fail_over_in_order)
+    await _other_primary(watched, primary.port)
+    scene.mended()
+
+
+_make = partial(Case, within_s=WITHIN_S, from_strike=True)
+CASES: tuple[Case, ...] = (
+    _make("SENTINEL FAILOVER with writes paused", failed_over_in_order, Promises()),
+    _make("SENTINEL FAILOVER", failed_over, FORGOTTEN),
+    _make("primary SIGKILL and back", killed_and_back, FORGOTTEN),
+    _make("primary SIGSTOP until another is promoted", stood_still, FORGOTTEN),
+    _make("primary SIGKILL", killed, FORGOTTEN, keeps_cluster=False),
+)
+"""In an order that needs one set of Redises for all: the last leaves it without one."""
