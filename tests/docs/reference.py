@@ -45,6 +45,7 @@ VERBS: dict[str, tuple[type[Settings], type[Settings]]] = {
     "logs": (settings.LogsSettings, Settings),
     "log-level": (settings.LogLevelSettings, LayerSettings),
     "down": (settings.DownSettings, Settings),
+    "shards": (settings.ShardsSettings, LayerSettings),
     "startapp": (settings.StartappSettings, Settings),
     **{
         f"deploy {verb}": (found, LayerSettings if issubclass(found, LayerSettings) else Settings)
@@ -162,7 +163,7 @@ def _cluster() -> MetricSet:
 
 METRICS: dict[str, Callable[[], MetricSet]] = {
     "interface": _interface,
-    "worker": lambda: WorkerMetrics(lambda: 0, lambda: True),
+    "worker": lambda: WorkerMetrics(lambda: 0, lambda: [True]),
     "cluster": _cluster,
 }
 

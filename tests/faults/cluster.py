@@ -19,6 +19,7 @@ from tests.support.waiting import until
 from trunkline.protocol.codec import decode_session
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.messages import LeaseInfo
+from trunkline.protocol.names import Keys
 
 APP = "tests.faults.app"
 Role = Literal["interface", "worker"]
@@ -193,9 +194,12 @@ class Cluster:
 
     async def sessions(self) -> dict[str, int]:
         """The counter in each session, by connection name."""
+        return await self._sessions(self.keys)
+
+    async def _sessions(self, keys: Keys, shard: int | None = None) -> dict[str, int]:
         found: dict[str, int] = {}
-        async with self.processes.data() as data:
-            async for key in data.scan_iter(match=f"{self.keys.base}session:*", count=1000):
+        async with self.processes.data(shard) as data:
+            async for key in data.scan_iter(match=f"{keys.base}session:*", count=1000):
                 raw = await data.get(key)
                 if isinstance(raw, bytes):
                     session = decode_session(raw)

@@ -123,13 +123,14 @@ class InterfaceBench:
         made = stand_in_for_redis()
         layer = RedisInterfaceLayer(LayerSettings.model_validate({}))
         loop = Loop()
-        metrics = InterfaceMetrics(MetricSet(), lambda: Levels(*[0] * len(Levels._fields)))
+        metrics = InterfaceMetrics(MetricSet(), lambda: Levels(0))
         settings = InterfaceSettings.model_validate({})
         shared = Shared(settings, metrics, cast("asyncio.AbstractEventLoop", loop))
-        tenure = Tenure(shared, layer, lambda fenced: None)
+        tenure = Tenure(shared, [layer], lambda fenced: None)
+        shard = tenure.shards[0]
         tenure.id = InterfaceId("i0123456789ab")
-        await layer.open(LeaseInfo(tenure.id, "interface", "host", 1, "", "0", 0.0), tenure)
-        tenure.up = True
+        await layer.open(LeaseInfo(tenure.id, "interface", "host", 1, "", "0", 0.0), shard)
+        shard.up = True
         bench = cls(tenure, loop, made["trunkline-interface"], made["trunkline-mailbox"])
         for stand_in in made.values():
             stand_in.keep()
@@ -144,7 +145,7 @@ class InterfaceBench:
         handshake = cast("Handshake", _Accepting(transport))
         reply = reply_name(self._tenure.id, identity)
         connection = Connection(identity, reply, "/echo", self._tenure, handshake, deflates=False)
-        self._tenure.recipients[identity] = connection
+        self._tenure.enter(identity, connection)
         connection.connect({"query_string": ""})
         self.connections.append(connection)
         self.transports.append(transport)

@@ -233,9 +233,9 @@ async def test_mailbox_lag_is_read_off_the_ids_of_redis(rig: Rig) -> None:
     tenure = rig.server.tenure
     assert tenure is not None
     assert tenure.mailbox_lag_s() == 0
-    tenure.mailbox([], "17-0")
+    tenure.shards[0].mailbox([], "17-0")
     assert tenure.mailbox_lag_s() == 0
-    tenure.mailbox([], "1000000000000-5")
+    tenure.shards[0].mailbox([], "1000000000000-5")
     assert tenure.mailbox_lag_s() > 1e6
-    tenure.mailbox([], "garbage")
+    tenure.shards[0].mailbox([], "garbage")
     assert tenure.mailbox_lag_s() == 0

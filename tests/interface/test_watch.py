@@ -184,7 +184,7 @@ async def test_what_is_published_again_keeps_its_marks(make_rig: MakeRig) -> Non
     await socket.send_str("a")
     await rig.layer.entry(RECEIVE)
     assert rig.server.tenure is not None
-    rig.server.tenure.republish(0, 99)
+    rig.server.tenure.shards[0].republish(0, 99)
     again = await rig.layer.entry(RECEIVE, 1)
     assert marks_of(again) == Marks(waterfall=True)
 

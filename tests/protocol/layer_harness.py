@@ -128,10 +128,10 @@ class Worker:
     def room(self) -> int:
         return self.space
 
-    def away(self) -> None:
+    def away(self, shard: int = 0) -> None:
         raise AssertionError("the layer says that it is away")
 
-    def back(self) -> None:
+    def back(self, shard: int = 0) -> None:
         raise AssertionError("the layer says that it is back")
 
     def _read(self) -> None:

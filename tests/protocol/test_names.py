@@ -135,3 +135,17 @@ def test_a_prefix_that_could_move_keys_is_refused_with_its_value(prefix: str) ->
 
 def test_deployments_with_different_prefixes_share_no_key() -> None:
     assert not set(plain_keys(Keys("one"))) & set(plain_keys(Keys("two")))
+
+
+def test_a_connection_id_names_its_shard() -> None:
+    for shard in (0, 1, 12):
+        connection = names.new_connection_id(shard)
+        assert names.shard_of(connection) == shard
+        assert names.split_reply_name(names.reply_name(names.new_interface_id(), connection))[1] == connection
+
+
+@pytest.mark.parametrize(
+    "text", ["", "c1", "abcdefghijklmnopqrst", "abcdefghijklmnopqrst-", "abcdefghijklmnopqrst²"]
+)
+def test_what_names_no_shard_lives_on_the_first(text: str) -> None:
+    assert names.shard_of(text) == 0

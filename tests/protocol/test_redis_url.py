@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.protocol.redis_layout import Direct
-from trunkline.protocol.redis_url import check_redis_url, place_of, user_of, without_secrets
+from trunkline.protocol.redis_url import check_redis_url, places_of, user_of, without_secrets
 
 SECRET = "s3cr/e?t#@p[w%"
 
@@ -111,17 +111,18 @@ def test_no_part_of_a_password_is_ever_shown(password: str, escaped: bool) -> No
 @pytest.mark.parametrize(
     ("urls", "said"),
     [
-        ("redis://a,redis://b", "expected one Redis: this version does not serve 2 of them yet"),
-        ("redis+cluster://a", "expected one Redis: this version does not serve a Redis Cluster yet"),
+        (",".join(f"redis://h{number}" for number in range(65)), "expected at most 64 URLs"),
+        ("redis://a,redis://b,redis://a", "expected each URL once"),
+        ("redis+cluster://a", "this version does not serve a Redis Cluster yet"),
     ],
 )
-def test_what_is_understood_and_cannot_be_served_yet_is_told(urls: str, said: str) -> None:
+def test_what_is_understood_and_cannot_be_served_is_told(urls: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         check_redis_url(urls)
 
 
-def test_the_one_redis_of_a_cluster_is_found() -> None:
-    assert place_of("redis://a") == Direct("redis://a")
+def test_each_url_is_the_place_of_a_shard() -> None:
+    assert places_of("redis://a, redis://b") == (Direct("redis://a"), Direct("redis://b"))
 
 
 def test_the_user_of_a_url_is_told() -> None:

@@ -58,6 +58,8 @@ class FakeLayer:
         entries: everything published, in order.
         bodies: the same, encoded.
         left: groups that were left, with their tokens.
+        joins: groups that were entered, each with its token and what says that it is done.
+        slow: the test says by itself when a group is entered.
         full: channels that take nothing; a disconnect (``must``) is taken all the same.
         retired: the lease was given up.
         closed: it was closed.
@@ -68,6 +70,8 @@ class FakeLayer:
         self.entries: list[Entry] = []
         self.publications: list[Publication] = []
         self.left: list[tuple[GroupName, str]] = []
+        self.joins: dict[GroupName, tuple[str, Callable[[], None]]] = {}
+        self.slow = False
         self.full: set[ChannelName] = set()
         self.info: LeaseInfo | None = None
         self.receiver: InterfaceReceiver
@@ -112,6 +116,13 @@ class FakeLayer:
     def release(self, entry: Entry, *payloads: Any) -> None:
         """Delivers the release of an entry."""
         self.mail([RELEASE, connection_of(entry), entry.seq, list(payloads)])
+
+    def join_group(self, group: GroupName, token: str, done: Callable[[], None]) -> None:
+        """Notes it; ``joins`` holds what tells that it is done, and does so at once unless ``slow``."""
+        self.joins[group] = (token, done)
+        self._changed.set()
+        if not self.slow:
+            asyncio.get_running_loop().call_soon(done)
 
     def leave_group(self, group: GroupName, token: str) -> None:
         """Notes it."""

@@ -20,9 +20,10 @@ import redis.asyncio
 from tests.support.commands import TRUNKLINE
 from tests.support.process import START_WITHIN_S, Process
 from tests.support.waiting import until
+from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.names import RECEIVE, Keys
-from trunkline.protocol.redis_layer import RedisOperatorLayer, connections
+from trunkline.protocol.redis_layer import connections, shards
 from trunkline.protocol.settings import LayerSettings
 
 APP = "tests.support.fault_app"
@@ -62,18 +63,20 @@ class Processes:
     """Interface servers and workers over one Redis.
 
     Args:
-        url: of the Redis.
+        url: of the Redis, or of one for each shard, with commas between.
         prefix: of their keys.
         folder: for their logs.
+        shard: that tests look at.
 
     Attributes:
         interfaces: in the order of their start, also those that have ended.
         workers: as interfaces.
     """
 
-    def __init__(self, url: str, prefix: str, folder: Path) -> None:
+    def __init__(self, url: str, prefix: str, folder: Path, shard: int = 0) -> None:
         self.url = url
-        self.keys = Keys(prefix)
+        self.shard = shard
+        self.keys = Keys(prefix, shard)
         self.settings = LayerSettings.model_validate({"redis_url": url, "prefix": prefix})
         self.interfaces: list[Interface] = []
         self.workers: list[Worker] = []
@@ -137,9 +140,9 @@ class Processes:
     # ---- looking ----
 
     @asynccontextmanager
-    async def operator(self) -> AsyncIterator[RedisOperatorLayer]:
+    async def operator(self) -> AsyncIterator[OperatorLayer]:
         """The layer as people's commands see it."""
-        layer = RedisOperatorLayer(self.settings)
+        layer = shards.operator_layer(self.settings)
         try:
             yield layer
         finally:
@@ -174,9 +177,10 @@ class Processes:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"trunkline_{sample}"))
 
     @asynccontextmanager
-    async def data(self) -> AsyncIterator[redis.asyncio.Redis]:
-        """The bare Redis."""
-        async with connections.client(self.settings.place, "test", DATA_TIMEOUT_S) as client:
+    async def data(self, shard: int | None = None) -> AsyncIterator[redis.asyncio.Redis]:
+        """The bare Redis, of the shard that tests look at or of another."""
+        place = self.settings.places[self.shard if shard is None else shard]
+        async with connections.client(place, "test", DATA_TIMEOUT_S) as client:
             yield client
 
     async def held_by(self, worker: Worker) -> int:

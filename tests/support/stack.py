@@ -13,7 +13,7 @@ from trunkline.interface.server import InterfaceServer
 from trunkline.interface.settings import InterfaceSettings
 from trunkline.protocol.layer import InterfaceLayer, OperatorLayer, WorkerLayer
 from trunkline.protocol.memory import MemoryBus
-from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer, RedisWorkerLayer
+from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import LayerSettings
 from trunkline.worker.declarations import Routes
 from trunkline.worker.process import WorkerProcess
@@ -27,9 +27,10 @@ LayerKind = Literal["memory", "redis"]
 class _Sides:
     """Makes the sides of one layer."""
 
-    interface: Callable[[], InterfaceLayer]
+    interface: Callable[[], InterfaceLayer] | Sequence[Callable[[], InterfaceLayer]]
     worker: Callable[[], WorkerLayer]
     operator: Callable[[], OperatorLayer]
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,10 @@ def _sides(layer: LayerKind, settings: LayerSettings) -> _Sides:
         bus = MemoryBus(settings.capacity, settings.dead_capacity)
         return _Sides(bus.interface, bus.worker, bus.operator)
     return _Sides(
-        lambda: RedisInterfaceLayer(settings),
-        lambda: RedisWorkerLayer(settings),
-        lambda: RedisOperatorLayer(settings),
+        shards.interface_layers(settings),
+        lambda: shards.worker_layer(settings),
+        lambda: shards.operator_layer(settings),
+        shards.count(settings),
     )
 
 
@@ -121,7 +123,9 @@ async def stack(
     async with AsyncExitStack() as ends:
         operator = sides.operator()
         ends.push_async_callback(operator.close)
-        running = [WorkerProcess(on_workers, sides.worker(), table) for _ in range(workers)]
+        running = [
+            WorkerProcess(on_workers, sides.worker(), table, shards=sides.shards) for _ in range(workers)
+        ]
         for worker in running:
             await worker.start()
             ends.push_async_callback(worker.drain)

@@ -20,7 +20,7 @@ class Kept:
     def __init__(self) -> None:
         self.layer = FakeWorkerLayer()
         self.layer.answers = False
-        self.metrics = WorkerMetrics(lambda: 0, lambda: True)
+        self.metrics = WorkerMetrics(lambda: 0, lambda: [True])
         self.answers = 0
         self.committer = Committer(self.layer, self.metrics, self._answered)
 

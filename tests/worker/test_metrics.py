@@ -57,7 +57,7 @@ async def test_no_label_comes_from_what_clients_send() -> None:
 
 
 def test_what_grows_all_the_same_is_bounded() -> None:
-    metrics = WorkerMetrics(lambda: 3, lambda: False)
+    metrics = WorkerMetrics(lambda: 3, lambda: [False])
     for number in range(LABEL_LIMIT * 2):
         metrics.messages.get(f"channel{number}", "r", "ok").value += 1
     text = metrics.exposition().decode()

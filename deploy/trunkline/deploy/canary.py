@@ -129,13 +129,14 @@ def _end(run_dir: RunDir, state: ClusterState) -> None:
 
 
 async def set_share(layer: LayerSettings, track: str, percent: float) -> None:
-    """Gives a track its share of new connections; 0 takes it away.
+    """Gives a track its share of new connections, on every shard; 0 takes it away.
 
     Raises:
         LayerUnavailable: Redis does not answer.
     """
-    async with TrackShares(layer) as shares:
-        await shares.set(track, percent)
+    for shard in range(len(layer.places)):
+        async with TrackShares(layer, shard) as shares:
+            await shares.set(track, percent)
 
 
 async def share_of(layer: LayerSettings, track: str) -> float:

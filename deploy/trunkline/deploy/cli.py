@@ -163,5 +163,8 @@ VERBS = {
         "make a package to begin with: consumers, routes, page, test", _simple("startapp", "StartappSettings")
     ),
     "deploy": Verb("try new code with a part of the connections, promote it, roll it out or back", _deploy),
+    "shards": Verb(
+        "show the shards of a cluster, or let newcomers use more of them", _simple("shards", "ShardsSettings")
+    ),
     "dead": Verb("list, show, redrive and drop dead letters", _dead),
 }

@@ -14,7 +14,8 @@ import aiohttp
 
 from trunkline.protocol.errors import LayerUnavailable, TrunklineError
 from trunkline.protocol.messages import ClusterStats, LeaseInfo
-from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redis_layer import RedisOperatorLayer, shards
+from trunkline.protocol.redis_url import without_secrets
 from trunkline.protocol.settings import LayerSettings
 
 TRIP_TIMEOUT_S = 10.0
@@ -58,7 +59,7 @@ async def wait_for_leases(settings: LayerSettings, wanted: Wanted, patience_s: f
     Raises:
         NotReady: that takes longer than ``patience_s``; the text says who is missing.
     """
-    layer = RedisOperatorLayer(settings)
+    layer = shards.operator_layer(settings)
     deadline = time.monotonic() + patience_s
     missing = "nothing answers yet"
     try:
@@ -93,7 +94,7 @@ async def stats_of(settings: LayerSettings) -> ClusterStats:
     Raises:
         LayerUnavailable: Redis does not answer.
     """
-    layer = RedisOperatorLayer(settings)
+    layer = shards.operator_layer(settings)
     try:
         return await layer.stats()
     finally:
@@ -116,17 +117,20 @@ def mixing(workers: Iterable[LeaseInfo], module: str) -> str | None:
     )
 
 
-async def server_info(settings: LayerSettings) -> dict[str, str]:
-    """What Redis says about itself.
+async def server_info(settings: LayerSettings) -> list[dict[str, str]]:
+    """What the Redis of each shard says about itself, and its ``url`` as it may be shown.
 
     Raises:
-        LayerUnavailable: Redis does not answer or refuses us.
+        LayerUnavailable: one does not answer or refuses us.
     """
-    layer = RedisOperatorLayer(settings)
-    try:
-        return await layer.server_info()
-    finally:
-        await layer.close()
+    found = []
+    for shard, place in enumerate(settings.places):
+        layer = RedisOperatorLayer(settings, shard)
+        try:
+            found.append({"url": without_secrets(place.url)} | await layer.server_info())
+        finally:
+            await layer.close()
+    return found
 
 
 async def trips(interfaces: Iterable[LeaseInfo]) -> None:

@@ -13,7 +13,7 @@ from trunkline.protocol.errors import ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.messages import DeadLetterRecord
-from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import parse_or_exit
 
 from .dead_changes import TEXTS, Changes, Result
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _run(settings: DeadSettings) -> int:
-    layer = RedisOperatorLayer(layer_settings(settings.run_dir, settings))
+    layer = shards.operator_layer(layer_settings(settings.run_dir, settings))
     try:
         if isinstance(settings, DeadListSettings):
             return await (_count if settings.summary else _list)(layer, settings)

@@ -29,7 +29,7 @@ REASONS = (
 
 _SPAN = re.compile(r"([0-9]{1,9})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}(@[1-9][0-9]?)?")
 
 
 class DeadFilter(NamedTuple):

@@ -23,7 +23,7 @@ from trunkline.protocol.process import logs
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import run as run_loop
 from trunkline.protocol.process.tracing import SpanCounters, open_tracing
-from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisWorkerLayer
+from trunkline.protocol.redis_layer import shards
 from trunkline.worker.code_version import code_version
 from trunkline.worker.routing import Routing
 from trunkline.worker.settings import WorkerOptions
@@ -98,7 +98,8 @@ async def _until_stopped(
 ) -> int:
     layers = memory_layers(settings.capacity, settings.dead_capacity)
     if settings.redis_url:
-        layers = (lambda: RedisInterfaceLayer(interface), RedisWorkerLayer(worker))
+        await shards.agree(worker)
+        layers = (shards.interface_layers(interface), shards.worker_layer(worker))
     tracing = open_tracing(settings, "dev", SpanCounters(MetricSet()))
     async with AsyncExitStack() as ends:
         if tracing is not None:

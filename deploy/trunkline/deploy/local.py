@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,14 +15,14 @@ from trunkline.worker.process import WorkerProcess
 from trunkline.worker.routing import Routing
 from trunkline.worker.settings import WorkerOptions
 
-Layers = tuple[Callable[[], InterfaceLayer], WorkerLayer]
-"""What makes an interface server's layer, and the layer of the worker."""
+Layers = tuple[Sequence[Callable[[], InterfaceLayer]], WorkerLayer]
+"""What makes an interface server's layer of each shard, and the layer of the worker."""
 
 
 def memory_layers(capacity: int = 100_000, dead_capacity: int = 10_000) -> Layers:
     """Both sides of one in-memory layer."""
     bus = MemoryBus(capacity, dead_capacity)
-    return lambda: MemoryInterfaceLayer(bus), MemoryWorkerLayer(bus)
+    return [lambda: MemoryInterfaceLayer(bus)], MemoryWorkerLayer(bus)
 
 
 @asynccontextmanager
@@ -51,9 +51,9 @@ async def serving(
         ConfigError: it cannot listen there.
         LayerUnavailable: Redis does not answer.
     """
-    make_interface_layer, worker_layer = layers
-    works = WorkerProcess(worker, worker_layer, routing, tracing)
-    server = InterfaceServer(interface, make_interface_layer, tracing=tracing)
+    interface_layers, worker_layer = layers
+    works = WorkerProcess(worker, worker_layer, routing, tracing, len(interface_layers))
+    server = InterfaceServer(interface, interface_layers, tracing=tracing)
     await works.start(detail=detail)
     try:
         (address, *_) = await server.start()

@@ -14,6 +14,7 @@ from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
 from trunkline.interface.settings import Statics
 from trunkline.protocol.errors import InvalidName
+from trunkline.protocol.names import MAX_SHARDS
 from trunkline.protocol.settings import (
     WATERFALL,
     LayerSettings,
@@ -264,6 +265,17 @@ class DeployStatusSettings(LayerSettings, JsonCommand):
     )
     interval_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         5.0, description="seconds over which messages are counted"
+    )
+
+
+class ShardsSettings(LayerSettings, JsonCommand):
+    """What ``trunkline shards`` can be told."""
+
+    redis_url: GivenRedisUrl = Field(
+        "", description="where the shards are; else the running cluster's, else REDIS_URL", repr=False
+    )
+    use: Annotated[int, Field(ge=1, le=MAX_SHARDS)] | None = Field(
+        None, description="let newcomers use so many shards from now on, once every process is on all of them"
     )
 
 

@@ -53,7 +53,10 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
     stats = ClusterStats([], [], [], 0, {})
     try:
         stats = await stats_of(state.layer_settings())
-        redis |= await server_info(state.layer_settings())
+        servers = await server_info(state.layer_settings())
+        redis |= servers[0] | {"url": redis["url"]}
+        if len(servers) > 1:
+            redis["shards"] = servers
     except LayerUnavailable as error:
         redis["error"] = str(error)
     leases = {lease.pid: lease for lease in leases_here(_all(stats), {member.pid for member in members})}

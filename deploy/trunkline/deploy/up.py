@@ -120,10 +120,9 @@ def _values(settings: ProcessSettings, of: type[LayerSettings]) -> dict[str, Any
 
 
 def _check_redis(layer: LayerSettings, module: str) -> None:
-    info = asyncio.run(server_info(layer))
+    checks = [redis_server.check_server(info, info["url"]) for info in asyncio.run(server_info(layer))]
     workers = asyncio.run(stats_of(layer)).workers
-    url = without_secrets(layer.redis_url)
-    for warning in (redis_server.check_server(info, url), mixing(workers, module)):
+    for warning in (*checks, mixing(workers, module)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
 

@@ -14,7 +14,7 @@ from trunkline.protocol.dashboard.look import Examine
 from trunkline.protocol.dashboard.page import Dashboard
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
-from trunkline.protocol.layer import InterfaceLayer, OperatorLayer
+from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.inherited import inherited_sockets
@@ -27,6 +27,7 @@ from trunkline.protocol.process.scaling import Reporter, targets_of
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.settings import parse_or_exit
 
+from .newcomers import UsedShards
 from .server import InterfaceServer
 from .settings import InterfaceSettings
 from .succession import LayerFactory
@@ -57,19 +58,27 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
         return ExitCode.USAGE
 
     # Imported late: `trunkline dev` runs this tier without Redis.
-    from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer
-    from trunkline.protocol.redis_layer.queue_wait import QueueWait as RedisQueueWait
-
-    def layer() -> InterfaceLayer:
-        return RedisInterfaceLayer(settings)
+    from trunkline.protocol.redis_layer import shards
 
     async def serving(stop: asyncio.Event) -> int:
-        queues = RedisQueueWait(settings)
+        queues, layout = shards.QueueWaits(settings), shards.layout(settings)
         try:
-            operator = RedisOperatorLayer(settings)
-            return await serve(settings, layer, operator, stop, queues.waits_s, notifier, inherited, examine)
+            await layout.agree()
+            layers, operator = shards.interface_layers(settings), shards.operator_layer(settings)
+            return await serve(
+                settings,
+                layers,
+                operator,
+                stop,
+                queues.waits_s,
+                notifier,
+                inherited,
+                examine,
+                layout.used,
+            )
         finally:
             await queues.close()
+            await layout.close()
 
     setup(settings.log_level, "interface", settings.log_format)
     return run(serving, settings.loop)
@@ -77,25 +86,27 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
 
 async def serve(
     settings: InterfaceSettings,
-    layer_factory: LayerFactory,
+    layers: LayerFactory | Sequence[LayerFactory],
     operator: OperatorLayer,
     stop: asyncio.Event,
     queue_wait: QueueWait | None = None,
     notifier: Notifier | None = None,
     inherited: Sequence[socket.socket] = (),
     examine: Examine | None = None,
+    used_shards: UsedShards | None = None,
 ) -> int:
     """Runs one interface server with its admin server until it is told to stop.
 
     Args:
         settings: of the process.
-        layer_factory: makes a layer that is not opened yet.
+        layers: see `InterfaceServer`.
         operator: tells of the cluster when metrics are asked for; closed in the end.
         stop: set when it shall drain.
         queue_wait: see `InterfaceServer`.
         notifier: told when it is ready and when it stops.
         inherited: see `InterfaceServer`.
         examine: see `main`.
+        used_shards: see `InterfaceServer`.
 
     Returns:
         `ExitCode.OK` after its drain, `ExitCode.LOOP_DIED` if a background loop ended.
@@ -114,12 +125,13 @@ async def serve(
         ends.push_async_callback(operator.close)
         server = InterfaceServer(
             settings,
-            layer_factory,
+            layers,
             metrics,
             on_death,
             queue_wait=queue_wait,
             inherited=inherited,
             tracing=partial(open_tracing, settings, "interface"),
+            used_shards=used_shards,
         )
         if server.tracing is not None:
             ends.push_async_callback(server.tracing.close)

@@ -83,7 +83,7 @@ class Connection(WebSocket):
         super().__init__(connection, path, tenure, deflates, address)
         self.reply = reply
         self.flow = Flow(tenure.bound)
-        self.track = tenure.tracks.pick()
+        self.track = self.shard.tracks.pick()
         self.publication: Publication | None = None
         self.batch = 0
         self.origin: TraceContext | None = None
@@ -110,7 +110,7 @@ class Connection(WebSocket):
         # What Entry(...) and Publication(...) do, without their constructors in Python.
         entry = _tuple(Entry, (channel, self.reply, self.path, self.flow.in_flight, events, None, 0))
         publication = _tuple(Publication, (kept_in, encode_entry(entry), self, must))
-        self._tenure.publisher.add(publication)
+        self.shard.publisher.add(publication)
 
     def _publish_next(self) -> None:
         if self.flow.in_flight >= 0:

@@ -147,7 +147,7 @@ class Entrance:
         handshake = Handshake(request, upgrade, deflate, tenure)
         connection_id, reply = tenure.new_id()
         connection = Connection(connection_id, reply, path, tenure, handshake, deflate, address)
-        tenure.recipients[connection_id] = connection
+        tenure.enter(connection_id, connection)
         if self._shared.watch is not None:
             connection.origin = self._shared.watch.origin(request.headers)
         event = self._event(request, query)
@@ -188,13 +188,13 @@ class Entrance:
         exchange = Exchange(*tenure.new_id(), tenure, lambda: cut(request))
         try:
             body = await read_body(request, self._settings.http_max_body_bytes, self._settings.http_timeout_s)
-            if tenure.publisher.closed:  # it ended while the body came
+            if tenure.ended:  # it ended while the body came
                 raise GaveUp(503, "the server starts over")
             event = self._event(request, query)
             event["method"] = request.method
             event["body"] = body
             event["http_version"] = f"{request.version[0]}.{request.version[1]}"
-            tenure.recipients[exchange.id] = exchange
+            tenure.enter(exchange.id, exchange)
             if self._shared.watch is not None:
                 exchange.origin = self._shared.watch.origin(request.headers)
             exchange.publish(clean(unquote(raw_path)), event)

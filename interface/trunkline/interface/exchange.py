@@ -118,7 +118,8 @@ class Exchange:
     def publish(self, path: str, event: dict[str, Any]) -> None:
         """Sends the request to the workers."""
         body = encode_entry(Entry(REQUEST, self.reply, path, 0, [event]))
-        self._tenure.publisher.add(Publication(self._tenure.tracks.pick().request, body, self))
+        home = self._tenure.home(self.id)
+        home.publisher.add(Publication(home.tracks.pick().request, body, self))
 
     def refused(self) -> bool:
         """The channel is full."""

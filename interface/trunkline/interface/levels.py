@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ class Levels(NamedTuple):
         paused: connections whose socket is not read at present.
         outbound_bytes: bytes written to sockets that the kernel has not taken yet.
         mailbox_lag_s: age of the newest mailbox entry when it was read.
-        layer_up: 1 while the layer answers.
+        layer_up: 1 while the layer answers, or any shard of it.
         groups: groups with members here.
         retrying: publications waiting for room in their channel.
         wait_s: age of the oldest entry that no worker was given, at the last look.
         queueing: connections that wait for their turn to be read.
         largest_group: members here of the group that has most of them.
+        shards_up: of each shard 1 while it answers.
+        shards_load: of each shard how many connections and requests live there.
     """
 
     connections: int
@@ -36,6 +39,8 @@ class Levels(NamedTuple):
     wait_s: float = 0
     queueing: int = 0
     largest_group: int = 0
+    shards_up: Sequence[int] = ()
+    shards_load: Sequence[int] = ()
 
 
 def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
@@ -56,8 +61,10 @@ def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
         mailbox_lag_s=tenure.mailbox_lag_s(),
         layer_up=int(tenure.up),
         groups=len(tenure.groups),
-        retrying=len(tenure.publisher.retrying),
+        retrying=sum(len(shard.publisher.retrying) for shard in tenure.shards),
         wait_s=tenure.admission.wait_s,
         queueing=len(tenure.turns),
         largest_group=tenure.groups.largest,
+        shards_up=[int(shard.up) for shard in tenure.shards],
+        shards_load=[shard.load for shard in tenure.shards],
     )

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
+def dispatch(tenure: Tenure, operations: list[list[Any]], token: str, shard: int = 0) -> None:
     """Carries out operations in their order. What several of them write to one connection leaves in one write.
 
     Args:
         tenure: whose mailbox it is.
         operations: as `trunkline.protocol.codec.decode_mailbox` gives them.
         token: id of their mailbox entry.
+        shard: whose mailbox it was in.
     """
     recipients = tenure.recipients
     now_s = perf_counter()
@@ -48,7 +49,7 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
                     else:
                         recipient.sent(operation[2], operation[3])
                 else:
-                    _membership(tenure, operation, token)
+                    _membership(tenure, operation, token, shard)
             except Exception:
                 # A fault of ours with one connection must not take the others' messages with it.
                 tenure.drop("fault")
@@ -59,8 +60,7 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str) -> None:
             for connection in joined:
                 connection.flush()
         if tenure.groups.entry is not None:
-            for group, left in tenure.groups.settle():
-                tenure.layer.leave_group(group, left)
+            tenure.leave(tenure.groups.settle())
 
 
 def _group_send(tenure: Tenure, operation: list[Any]) -> None:
@@ -75,7 +75,7 @@ def _group_send(tenure: Tenure, operation: list[Any]) -> None:
             member.send(payload)
 
 
-def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
+def _membership(tenure: Tenure, operation: list[Any], token: str, shard: int) -> None:
     if operation[0] == MARK:
         return  # about the operation behind it: that is for `watched`
     number, group, connection = operation
@@ -83,12 +83,13 @@ def _membership(tenure: Tenure, operation: list[Any], token: str) -> None:
     if not isinstance(member, Connection):
         member = None
     if number == GROUP_ADD:
-        tenure.groups.entry = token
+        groups = tenure.groups
+        groups.entry, groups.shard = token, shard
         if member is None or member.state is CLOSED or member.state is CLOSING:
-            tenure.groups.vain(group, token)
-        elif not tenure.groups.add(group, member, token):
+            groups.vain(group, token, shard)
+        elif not groups.add(group, member, token, shard):
             member.too_many_groups()
+        elif tenure.joins is not None:
+            tenure.joins.joined(group, member)
     elif number == GROUP_DISCARD and member is not None:
-        last = tenure.groups.discard(group, member)
-        if last is not None:
-            tenure.layer.leave_group(group, last)
+        tenure.leave(tenure.groups.discard(group, member))

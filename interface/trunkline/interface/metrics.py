@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from trunkline.protocol.process.metrics import Histogram, MetricSet
+from trunkline.protocol.process.metrics import Histogram, Labels, MetricSet
 from trunkline.protocol.process.tracing import SpanCounters
 
 from .levels import Levels
@@ -63,6 +63,15 @@ class InterfaceMetrics:
         metrics.gauge("outbound_bytes", "Bytes sockets have not taken yet.", lambda: read().outbound_bytes)
         metrics.gauge("mailbox_lag_seconds", "Age of the newest mailbox entry.", lambda: read().mailbox_lag_s)
         metrics.gauge("redis_up", "1 while the channel layer answers.", lambda: read().layer_up)
+        metrics.labelled_gauge(
+            "shard_up", "1 while a shard answers.", ("shard",), lambda: _by_shard(read().shards_up)
+        )
+        metrics.labelled_gauge(
+            "shard_load",
+            "Connections and requests that live on a shard.",
+            ("shard",),
+            lambda: _by_shard(read().shards_load),
+        )
         metrics.gauge("groups", "Groups with members here.", lambda: read().groups)
         metrics.gauge(
             "largest_group", "Members here of the group that has most of them.", lambda: read().largest_group
@@ -75,3 +84,7 @@ class InterfaceMetrics:
         )
         metrics.gauge("queueing", "Connections that wait for their turn to be read.", lambda: read().queueing)
         metrics.gauge("retrying", "Publications that wait for room.", lambda: read().retrying)
+
+
+def _by_shard(values: Sequence[int]) -> Mapping[Labels, float]:
+    return {(str(shard),): float(value) for shard, value in enumerate(values)}

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from trunkline.protocol.errors import LayerError
 from trunkline.protocol.process.desired import Load, LoadMeter
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
@@ -25,10 +24,11 @@ from .levels import Levels, measure
 from .limits import connection_limit, raise_file_limit
 from .listener import Listener, http_logger, listen
 from .metrics import InterfaceMetrics
+from .newcomers import UsedShards, follow
 from .proxies import TrustedProxies
 from .settings import InterfaceSettings
 from .shared import Shared
-from .succession import FENCED, LayerFactory, Succession
+from .succession import FENCED, LayerFactory, Succession, retire
 from .tenure import Tenure
 from .trip import make_trip
 from .turns import QueueWait, take_turns
@@ -47,12 +47,14 @@ class InterfaceServer:
 
     Args:
         settings: of the process.
-        layer_factory: makes a layer that is not opened yet; called again after each fencing.
+        layers: what makes the layer of each shard, in the order of their numbers, or of the only one; called again
+            after each fencing.
         metrics: where to declare the metrics.
         on_death: told when a background loop died; the process cannot live on then.
         sleep: the heartbeat's clock.
         queue_wait: tells how long entries wait for workers; without it nobody is refused because of that.
         inherited: sockets to listen on instead of what the settings say.
+        used_shards: tells how many shards newcomers use; without it they use all.
         tracing: gives what makes spans, or None for none.
 
     Attributes:
@@ -62,16 +64,17 @@ class InterfaceServer:
     def __init__(
         self,
         settings: InterfaceSettings,
-        layer_factory: LayerFactory,
+        layers: LayerFactory | Sequence[LayerFactory],
         metrics: MetricSet | None = None,
         on_death: Callable[[str, BaseException | None], None] | None = None,
         sleep: Callable[[float], Any] = asyncio.sleep,
         queue_wait: QueueWait | None = None,
         inherited: Sequence[socket.socket] = (),
         tracing: OpenTracing = no_tracing,
+        used_shards: UsedShards | None = None,
     ) -> None:
         self._settings = settings
-        self._layer_factory = layer_factory
+        self._layers = (layers,) if callable(layers) else tuple(layers)
         self.metrics = InterfaceMetrics(
             metrics if metrics is not None else MetricSet(), self.levels, settings.backlog
         )
@@ -80,6 +83,7 @@ class InterfaceServer:
         self._sleep = sleep
         self._queue_wait = queue_wait
         self._inherited = inherited
+        self._used_shards = used_shards
         self._shared: Shared | None = None
         self._succession: Succession | None = None
         self._door: Door | None = None
@@ -109,6 +113,8 @@ class InterfaceServer:
         """
         loop = asyncio.get_running_loop()
         shared = self._shared = Shared(self._settings, self.metrics, loop, self.tracing)
+        if self._used_shards is not None and len(self._layers) > 1:
+            shared.shards_used = await self._used_shards()
         proxies = TrustedProxies(self._settings.trusted_proxies)
         entrance = Entrance(shared, proxies, self.accepting, self._server_address)
         limit = connection_limit(self._settings.max_connections, raise_file_limit())
@@ -128,7 +134,7 @@ class InterfaceServer:
         )
         self._listener = await listen(self._settings, self._door, self._inherited)
         addresses = self._listener.addresses
-        succession = self._succession = Succession(shared, self._layer_factory, admin, addresses)
+        succession = self._succession = Succession(shared, self._layers, admin, addresses)
         await succession.begin()
         self._reason = None
         await self._listener.serve()
@@ -149,6 +155,9 @@ class InterfaceServer:
                 "turns", lambda: take_turns(shared, queue_wait, lambda: succession.tenure), self._died
             )
             self._background.append(turns)
+        used = self._used_shards
+        if used is not None and len(self._layers) > 1:
+            self._background.append(supervise("used shards", lambda: follow(shared, used), self._died))
 
     def _died(self, name: str, error: BaseException | None) -> None:
         self._reason = f"background loop {name} died"
@@ -178,13 +187,10 @@ class InterfaceServer:
         if self._door is not None:
             await self._door.shutdown(max(0.1, min(1.0, deadline_s - time.monotonic())))
         if tenure is not None:
-            tenure.publisher.flush()
+            for shard in tenure.shards:
+                shard.publisher.flush()
             tenure.end()
-            try:
-                async with asyncio.timeout(max(0.5, deadline_s - time.monotonic())):
-                    await tenure.layer.retire()
-            except (LayerError, TimeoutError) as error:
-                log.warning("could not give the lease up; it runs out by itself: %s", error or "no answer")
+            await retire(tenure, max(0.5, deadline_s - time.monotonic()))
         await self.close()
 
     async def close(self) -> None:
@@ -208,7 +214,8 @@ class InterfaceServer:
             tenure.end()
             for connection in self._shared.wheel.items() if self._shared is not None else ():
                 connection.cut()
-            await tenure.layer.close()
+            for shard in tenure.shards:
+                await shard.layer.close()
 
     # ---- what others ask ----
 

@@ -17,7 +17,6 @@ from .limits import Sockets
 from .metrics import InterfaceMetrics
 from .rate import Rate
 from .settings import InterfaceSettings
-from .tracks import Tracks
 from .watch import Watch
 from .waterfall import Waterfall
 from .websocket import WebSocket
@@ -42,9 +41,9 @@ class Shared:
         addresses: how many of which address are open.
         admission: who may come in, and when sockets are read, while the workers cannot keep up.
         message_rate: of each connection; None for any.
-        tracks: which workers get the events of new connections.
         policy: what happens to slow readers whose connect handler does not say.
         watch: which messages are watched on their way; None for none, ever.
+        shards_used: how many shards newcomers use, counted from the first; None for all.
     """
 
     __slots__ = (
@@ -57,8 +56,8 @@ class Shared:
         "policy",
         "rhythm",
         "settings",
+        "shards_used",
         "sockets",
-        "tracks",
         "watch",
         "wheel",
     )
@@ -74,7 +73,6 @@ class Shared:
         self.metrics = metrics
         self.loop = loop
         self.sockets = Sockets()
-        self.tracks = Tracks()
         self.wheel: Wheel[WebSocket] = Wheel()
         self.rhythm = Rhythm(settings.ping_interval_s, settings.ping_timeout_s, settings.close_timeout_s)
         self.bound = Bound(settings.queue_events, settings.queue_bytes)
@@ -88,6 +86,7 @@ class Shared:
         self.watch: Watch | None = None
         if waterfall is not None or tracing is not None:
             self.watch = Watch(settings, loop, waterfall, tracing)
+        self.shards_used: int | None = None
 
     def turned_away(self, reason: str) -> None:
         """Counts a client that is refused or closed at a limit, and says so at a bounded rate."""

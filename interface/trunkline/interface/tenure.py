@@ -1,93 +1,97 @@
 """All that one lease holds: the connections, groups and publications of an interface id, until it is fenced or retires.
 
-The layer's receiver. After fencing the server makes another, with a new id and nothing in it.
+What comes from the layer comes by its shards (see `shard`). After fencing the server makes another, with a new id and
+nothing in it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
 
-from trunkline.protocol.codec import encode_entry
-from trunkline.protocol.layer import Holdings, InterfaceLayer, Publication
-from trunkline.protocol.messages import LAST_SEQ, Entry
+from trunkline.protocol.layer import InterfaceLayer
 from trunkline.protocol.names import (
-    DISCONNECT,
-    ChannelName,
     ConnectionId,
     InterfaceId,
     ReplyName,
     new_connection_id,
     new_interface_id,
     reply_name,
+    shard_of,
 )
 from trunkline.protocol.process.logs import RateLimited
-from trunkline.protocol.tracks import Share, registered
 
 from .connection import Connection
 from .flow import Bound
-from .frames import ABNORMAL, SERVICE_RESTART
-from .groups import Groups
-from .mailbox import dispatch
+from .frames import SERVICE_RESTART
+from .groups import Groups, Leave
+from .joins import Joins
 from .outbound import Outbound
-from .publisher import Publisher
 from .recipient import Recipient
+from .shard import Shard, least
 from .shared import Shared
-from .states import CONNECTING, HOLD_AWAY, HOLD_BUSY, OPEN
+from .states import CONNECTING, HOLD_BUSY, OPEN
 
 _warnings = RateLimited(logging.getLogger(__name__))
 
 
 class Tenure:
-    """An interface id with all it holds; an `InterfaceReceiver`.
+    """An interface id with all it holds.
 
     Args:
         shared: what outlives it.
-        layer: not opened yet.
+        layers: one a shard, in the order of their numbers; not opened yet.
         on_fenced: told when this interface was declared dead.
+        make_shard: makes each shard.
 
     Attributes:
         id: the interface id.
+        shards: what it is on.
+        joins: groups that not every shard knows yet; None if there is one shard.
         recipients: connections, requests and trips by connection id, until their last release.
         joining: connections whose writes of the present mailbox batch are collected; None outside a batch of several.
-        up: the layer answers.
         busy: sockets are read in turns (`Admission.busy`, where hot code finds it quickly).
+        ended: fenced or drained.
         turns: connections without an entry under way that wait for their turn to be read, in order.
     """
 
     __slots__ = (
         "_emptied",
-        "_mail",
+        "_last_shard",
         "_on_fenced",
+        "_shared",
         "addresses",
         "admission",
         "bound",
         "busy",
+        "ended",
         "groups",
         "id",
         "joining",
-        "layer",
+        "joins",
         "loop",
         "message_rate",
         "metrics",
         "policy",
-        "publisher",
         "recipients",
         "rhythm",
         "settings",
+        "shards",
         "sockets",
-        "tracks",
         "turned_away",
         "turns",
-        "up",
         "wheel",
     )
 
-    def __init__(self, shared: Shared, layer: InterfaceLayer, on_fenced: Callable[[Tenure], None]) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        layers: Sequence[InterfaceLayer],
+        on_fenced: Callable[[Tenure], None],
+        make_shard: Callable[[int, InterfaceLayer, Tenure], Shard] = Shard,
+    ) -> None:
         self.settings = shared.settings
         self.metrics = shared.metrics
         self.wheel = shared.wheel
@@ -99,40 +103,64 @@ class Tenure:
         self.message_rate = shared.message_rate
         self.policy = shared.policy
         self.loop = shared.loop
-        self.layer = layer
+        self._shared = shared
         self.id: InterfaceId = new_interface_id()
         self.turned_away = shared.turned_away
         self.recipients: dict[ConnectionId, Recipient] = {}
-        self.tracks = shared.tracks
-        self.groups: Groups[Connection] = Groups(shared.settings.groups_per_connection)
-        self.publisher = Publisher(layer, shared.loop, shared.settings.linger_ms / 1000)
+        self.groups: Groups[Connection] = Groups(shared.settings.groups_per_connection, len(layers))
+        self.shards = tuple(make_shard(number, layer, self) for number, layer in enumerate(layers))
+        self.joins = Joins(self) if len(self.shards) > 1 else None
         self.joining: list[Outbound] | None = None
-        self.up = False
         self.busy = shared.admission.busy
         self.turns: dict[Connection, None] = {}
         self._emptied: asyncio.Event | None = None
-        self._mail: tuple[str, float] | None = None
+        self.ended = False
+        self._last_shard = 0
         self._on_fenced = on_fenced
 
     # ---- for recipients ----
 
     def new_id(self) -> tuple[ConnectionId, ReplyName]:
-        """A fresh connection id and its reply channel."""
-        connection = new_connection_id()
+        """A fresh connection id and its reply channel, on the shard with the least load of those that answer."""
+        shard = 0
+        if len(self.shards) > 1:
+            loads = [one.load if one.up else None for one in self.shards[: self._shared.shards_used]]
+            # If none answers it does not matter: the caller has looked, and whoever comes now waits like the others.
+            shard = self._last_shard = least(loads, self._last_shard) or 0
+        connection = new_connection_id(shard)
         return connection, reply_name(self.id, connection)
 
+    def home(self, connection: ConnectionId) -> Shard:
+        """The shard on which a connection lives."""
+        return self.shards[shard_of(connection)]
+
+    def enter(self, connection: ConnectionId, recipient: Recipient) -> None:
+        """Something may come for this recipient from now on."""
+        self.recipients[connection] = recipient
+        self.home(connection).load += 1
+
     def forget(self, connection: ConnectionId) -> None:
-        """The last release of this recipient has come."""
-        self.recipients.pop(connection, None)
+        """The last release of this recipient has come. Idempotent."""
+        if self.recipients.pop(connection, None) is not None:
+            self.home(connection).load -= 1
         if self._emptied is not None and not self.recipients:
             self._emptied.set()
 
     def left(self, connection: Connection) -> None:
         """Nothing can be sent to this connection any more: takes it out of its groups. Idempotent."""
         self.turns.pop(connection, None)
-        for group, token in self.groups.drop(connection):
-            if not self.publisher.closed:
-                self.layer.leave_group(group, token)
+        self.leave(self.groups.drop(connection))
+        if self.joins is not None:
+            self.joins.forget(connection)
+
+    def leave(self, leaves: Sequence[Leave]) -> None:
+        """Takes this interface server out of groups in which nobody is left."""
+        if self.ended:
+            return
+        for group, shard, token in leaves:
+            self.shards[shard].layer.leave_group(group, token)
+            if self.joins is not None:
+                self.joins.over(group)
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Counts something that is thrown away, and says so at a bounded rate."""
@@ -150,64 +178,28 @@ class Tenure:
         """Logs at a bounded rate."""
         _warnings.warning(key, text, *args)
 
-    # ---- `InterfaceReceiver` ----
-
-    def mailbox(self, operations: list[list[Any]], token: str) -> None:
-        """Operations have arrived."""
-        self._mail = (token, time.time())
-        dispatch(self, operations, token)
-
-    def refused(self, publications: Sequence[Publication]) -> None:
-        """Channels are full."""
-        self.publisher.refused(publications)
-
-    def away(self) -> None:
-        """The layer does not answer: no socket is read and nobody new is let in."""
-        self.up = False
-        _warnings.warning("away", "the channel layer does not answer interface=%s", self.id)
-        for connection in self.connections():
-            connection.hold(HOLD_AWAY)
-
-    def back(self) -> None:
-        """The layer answers again."""
-        self.up = True
-        for connection in self.connections():
-            connection.let_go(HOLD_AWAY)
-
-    def fenced(self) -> None:
-        """This interface was declared dead."""
-        if not self.publisher.closed:
-            self.metrics.fenced.value += 1
-            self._on_fenced(self)
-
-    def holdings(self) -> Holdings:
-        """Each accepted connection and each group with members.
-
-        Not a connection whose disconnect is on its way: Redis may know it already and have forgotten the connection,
-        whom nothing would take out of the registry again but its reaper, with a second disconnect. If it was lost,
-        `republish` brings it back, for it is held like any event.
-        """
-        lost: list[Any] = [{"code": ABNORMAL, "reason": ""}]
-        connections = {
-            connection.id: registered(
-                encode_entry(Entry(DISCONNECT, connection.reply, connection.path, LAST_SEQ, lost)),
-                connection.track.name,
-            )
-            for connection in self.connections()
-            if connection.state is not CONNECTING and not connection.flow.disconnecting
-        }
-        return Holdings(connections, self.groups.tokens())
-
-    def republish(self, after: int, up_to: int, channel: ChannelName | None = None) -> None:
-        """Publishes again what these batches held, all or for one channel, and no release has come for."""
-        count = self.publisher.republish(list(self.recipients.values()), after, up_to, channel)
-        self.metrics.republished.value += count
-
-    def share_out(self, shares: Sequence[Share], now_ms: int) -> None:
-        """What each track gets."""
-        self.tracks.update(shares, now_ms)
+    def fenced(self, shard: Shard) -> None:
+        """This interface was declared dead on a shard. So it ends on all of them: its reply channels must be nobody's
+        where a worker may still send to them."""
+        if self.ended:
+            return
+        self.metrics.fenced.value += 1
+        for other in self.shards:
+            if other is not shard:
+                other.publisher.flush()
+        self._on_fenced(self)
 
     # ---- for the server ----
+
+    @property
+    def up(self) -> bool:
+        """Whether any shard answers that newcomers use."""
+        return any(shard.up for shard in self.shards[: self._shared.shards_used])
+
+    @property
+    def away(self) -> list[int]:
+        """The shards that do not answer."""
+        return [shard.number for shard in self.shards if not shard.up]
 
     def connections(self) -> list[Connection]:
         """Every WebSocket, in whatever state, whose disconnect is not released."""
@@ -224,21 +216,15 @@ class Tenure:
             await self._emptied.wait()
 
     def mailbox_lag_s(self) -> float:
-        """Age of the newest mailbox entry when it arrived, by its id (milliseconds of Redis' clock); 0 if its id does
-        not say."""
-        if self._mail is None:
-            return 0.0
-        token, arrived_s = self._mail
-        stamp = token.partition("-")[0]
-        # A counter of the in-memory layer is no time.
-        if not stamp.isdecimal() or len(stamp) < 13:
-            return 0.0
-        return max(0.0, arrived_s - int(stamp) / 1000)
+        """Age of the newest mailbox entry when it arrived, on the shard where it was greatest."""
+        return max(shard.mailbox_lag_s() for shard in self.shards)
 
     def end(self) -> None:
         """Fenced or drained: publishes nothing any more, answers who waits with 503, closes sockets with 1012."""
-        self.up = False
-        self.publisher.close()
+        self.ended = True
+        for shard in self.shards:
+            shard.up = False
+            shard.publisher.close()
         for recipient in list(self.recipients.values()):
             recipient.abandon(503, "the server starts over")
             if isinstance(recipient, Connection) and recipient.state is not CONNECTING:

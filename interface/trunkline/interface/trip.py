@@ -65,11 +65,11 @@ async def make_trip(tenure: Tenure, limit_s: float = TRIP_LIMIT_S) -> tuple[int,
     """
     trip = Trip(tenure.loop.create_future())
     connection, reply = tenure.new_id()
-    tenure.recipients[connection] = trip
+    tenure.enter(connection, trip)
     started_s = perf_counter()
     try:
         body = encode_entry(Entry(TRIP, reply, None, 0, [{}]))
-        tenure.publisher.add(Publication(TRIP, body, trip))
+        tenure.home(connection).publisher.add(Publication(TRIP, body, trip))
         async with asyncio.timeout(limit_s):
             status, text = await trip.answer
     except TimeoutError:

@@ -37,16 +37,18 @@ class WebSocket(Outbound):
         address: what it is counted under at the limits of addresses; empty for nothing.
 
     Attributes:
+        shard: where it lives.
         slot: place in the wheel.
     """
 
-    __slots__ = ("_code", "_reason", "address", "deflates", "id", "path", "slot")
+    __slots__ = ("_code", "_reason", "address", "deflates", "id", "path", "shard", "slot")
 
     def __init__(
         self, connection: ConnectionId, path: str, tenure: Tenure, deflates: bool, address: str = ""
     ) -> None:
         super().__init__(tenure)
         self.id = connection
+        self.shard = tenure.home(connection)
         self.path = path
         self.deflates = deflates
         self.address = address
@@ -79,7 +81,7 @@ class WebSocket(Outbound):
         self.heard = tenure.wheel.now
         tenure.wheel.put(self, tenure.rhythm.interval)
         self.flush()
-        if not tenure.up:
+        if not self.shard.up:
             self.hold(HOLD_AWAY)
 
     def _enter(self, state: State) -> None:

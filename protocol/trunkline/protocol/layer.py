@@ -89,6 +89,16 @@ class InterfaceLayer(Protocol):
         is lost is sent again under its number. Order between batches is kept."""
         ...
 
+    def join_group(self, group: GroupName, token: str, done: Callable[[], None]) -> None:
+        """Puts this interface into the group by itself, because a member has joined it on another shard.
+
+        Args:
+            group: which.
+            token: older than that of any add, and newer than that of any join before: ``0-<number>``. A token that
+                stands and is newer, of an add that is on its way, stays.
+            done: called once it is in the group, and sends reach it; never, if `leave_group` comes before that.
+        """
+
     def leave_group(self, group: GroupName, token: str) -> None:
         """The last member here has left: take this interface out of the group, unless an add newer than ``token``
         (the mailbox entry of the newest add seen here) is on its way."""
@@ -111,11 +121,11 @@ class WorkerReceiver(Protocol):
         it gets one at a time."""
         ...
 
-    def away(self) -> None:
-        """The layer does not answer."""
+    def away(self, shard: int = 0) -> None:
+        """The layer does not answer, or this shard of it."""
 
-    def back(self) -> None:
-        """The layer answers again."""
+    def back(self, shard: int = 0) -> None:
+        """It answers again."""
 
 
 class WorkerLayer(Protocol):

@@ -53,6 +53,7 @@ class Delivery(NamedTuple):
         attempt: 1, and one more for every worker that died or vanished with it.
         queued_ms: how long it stood in the stream before this delivery, in milliseconds of Redis' clock.
         died: workers known to have died or ended with it, oldest first; not all if a delivery was lost.
+        shard: where its stream is.
     """
 
     channel: ChannelName
@@ -61,6 +62,7 @@ class Delivery(NamedTuple):
     attempt: int
     queued_ms: float
     died: tuple[str, ...] = ()
+    shard: int = 0
 
 
 # ---- effects: what a commit applies if, and only if, the acknowledgement of its entry counts ----

@@ -46,6 +46,10 @@ _PREFIX = re.compile(r"[A-Za-z0-9_.\-]{1,50}")
 # 50 and 120 random bits: the first only has to differ between processes, the second must not be guessed from outside.
 _INTERFACE_ID_BYTES = 6
 _CONNECTION_ID_BYTES = 15
+_RANDOM_LENGTH = 20
+"""Characters of these bytes; what stands behind them in a connection id is the number of its shard."""
+MAX_SHARDS = 64
+"""Each worker and interface server has some connections to every shard, so more than some ten make little sense."""
 
 
 def channel_name(value: object) -> ChannelName:
@@ -106,9 +110,19 @@ def new_worker_id() -> WorkerId:
     return WorkerId("w" + secrets.token_hex(_INTERFACE_ID_BYTES))
 
 
-def new_connection_id() -> ConnectionId:
-    """A fresh connection id that cannot be guessed (120 random bits)."""
-    return ConnectionId(secrets.token_urlsafe(_CONNECTION_ID_BYTES))
+def new_connection_id(shard: int = 0) -> ConnectionId:
+    """A fresh connection id that cannot be guessed (120 random bits).
+
+    Args:
+        shard: on which the connection lives; the id names it, so that its reply channel tells everybody.
+    """
+    return ConnectionId(secrets.token_urlsafe(_CONNECTION_ID_BYTES) + (str(shard) if shard else ""))
+
+
+def shard_of(connection: str) -> int:
+    """The shard on which a connection lives: the number behind the random part of its id, 0 if there is none."""
+    number = connection[_RANDOM_LENGTH:]
+    return int(number) if number.isdecimal() and number.isascii() else 0
 
 
 class Keys:
@@ -203,6 +217,11 @@ class Keys:
     def scratch(self) -> str:
         """A key that exists only while a script tries what this user may do."""
         return self.base + "scratch"
+
+    @property
+    def layout(self) -> str:
+        """Hash: what this shard is a part of; see `sharding.layout`."""
+        return f"{self.base}layout"
 
     def dead(self) -> str:
         """Stream of dead letters."""

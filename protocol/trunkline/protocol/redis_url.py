@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from .redis_layout import OfCluster, Place, layout_of, urls_of
+from .names import MAX_SHARDS
+from .redis_layout import OfCluster, Places, layout_of, urls_of
 from .redis_parts import SECRET_PARAMETERS, TLS_PARAMETERS
 
 HIDDEN: Final = "***"
@@ -23,23 +24,24 @@ def check_redis_url(value: str) -> str:
     Raises:
         ValueError: it is no layout that this version can use; the text does not quote it.
     """
-    place_of(value)
+    places_of(value)
     return value
 
 
-def place_of(value: str) -> Place:
-    """The one Redis that a cluster is on.
+def places_of(value: str) -> Places:
+    """The Redis of each shard, in the order of the shards' numbers.
 
     Raises:
-        ValueError: it is none, or there are more than one.
+        ValueError: something is wrong with it; the text does not quote it.
     """
     layout = layout_of(value)
     if isinstance(layout, OfCluster):
-        raise ValueError("expected one Redis: this version does not serve a Redis Cluster yet")
-    place, *others = layout
-    if others:
-        raise ValueError(f"expected one Redis: this version does not serve {len(layout)} of them yet")
-    return place
+        raise ValueError("expected one Redis or several: this version does not serve a Redis Cluster yet")
+    if len(layout) > MAX_SHARDS:
+        raise ValueError(f"expected at most {MAX_SHARDS} URLs, each of one shard")
+    if len(set(layout)) < len(layout):
+        raise ValueError("expected each URL once: each is a shard of its own")
+    return layout
 
 
 def user_of(url: str) -> str:

@@ -18,9 +18,9 @@ from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDic
 from .errors import ConfigError, InvalidName
 from .exit_codes import ExitCode
 from .names import Keys
-from .redis_layout import Place
+from .redis_layout import Place, Places
 from .redis_url import check_redis_url as check_redis_url
-from .redis_url import place_of, without_secrets
+from .redis_url import places_of, without_secrets
 
 S = TypeVar("S", bound="Settings")
 
@@ -73,7 +73,8 @@ class LayerSettings(Settings):
 
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
-        description="where Redis is: redis://, rediss:// (TLS), unix://, or redis+sentinel://HOSTS/SERVICE",
+        description="where Redis is: redis://, rediss:// (TLS), unix://, or redis+sentinel://HOSTS/SERVICE; "
+        "several with commas between are shards",
         repr=False,  # it may hold a password
     )
     prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
@@ -96,9 +97,14 @@ class LayerSettings(Settings):
     )
 
     @property
+    def places(self) -> Places:
+        """The Redis of each shard that ``redis_url`` says."""
+        return places_of(self.redis_url)
+
+    @property
     def place(self) -> Place:
-        """The Redis that ``redis_url`` says."""
-        return place_of(self.redis_url)
+        """The Redis of the first shard."""
+        return self.places[0]
 
 
 class LoopSettings(LayerSettings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,8 +11,10 @@ import pytest
 from tests.protocol.layer_harness import Cluster, Sides
 from trunkline.protocol.layer import InterfaceLayer, OperatorLayer, WorkerLayer
 from trunkline.protocol.memory import MemoryBus
+from trunkline.protocol.messages import Delivery, Effect
 from trunkline.protocol.redis_layer import RedisInterfaceLayer, RedisOperatorLayer, RedisWorkerLayer
 from trunkline.protocol.settings import LayerSettings
+from trunkline.protocol.sharding import ShardedOperatorLayer, ShardedWorkerLayer
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,39 @@ class RedisSides:
         return RedisOperatorLayer(self.settings)
 
 
+class OnTheSecond(ShardedWorkerLayer):
+    """What belongs to no entry goes where the suite's interface servers are."""
+
+    def apply(
+        self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
+    ) -> None:
+        self._layers[1 if within is None else within.shard].apply(effects, done, within)
+
+
+@dataclass(frozen=True)
+class ShardedSides:
+    """The same of two shards, on one Redis; the interface servers and their connections live on the second."""
+
+    settings: LayerSettings
+
+    def interface(self) -> InterfaceLayer:
+        return RedisInterfaceLayer(self.settings, 1)
+
+    def worker(self) -> WorkerLayer:
+        layers = [RedisWorkerLayer(self.settings, shard) for shard in range(2)]
+        return OnTheSecond(layers, home=lambda connection: 1)
+
+    def operator(self) -> OperatorLayer:
+        return ShardedOperatorLayer([RedisOperatorLayer(self.settings, shard) for shard in range(2)])
+
+
 class MakeSides(Protocol):
     """Makes the sides of the layer under test, with streams and a store of dead letters of these capacities."""
 
     def __call__(self, capacity: int, dead_capacity: int = 10_000) -> Sides: ...
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "two shards"])
 def make_sides(request: pytest.FixtureRequest) -> MakeSides:
     """What makes the sides of the layer under test."""
     if request.param == "memory":
@@ -45,7 +73,11 @@ def make_sides(request: pytest.FixtureRequest) -> MakeSides:
     settings: LayerSettings = request.getfixturevalue("layer_settings")
 
     def redis_sides(capacity: int, dead_capacity: int = 10_000) -> Sides:
-        update = {"capacity": capacity, "dead_capacity": dead_capacity}
+        update: dict[str, object] = {"capacity": capacity, "dead_capacity": dead_capacity}
+        if request.param == "two shards":
+            # Not as a user may write it: both on one Redis.
+            update["redis_url"] = f"{settings.redis_url},{settings.redis_url}?db=0"
+            return ShardedSides(settings.model_copy(update=update))
         return RedisSides(settings.model_copy(update=update))
 
     return redis_sides

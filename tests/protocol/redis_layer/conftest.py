@@ -60,10 +60,10 @@ class NotingWorker(Worker):
         self.redis_layer = layer
         self.told: list[str] = []
 
-    def away(self) -> None:
+    def away(self, shard: int = 0) -> None:
         self.told.append("away")
 
-    def back(self) -> None:
+    def back(self, shard: int = 0) -> None:
         self.told.append("back")
 
 
@@ -84,7 +84,7 @@ class Faulty:
         return interface
 
     async def worker(self, *channels: ChannelName, track: str = MAIN) -> NotingWorker:
-        layer = RedisWorkerLayer(self.settings, track)
+        layer = RedisWorkerLayer(self.settings, track=track)
         worker = NotingWorker(layer)
         self._opened.append(layer)
         await layer.open(lease_info(worker.id, "worker"), channels, worker)

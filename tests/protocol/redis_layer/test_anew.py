@@ -135,10 +135,10 @@ class NotingReceiver:
     def room(self) -> int:
         return 0
 
-    def away(self) -> None:
+    def away(self, shard: int = 0) -> None:
         """Said while it opens."""
 
-    def back(self) -> None:
+    def back(self, shard: int = 0) -> None:
         """Said while it opens."""
 
 

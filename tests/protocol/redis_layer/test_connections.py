@@ -19,16 +19,22 @@ from tests.support.sentinels import SERVICE, SentinelSet, sentinel_set, wait_for
 from tests.support.waiting import until
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.messages import Effect
-from trunkline.protocol.names import new_worker_id
+from trunkline.protocol.names import Keys, new_worker_id
 from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisSender, connections
 from trunkline.protocol.redis_layer.lease_thread import LeaseThread
 from trunkline.protocol.redis_layer.link import Link
 from trunkline.protocol.redis_layout import Place
-from trunkline.protocol.redis_url import place_of
+from trunkline.protocol.redis_url import places_of
 from trunkline.protocol.settings import LayerSettings
 
 NOBODY = "redis+sentinel://127.0.0.1:1/main"
 TIMEOUT_S = 5.0
+
+
+def place_of(url: str) -> Place:
+    """The one Redis of a URL."""
+    (place,) = places_of(url)
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +280,13 @@ async def test_what_cannot_find_its_redis_says_that_no_sentinel_tells(
     with pytest.raises(LayerUnavailable, match=said):
         sender.apply(nothing)
     sender.close()
-    lease = LeaseThread(settings, lease_info(new_worker_id(), "worker"), lambda beat: None)
+    lease = LeaseThread(
+        settings,
+        settings.place,
+        Keys(settings.prefix),
+        lease_info(new_worker_id(), "worker"),
+        lambda beat: None,
+    )
     with pytest.raises(LayerUnavailable, match=said):
         lease.first()
     lease._renew()

@@ -14,7 +14,7 @@ from tests.protocol.redis_layer.conftest import Faulty
 from tests.support.waiting import until
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.messages import Delivery
-from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.names import RECEIVE, Keys
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.redis_layer.lease_thread import Heartbeat, LeaseThread
 from trunkline.protocol.settings import LayerSettings
@@ -25,7 +25,9 @@ DELIVERY = Delivery(RECEIVE, "1-1", b"", 1, 0.0)
 @contextmanager
 def lease_on(settings: LayerSettings) -> Iterator[tuple[LeaseThread, list[Heartbeat]]]:
     beats: list[Heartbeat] = []
-    lease = LeaseThread(settings, lease_info("w0", "worker"), beats.append)
+    lease = LeaseThread(
+        settings, settings.place, Keys(settings.prefix), lease_info("w0", "worker"), beats.append
+    )
     try:
         yield lease, beats
     finally:

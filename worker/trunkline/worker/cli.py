@@ -22,7 +22,7 @@ from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc, supervise
 from trunkline.protocol.process.scaling import Reporter, targets_of
 from trunkline.protocol.process.tracing import open_tracing
-from trunkline.protocol.redis_layer import RedisOperatorLayer, RedisWorkerLayer
+from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import parse_or_exit
 
 from .code_version import code_version
@@ -60,12 +60,14 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
     routing.code_version = code_version(settings.code_version, settings.module)
 
     async def serve(stop: asyncio.Event) -> int:
+        await shards.agree(settings)
         tracing = partial(open_tracing, settings, "worker")
-        worker = WorkerProcess(settings, RedisWorkerLayer(settings, settings.track), routing, tracing)
+        layer = shards.worker_layer(settings, settings.track)
+        worker = WorkerProcess(settings, layer, routing, tracing, shards.count(settings))
         logs.setup(settings.log_level, worker.id, settings.log_format, "worker")
         carry_context()
         async with AsyncExitStack() as ends:
-            operator = RedisOperatorLayer(settings)
+            operator = shards.operator_layer(settings)
             ends.push_async_callback(operator.close)
             ends.callback(notifier.close)
             if worker.dispatcher.tracing is not None:

@@ -9,8 +9,10 @@ from time import perf_counter
 from typing import Protocol
 
 from trunkline.protocol.messages import Outcome
+from trunkline.protocol.sharding.parts import by_shard
 
 from .metrics import WorkerMetrics
+from .underway import Underway
 
 UNCOMMITTED_LIMIT = 4000
 """Outcomes without an answer before no more entries are read: Redis is slow or away."""
@@ -35,20 +37,30 @@ class Committer:
         layer: where they go.
         metrics: counts them.
         on_answer: called after each answered commit.
+        away: the shards that do not answer now; looked at, never changed.
+        shards: how many there are.
 
     Attributes:
         add: keeps an outcome for the next `flush`.
     """
 
-    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_rescued", "_unanswered", "add")
+    __slots__ = ("_layer", "_metrics", "_on_answer", "_outcomes", "_rescued", "_shards", "_unanswered", "add")
 
-    def __init__(self, layer: Commits, metrics: WorkerMetrics, on_answer: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        layer: Commits,
+        metrics: WorkerMetrics,
+        on_answer: Callable[[], None],
+        away: set[int] | None = None,
+        shards: int = 1,
+    ) -> None:
         self._layer = layer
         self._metrics = metrics
         self._on_answer = on_answer
         self._outcomes: deque[Outcome] = deque()  # the watchdog takes from it as well
         self.add: Callable[[Outcome], None] = self._outcomes.append
-        self._unanswered = 0
+        self._shards = shards
+        self._unanswered = Underway(away if away is not None else set())
         self._rescued: dict[object, int] = {}  # how many outcomes each unanswered `rescue` has taken
 
     @property
@@ -59,20 +71,34 @@ class Committer:
     @property
     def unanswered(self) -> int:
         """Outcomes whose commit has no answer yet."""
-        return self._unanswered + sum(self._rescued.values())
+        return self._unanswered.count + sum(self._rescued.values())
+
+    @property
+    def pressing(self) -> int:
+        """The same, but for what waits for a shard that is away."""
+        return self._unanswered.pressing + sum(self._rescued.values())
 
     @property
     def full(self) -> bool:
         """Whether so much is unanswered that no more should be taken."""
-        return self._unanswered > UNCOMMITTED_LIMIT
+        return self._unanswered.pressing > UNCOMMITTED_LIMIT
 
     def flush(self) -> None:
         """Commits what was gathered."""
         while self._outcomes and (outcomes := self._take()):
-            count = len(outcomes)
-            self._unanswered += count
-            self._metrics.commit_entries.observe(count)
-            self._layer.commit(outcomes, partial(self._answered, count, perf_counter()))
+            if self._shards == 1:
+                self._commit(0, outcomes)
+                continue
+            for shard, part in by_shard(outcomes, _shard).items():
+                self._commit(shard, part)
+
+    def _commit(self, shard: int, outcomes: list[Outcome]) -> None:
+        count = len(outcomes)
+        self._unanswered.count += count
+        if self._shards > 1:
+            self._unanswered.of(shard, count)
+        self._metrics.commit_entries.observe(count)
+        self._layer.commit(outcomes, partial(self._answered, shard, count, perf_counter()))
 
     def rescue(self) -> int:
         """Commits what was gathered, while a handler holds the event loop. For the watchdog's thread; blocks it.
@@ -94,9 +120,9 @@ class Committer:
 
         def committed(counted: int) -> None:
             del self._rescued[token]
-            self._unanswered += count  # as those whose commit began here
+            self._unanswered.count += count  # as those whose commit began here
             self._metrics.commit_entries.observe(count)
-            self._answered(count, began_s, counted)
+            self._answered(None, count, began_s, counted)
 
         try:
             self._layer.commit_now(outcomes, committed)
@@ -116,9 +142,15 @@ class Committer:
             pass  # no more
         return taken
 
-    def _answered(self, count: int, began_s: float, counted: int) -> None:
-        self._unanswered -= count
+    def _answered(self, shard: int | None, count: int, began_s: float, counted: int) -> None:
+        self._unanswered.count -= count
+        if self._shards > 1 and shard is not None:
+            self._unanswered.of(shard, -count)
         metrics = self._metrics
         metrics.commit_seconds.observe(perf_counter() - began_s)
         metrics.effects_dropped.value += count - counted
         self._on_answer()
+
+
+def _shard(outcome: Outcome) -> int:
+    return outcome.delivery.shard

@@ -52,11 +52,13 @@ class Dispatcher:
         routing: what to do with them.
         settings: limits.
         tracing: gives what makes spans, or None for none.
+        shards: how many the layer has.
 
     Attributes:
         tracing: what makes spans, or None.
         queue: jobs not begun; the watchdog takes from its right.
         committer: outcomes on their way.
+        away_from: the shards that do not answer now.
         full_since_s: since when nothing of the queue can begin, because as many handlers are at work as may be; else
             None.
     """
@@ -68,12 +70,12 @@ class Dispatcher:
         routing: Routing,
         settings: WorkerOptions,
         tracing: OpenTracing = no_tracing,
+        shards: int = 1,
     ) -> None:
         self.worker = worker
-        self.metrics = WorkerMetrics(
-            lambda: self.busy, lambda: self.redis_up, *slots_of(routing.routes, settings)
-        )
-        self.redis_up = True
+        self.away_from: set[int] = set()
+        self.metrics = WorkerMetrics(lambda: self.busy, self.answering, *slots_of(routing.routes, settings))
+        self._shards = shards
         self.full_since_s: float | None = None
         self.queue: deque[Job] = deque()
         self.runner = Runner(worker, settings, self.metrics)
@@ -82,7 +84,7 @@ class Dispatcher:
         self.tracing = tracing(self.metrics.spans)
         watch = Watch(worker, self.tracing) if self.tracing is not None or settings.waterfall_per_s else None
         commits = layer if watch is None else WatchedCommits(layer, watch)
-        self.committer = Committer(commits, self.metrics, self._commit_answered)
+        self.committer = Committer(commits, self.metrics, self._commit_answered, self.away_from, shards)
         make_intake = Intake if watch is None else partial(WatchedIntake, watch)
         self._intake = make_intake(
             worker,
@@ -93,6 +95,8 @@ class Dispatcher:
             settings.session_max_bytes,
             LayerFlusher(layer),
             self._line_up,
+            self.away_from,
+            shards,
         )
         self._tasks = Tasks(self.runner, settings, self._task_done)
         self._suspects = Suspects(self._tasks.all, self._read_on)
@@ -122,21 +126,32 @@ class Dispatcher:
             return 0
         return 1 if self.busy else min(ROOM, free)
 
-    def away(self) -> None:
+    def away(self, shard: int = 0) -> None:
         """See `layer.WorkerReceiver.away`."""
-        self.redis_up = False
+        self.away_from.add(shard)
+        if not self._reading and not self._running:
+            self._loop.call_soon(self._read_on)  # what waited for it alone holds up the others no longer
 
-    def back(self) -> None:
+    def back(self, shard: int = 0) -> None:
         """See `layer.WorkerReceiver.back`."""
-        self.redis_up = True
+        self.away_from.discard(shard)
+
+    def answering(self) -> list[bool]:
+        """Of each shard whether it answers."""
+        return [shard not in self.away_from for shard in range(self._shards)]
 
     # ---- life ----
+
+    @property
+    def redis_up(self) -> bool:
+        """Whether every shard answers."""
+        return not self.away_from
 
     @property
     def busy(self) -> int:
         """Entries delivered and not yet handed to a commit."""
         lines = len(self.queue) + len(self._suspects) + len(self._retries)
-        return lines + len(self._tasks) + self._intake.waiting + self.committer.gathered
+        return lines + len(self._tasks) + self._intake.waiting.count + self.committer.gathered
 
     @property
     def at_work(self) -> bool:
@@ -281,7 +296,8 @@ class Dispatcher:
             return
         if self._suspects:
             self._reading = False  # the next one waits for what is not committed
-            uncommitted = self.busy - len(self._suspects) - len(self._retries) + self.committer.unanswered
+            begun = len(self.queue) + len(self._tasks) + self._intake.waiting.pressing
+            uncommitted = begun + self.committer.gathered + self.committer.pressing
             suspect = self._suspects.next(uncommitted)
             if suspect is not None:
                 self.queue.append(suspect)
@@ -289,7 +305,9 @@ class Dispatcher:
             return
         # Not while sessions are on their way: their handlers may take long, and what is read meanwhile would wait for
         # them, where nobody can give it back.
-        if self._stopping or self.queue or self._intake.waiting or self.committer.full or self._retries.full:
+        if self._stopping or self.queue or self._intake.waiting.pressing:
+            return
+        if self.committer.full or self._retries.full:
             return
         count = min(self._prefetch.count, self._tasks.free)
         if count > 0:

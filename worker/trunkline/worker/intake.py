@@ -16,8 +16,9 @@ from trunkline.protocol.codec import decode_entry, encode_release
 from trunkline.protocol.errors import CodecError, InvalidName
 from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.messages import Delivery, Outcome, Post
-from trunkline.protocol.names import TRIP, ReplyName, WorkerId
+from trunkline.protocol.names import TRIP, ReplyName, WorkerId, shard_of
 from trunkline.protocol.process.logs import RateLimited
+from trunkline.protocol.sharding.parts import by_shard
 from trunkline.protocol.tracks import split_track
 
 from .committer import Committer
@@ -27,6 +28,7 @@ from .metrics import WorkerMetrics
 from .outbox import split
 from .routing import Routing
 from .sessions import HeldSession
+from .underway import Underway
 
 log = logging.getLogger(__name__)
 rate_limited = RateLimited(log)
@@ -48,9 +50,11 @@ class Intake:
         flusher: for what handlers want sent before they end.
         ready: is given the jobs of each `take`, all at once when the last of their sessions is there: one that began
             before the others had theirs, and took long, would hold them where nobody can give them back.
+        away: the shards that do not answer now; looked at, never changed.
+        shards: how many there are.
 
     Attributes:
-        waiting: how many jobs wait for sessions.
+        waiting: jobs that wait for sessions.
     """
 
     __slots__ = (
@@ -61,6 +65,7 @@ class Intake:
         "_ready",
         "_routing",
         "_session_max_bytes",
+        "_shards",
         "_worker",
         "waiting",
     )
@@ -75,6 +80,8 @@ class Intake:
         session_max_bytes: int,
         flusher: Flusher,
         ready: Callable[[Sequence[Job]], None],
+        away: set[int] | None = None,
+        shards: int = 1,
     ) -> None:
         self._worker = worker
         self._layer = layer
@@ -84,7 +91,8 @@ class Intake:
         self._session_max_bytes = session_max_bytes
         self._flusher = flusher
         self._ready = ready
-        self.waiting = 0
+        self._shards = shards
+        self.waiting = Underway(away if away is not None else set())
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Takes one answer of the layer."""
@@ -100,10 +108,14 @@ class Intake:
                 jobs.append(job)
                 if job.session_of is not None:
                     asking.append(job)
-        if asking:
+        if not asking:
+            self._ready(jobs)
+        elif self._shards == 1:
             self._ask_sessions(asking, jobs)
         else:
-            self._ready(jobs)
+            # Those of one shard come together, but for messages about connections that live elsewhere.
+            for shard, part in by_shard(jobs, _shard_to_ask).items():
+                self._ask_sessions([job for job in part if job.session_of is not None], part, shard)
 
     def condemned(self, job: Job, reason: str, error: BaseException) -> Outcome:
         """The outcome of a job whose messages all become dead letters, whatever it has done so far."""
@@ -113,7 +125,7 @@ class Intake:
         return fresh.finish()
 
     def _job(self, delivery: Delivery) -> Job | None:
-        kept_in, _, body, attempt, _, _ = delivery
+        kept_in, _, body, attempt, _, _, _ = delivery
         channel = _channel_of(kept_in)
         if attempt > 1:
             self._metrics.redeliveries.get(channel).value += 1
@@ -144,17 +156,28 @@ class Intake:
         answer = {"status": 200, "headers": [], "content": self._worker.encode(), "more_content": False}
         return Outcome(delivery, [Post(interface, encode_release(connection, seq, [answer]))])
 
-    def _ask_sessions(self, asking: Sequence[Job], jobs: Sequence[Job]) -> None:
+    def _wait(self, shard: int, change: int) -> None:
+        self.waiting.count += change
+        if self._shards > 1:
+            self.waiting.of(shard, change)
+
+    def _ask_sessions(self, asking: Sequence[Job], jobs: Sequence[Job], shard: int = 0) -> None:
         connections = list({job.session_of: None for job in asking if job.session_of is not None})
-        self.waiting += len(jobs)
+        self._wait(shard, len(jobs))
         self._metrics.sessions_read.value += len(connections)
 
         def answered(raws: list[bytes]) -> None:
-            self.waiting -= len(jobs)
+            self._wait(shard, -len(jobs))
             held = dict(zip(connections, raws, strict=True))
             for job in asking:
                 if job.session_of is not None:
-                    job.held = HeldSession(held[job.session_of], self._session_max_bytes)
+                    job.held = HeldSession(
+                        held[job.session_of], self._session_max_bytes, shard == job.delivery.shard
+                    )
             self._ready(jobs)
 
         self._layer.sessions(connections, answered)
+
+
+def _shard_to_ask(job: Job) -> int:
+    return shard_of(job.session_of) if job.session_of is not None else job.delivery.shard

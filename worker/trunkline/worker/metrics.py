@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from trunkline.protocol.process.desired import Load, LoadMeter
 from trunkline.protocol.process.metrics import Labels, MetricSet
@@ -38,7 +38,7 @@ class WorkerMetrics(MetricSet):
 
     Args:
         busy: how many entries the worker holds right now.
-        redis_up: whether the layer answers.
+        answering: of each shard whether it answers.
         slots: kind of slots to how many handlers run in them at the same time.
         kinds: route to the kind of slots that its handlers take.
 
@@ -50,7 +50,7 @@ class WorkerMetrics(MetricSet):
     def __init__(
         self,
         busy: Callable[[], int],
-        redis_up: Callable[[], bool],
+        answering: Callable[[], Sequence[bool]],
         slots: Mapping[str, int] | None = None,
         kinds: Mapping[str, str] | None = None,
     ) -> None:
@@ -101,7 +101,13 @@ class WorkerMetrics(MetricSet):
         self.sessions_written = self.counter("sessions_written", "Channel sessions written or deleted.")
         self.spans = SpanCounters(self)
         self.gauge("worker_busy_entries", "Entries the worker holds.", lambda: float(busy()))
-        self.gauge("redis_up", "1 while Redis answers.", lambda: 1.0 if redis_up() else 0.0)
+        self.gauge("redis_up", "1 while Redis answers, on every shard.", lambda: float(all(answering())))
+        self.labelled_gauge(
+            "shard_up",
+            "1 while a shard answers.",
+            ("shard",),
+            lambda: {(str(shard),): float(up) for shard, up in enumerate(answering())},
+        )
         shown: dict[Labels, float] = {(kind,): float(count) for kind, count in self.slots.items()}
         self.labelled_gauge(
             "worker_slots", "Handlers that run at the same time at most, by kind.", ("kind",), lambda: shown

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trunkline.protocol.errors import ConfigError, MessageError
-from trunkline.protocol.redis_layer import RedisSender
+from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import LayerSettings, parse
 
 from .outbox import CURRENT, Outbox
@@ -43,7 +43,7 @@ def outside(redis_url: str | None = None, prefix: str | None = None) -> Iterator
         settings = parse(LayerSettings, flags, "outside()")
     except ConfigError as error:
         raise ConfigError(f"outside(): {error}") from error
-    sender = RedisSender(settings)
+    sender = shards.sender(settings)
     outbox = Outbox(None, 0)
     token = CURRENT.set(outbox)
     try:

@@ -51,6 +51,7 @@ class WorkerProcess:
         layer: where entries come from and outcomes go; not opened yet, and closed by `drain`.
         routing: what to do with them.
         tracing: gives what makes spans, or None for none.
+        shards: how many the layer has.
 
     Raises:
         ConfigError: the settings leave no channel to serve.
@@ -62,15 +63,17 @@ class WorkerProcess:
         layer: WorkerLayer,
         routing: Routing,
         tracing: OpenTracing = no_tracing,
+        shards: int = 1,
     ) -> None:
         self.id = new_worker_id()
         self._settings = settings
         self._layer = layer
         self._code_version = routing.code_version
         self._channels = served_channels(routing, settings)
-        self.dispatcher = Dispatcher(self.id, layer, routing, settings, tracing)
+        self.dispatcher = Dispatcher(self.id, layer, routing, settings, tracing, shards)
         self.dispatcher.metrics.serves = self._channels
         self._watchdog = Watchdog(self.dispatcher, layer, settings.handler_timeout_s)
+        self._shards = shards
         self._started = False
 
     async def start(self, admin: str = "", detail: str = "") -> None:
@@ -94,7 +97,10 @@ class WorkerProcess:
         """None while this worker can handle messages, else why not."""
         if not self._started:
             return "not started"
-        return None if self.dispatcher.redis_up else "Redis does not answer"
+        away = self.dispatcher.away_from
+        if self._shards == 1:
+            return "Redis does not answer" if away else None
+        return ", ".join(f"shard {shard} does not answer" for shard in sorted(away)) or None
 
     async def drain(self) -> None:
         """Reads no more, finishes and commits what it holds, gives up the lease; what is not done within ``drain_s``

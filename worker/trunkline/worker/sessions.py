@@ -108,11 +108,13 @@ class HeldSession:
     Args:
         raw: the encoded session as the layer read it.
         max_bytes: how large it may become, in encoded bytes.
+        writable: it is on the shard of the entry, whose commit can write it.
     """
 
-    __slots__ = ("_first", "_raw", "_session", "max_bytes")
+    __slots__ = ("_first", "_raw", "_session", "_writable", "max_bytes")
 
-    def __init__(self, raw: bytes, max_bytes: int) -> None:
+    def __init__(self, raw: bytes, max_bytes: int, writable: bool = True) -> None:
+        self._writable = writable
         self._first = self._raw = raw
         self._session: ChannelSession | None = None
         self.max_bytes = max_bytes
@@ -138,12 +140,18 @@ class HeldSession:
         """A handler has ended: what it did to the session counts. Costs nothing if it did not touch it.
 
         Raises:
-            SessionError: the session is too large, or holds what cannot be stored. Nothing is kept then.
+            SessionError: the session is too large, or holds what cannot be stored, or it was changed and is that of a
+                connection on another shard. Nothing is kept then.
         """
         if self._session is None:
             return
         session, self._session = self._session, None
         raw = session.encode()
+        if raw != self._raw and not self._writable:
+            raise SessionError(
+                "channel_session of a connection on another shard than this message: it can be read here and not "
+                "changed; send the message from a handler of that connection, or change it there (docs/shards.md)"
+            )
         if len(raw) > self.max_bytes:
             keys = ", ".join(map(repr, list(session)[:20]))
             raise SessionError(

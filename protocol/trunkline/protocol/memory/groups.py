@@ -19,6 +19,11 @@ class Groups:
         self._tokens.setdefault(group, {})[interface] = token
         self._groups_of.setdefault(interface, set()).add(group)
 
+    def join(self, group: GroupName, interface: InterfaceId, token: str) -> None:
+        """The interface enters by itself; an add, which is newer, keeps its token."""
+        if interface not in self._tokens.get(group, ()):
+            self.add(group, interface, token)
+
     def interfaces(self, group: GroupName) -> list[InterfaceId]:
         """Who has members, in the order in which they came."""
         return list(self._tokens.get(group, ()))

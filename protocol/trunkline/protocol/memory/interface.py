@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..layer import InterfaceLayer, InterfaceReceiver, Publication
@@ -47,6 +48,12 @@ class MemoryInterfaceLayer(InterfaceLayer):
     def _report_refused(self, refused: list[Publication]) -> None:
         if self._id is not None:
             self._receiver.refused(refused)
+
+    def join_group(self, group: GroupName, token: str, done: Callable[[], None]) -> None:
+        """Puts this interface server into the group, unless it is in it."""
+        if self._id is not None:
+            self._bus.groups.join(group, self._id, token)
+            self._loop.call_soon(done)
 
     def leave_group(self, group: GroupName, token: str) -> None:
         """Takes this interface server out of the group if ``token`` is that of the newest add."""

@@ -32,18 +32,20 @@ class Deliveries:
     Args:
         return_begun: hands entries that the worker failed to take back to everybody, as once more begun in vain, and
             says when that is done.
+        shard: where the entries are.
 
     Attributes:
         receiver: the worker.
         clock_ms: Redis' clock less our monotonic one.
     """
 
-    __slots__ = ("_giving", "_held", "_return_begun", "clock_ms", "receiver")
+    __slots__ = ("_giving", "_held", "_return_begun", "_shard", "clock_ms", "receiver")
 
     receiver: WorkerReceiver
 
-    def __init__(self, return_begun: Callable[[Delivery, Callable[[], None]], None]) -> None:
+    def __init__(self, return_begun: Callable[[Delivery, Callable[[], None]], None], shard: int = 0) -> None:
         self._return_begun = return_begun
+        self._shard = shard
         self._held: set[Key] = set()
         self._giving: set[Key] = set()  # on their way back
         self.clock_ms = 0.0
@@ -52,14 +54,14 @@ class Deliveries:
         """Deliveries out of stream entries, all at the same attempt."""
         now_ms = self.clock_ms + time.monotonic() * 1000
         made: list[Delivery] = []
-        last, queued_ms = b"", 0.0
+        last, queued_ms, shard = b"", 0.0, self._shard
         for entry_id, (name, body, *more) in entries:
             stamp = entry_id.partition(b"-")[0]
             if stamp != last:  # entries published in one call have one time
                 last, queued_ms = stamp, max(0.0, now_ms - int(stamp))
             if more or name != b"b":
                 body = _foreign([name, body, *more])
-            made.append(_tuple(Delivery, (channel, entry_id.decode(), body, attempt, queued_ms, ())))
+            made.append(_tuple(Delivery, (channel, entry_id.decode(), body, attempt, queued_ms, (), shard)))
         return made
 
     def known(self) -> set[Key]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import hiredis
 
@@ -20,6 +21,7 @@ from ..settings import LayerSettings
 from ..tracks import read_shares
 from .anew import Beginnings
 from .faults import Survives, keep_doing, tell_fault
+from .joining import Joining
 from .link import Link
 from .mailbox_reading import MailboxReading
 from .publishing import Publishing
@@ -41,19 +43,22 @@ class RedisInterfaceLayer:
 
     Args:
         settings: where Redis is, capacities and lease times.
+        shard: that is there.
     """
 
-    def __init__(self, settings: LayerSettings) -> None:
-        self._keys = Keys(settings.prefix)
+    def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
+        place = settings.places[shard]
+        self._keys = Keys(settings.prefix, shard)
         self._lease_ms = int(settings.interface_lease_s * 1000)
         self._standing = Standing()
         self._waking = Waking(settings.interface_lease_s)
-        self._calls = Link(settings.place, "trunkline-interface", self._recover, self._calls_down)
+        self._calls = Link(place, "trunkline-interface", self._recover, self._calls_down)
         self._silence = Silence(self._calls)
         self._publishing = Publishing(
             self._keys, settings.capacity, self._calls, self._standing, self._silence, self._answer_odd
         )
-        self._mailbox = MailboxReading(settings.place, self._keys, self._standing)
+        self._joining = Joining(self._keys, self._calls, self._standing)
+        self._mailbox = MailboxReading(place, self._keys, self._standing)
         self._recovery = Recovery(
             self._keys,
             self._lease_ms,
@@ -62,6 +67,7 @@ class RedisInterfaceLayer:
             self._publishing,
             self._mailbox,
             self._waking,
+            self._joining,
         )
         self._beginnings = Beginnings()
         self._leaving: dict[GroupName, str] = {}
@@ -110,8 +116,13 @@ class RedisInterfaceLayer:
         """See `layer.InterfaceLayer.publish`."""
         return self._publishing.publish(publications)
 
+    def join_group(self, group: GroupName, token: str, done: Callable[[], None]) -> None:
+        """See `layer.InterfaceLayer.join_group`."""
+        self._joining.join(group, token, done)
+
     def leave_group(self, group: GroupName, token: str) -> None:
         """See `layer.InterfaceLayer.leave_group`."""
+        self._joining.forget(group)
         self._leaving[group] = token
         if self._standing.live:
             self._send_leave(group, token)
@@ -144,6 +155,7 @@ class RedisInterfaceLayer:
         self._waking.look()
         if self._standing.live and not self._silence.away:
             self._renew()
+            self._joining.send_again()
         self._silence.look(self._mailbox.link)  # behind the renewal, whose wait begins with it
         self._mailbox.look()
 
@@ -219,6 +231,7 @@ class RedisInterfaceLayer:
         self._publishing.send_again()
         for group, token in list(self._leaving.items()):
             self._send_leave(group, token)
+        self._joining.send_again()
         self._recovery.republish()
         # With something to send the first answer tells: a full Redis registers us and takes nothing.
         if not self._publishing.waiting:

@@ -21,6 +21,7 @@ from ..codec import encode_lease
 from ..errors import LayerUnavailable
 from ..messages import Delivery, LeaseInfo
 from ..names import DISCONNECT, SOCKET_CHANNELS, Keys
+from ..redis_layout import Place
 from ..settings import LayerSettings
 from ..tracks import MAIN, Share, read_shares
 from . import connections
@@ -63,7 +64,9 @@ class LeaseThread:
     """Renews a worker's lease until it is stopped.
 
     Args:
-        settings: where Redis is and how long leases are.
+        settings: how long leases are.
+        place: where Redis is.
+        keys: of the shard.
         info: of the worker.
         on_heartbeat: called on the thread after each answered tick.
         track: that the worker serves.
@@ -72,13 +75,15 @@ class LeaseThread:
     def __init__(
         self,
         settings: LayerSettings,
+        place: Place,
+        keys: Keys,
         info: LeaseInfo,
         on_heartbeat: Callable[[Heartbeat], None],
         track: str = MAIN,
     ) -> None:
-        self._keys = Keys(settings.prefix)
+        self._keys = keys
         self._settings = settings
-        self._url = settings.redis_url
+        self._url = place.url
         self._lease_ms = int(settings.worker_lease_s * 1000)
         self._info = info
         self._track = track
@@ -87,7 +92,7 @@ class LeaseThread:
         self._stop = threading.Event()
         self._failing = False
         self._redis = connections.blocking_client(
-            settings.place, "trunkline-lease", SOCKET_TIMEOUT_S, Retry(NoBackoff(), 0)
+            place, "trunkline-lease", SOCKET_TIMEOUT_S, Retry(NoBackoff(), 0)
         )
         self._thread = threading.Thread(target=self._run, name="trunkline-lease", daemon=True)
 

@@ -23,7 +23,7 @@ from ..settings import LayerSettings
 from . import connections
 from .commit_call import SESSION_TTL_MS
 from .inspection import Inspection
-from .plain import plain_client, was_reset
+from .plain import was_reset
 from .refusals import explained
 from .scaling import Scaling
 from .scripts import SCRIPTS
@@ -37,13 +37,15 @@ class RedisOperatorLayer:
 
     Args:
         settings: where Redis is.
+        shard: that is there.
     """
 
-    def __init__(self, settings: LayerSettings) -> None:
-        self._url = settings.redis_url
-        self._keys = Keys(settings.prefix)
+    def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
+        place = settings.places[shard]
+        self._url = place.url
+        self._keys = Keys(settings.prefix, shard)
         self._capacity = settings.capacity
-        self._redis = plain_client(settings, "trunkline-operator", TIMEOUT_S)
+        self._redis = connections.client(place, "trunkline-operator", TIMEOUT_S)
         self._scaling = Scaling(self._redis, self._keys)
 
     async def close(self) -> None:

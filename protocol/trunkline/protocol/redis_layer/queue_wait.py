@@ -9,7 +9,8 @@ from redis.exceptions import NoScriptError, RedisError
 from ..errors import LayerUnavailable
 from ..names import INTERFACE_CHANNELS, ChannelName, Keys
 from ..settings import LayerSettings
-from .plain import plain_client, was_reset
+from . import connections
+from .plain import was_reset
 from .scripts import SCRIPTS
 
 TIMEOUT_S = 2.0
@@ -20,11 +21,12 @@ class QueueWait:
 
     Args:
         settings: where Redis is.
+        shard: that is there.
     """
 
-    def __init__(self, settings: LayerSettings) -> None:
-        self._keys = Keys(settings.prefix)
-        self._redis = plain_client(settings, "trunkline-queue-wait", TIMEOUT_S)
+    def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
+        self._keys = Keys(settings.prefix, shard)
+        self._redis = connections.client(settings.places[shard], "trunkline-queue-wait", TIMEOUT_S)
         self._streams = [self._keys.stream(channel) for channel in INTERFACE_CHANNELS]
 
     async def waits_s(self) -> dict[ChannelName, float]:

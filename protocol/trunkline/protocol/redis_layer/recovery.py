@@ -11,6 +11,7 @@ import secrets
 from ..codec import encode_lease
 from ..errors import LayerUnavailable
 from ..names import ConnectionId, GroupName, Keys
+from .joining import Joining
 from .link import Link
 from .mailbox_reading import MailboxReading
 from .publishing import Publishing
@@ -33,14 +34,17 @@ class Recovery:
         publishing: tells what was answered.
         mailbox: falls back with Redis.
         waking: tells whether this interface was asleep.
+        joining: groups that it has entered by itself.
     """
 
     __slots__ = (
+        "_joining",
         "_keys",
         "_lease_ms",
         "_link",
         "_lost_after",
         "_mailbox",
+        "_mark",
         "_publishing",
         "_standing",
         "_waking",
@@ -55,6 +59,7 @@ class Recovery:
         publishing: Publishing,
         mailbox: MailboxReading,
         waking: Waking,
+        joining: Joining,
     ) -> None:
         self._keys = keys
         self._lease_ms = lease_ms
@@ -63,6 +68,8 @@ class Recovery:
         self._publishing = publishing
         self._mailbox = mailbox
         self._waking = waking
+        self._joining = joining
+        self._mark = ""
         self._lost_after: int | None = None  # Redis knows no batch behind this one; until that is mended
 
     async def register(self) -> bool:
@@ -93,8 +100,13 @@ class Recovery:
             self._lost_after = known if self._lost_after is None else min(known, self._lost_after)
         standing.epoch = epoch
         self._mailbox.fall_back(answer[4].decode(), last_id, *before)
+        mark = answer[4].decode()
         if self._lost_after is not None:
             await self._restore()
+        elif mark != self._mark and not first and self._joining.used:
+            # What was forgotten of groups that it has entered by itself shows in no number of a batch.
+            await self._restore_groups(self._standing.receiver.holdings().groups)
+        self._mark = mark
         return True
 
     def republish(self) -> None:
@@ -105,12 +117,16 @@ class Recovery:
 
     async def _restore(self) -> None:
         holdings = self._standing.receiver.holdings()
-        connections, groups = list(holdings.connections.items()), list(holdings.groups.items())
+        connections = list(holdings.connections.items())
         for start in range(0, len(connections), RESTORE_CHUNK):
             await self._write(connections[start : start + RESTORE_CHUNK], [])
+        await self._restore_groups(holdings.groups)
+        await self._write([], [], self._publishing.answered)
+
+    async def _restore_groups(self, tokens: dict[GroupName, str]) -> None:
+        groups = list(tokens.items())
         for start in range(0, len(groups), RESTORE_CHUNK):
             await self._write([], groups[start : start + RESTORE_CHUNK])
-        await self._write([], [], self._publishing.answered)
 
     async def _write(
         self,

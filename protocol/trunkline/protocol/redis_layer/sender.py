@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import cast
 
 from redis.exceptions import RedisError
 
@@ -24,12 +25,15 @@ class RedisSender:
 
     Args:
         settings: where Redis is.
+        shard: that is there.
     """
 
-    def __init__(self, settings: LayerSettings) -> None:
+    def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
         self._settings = settings
-        self._keys = Keys(settings.prefix)
-        self._redis = connections.blocking_client(settings.place, "trunkline-sender", TIMEOUT_S)
+        self._shard = shard
+        self._keys = Keys(settings.prefix, shard)
+        self._place = settings.places[shard]
+        self._redis = connections.blocking_client(self._place, "trunkline-sender", TIMEOUT_S)
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Applies effects in one script: all of them or none.
@@ -49,7 +53,16 @@ class RedisSender:
                 calls.eval(SCRIPTS["apply"].text, 1, self._keys.epoch, *args)
                 calls.execute()
         except (RedisError, OSError) as error:
-            raise LayerUnavailable(f"cannot send: {explained(error, self._settings.redis_url)}") from error
+            raise LayerUnavailable(f"cannot send: {explained(error, self._place.url)}") from error
+
+    def answers(self) -> bool:
+        """Whether the shard can be reached now, and newcomers use it: then every interface server reads its mailbox
+        there."""
+        try:
+            used = cast("bytes | None", self._redis.hget(self._keys.layout, "used"))
+        except (RedisError, OSError):
+            return False
+        return used is not None and int(used) > self._shard
 
     def close(self) -> None:
         """Closes the connection. Idempotent."""

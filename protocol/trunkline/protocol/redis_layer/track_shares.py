@@ -10,7 +10,8 @@ from ..errors import LayerUnavailable
 from ..names import Keys
 from ..settings import LayerSettings
 from ..tracks import Share, read_shares
-from .plain import plain_client, was_reset
+from . import connections
+from .plain import was_reset
 from .refusals import explained
 
 TIMEOUT_S = 5.0
@@ -21,12 +22,14 @@ class TrackShares:
 
     Args:
         settings: where Redis is.
+        shard: that is there; each has the same shares, for the connections that live on it.
     """
 
-    def __init__(self, settings: LayerSettings) -> None:
-        self._url = settings.redis_url
-        self._key = Keys(settings.prefix).tracks
-        self._redis = plain_client(settings, "trunkline-tracks", TIMEOUT_S)
+    def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
+        place = settings.places[shard]
+        self._url = place.url
+        self._key = Keys(settings.prefix, shard).tracks
+        self._redis = connections.client(place, "trunkline-tracks", TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
         return self

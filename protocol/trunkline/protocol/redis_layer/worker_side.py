@@ -19,6 +19,7 @@ from ..messages import Delivery, Effect, LeaseInfo, Outcome
 from ..names import ChannelName, ConnectionId, Keys
 from ..process.logs import RateLimited
 from ..settings import LayerSettings
+from ..sharding.parts import total
 from ..tracks import MAIN, TRACKED, on_track, orphans
 from .calls import Calls
 from .commit_call import MAX_CALL_BYTES, SESSION_TTL_MS, Arg, commit_args, flatten, split
@@ -49,17 +50,18 @@ class RedisWorkerLayer:
 
     Args:
         settings: where Redis is, capacities and lease times.
+        shard: that is there.
         track: that the worker serves.
     """
 
-    def __init__(self, settings: LayerSettings, track: str = MAIN) -> None:
-        place = settings.place
+    def __init__(self, settings: LayerSettings, shard: int = 0, track: str = MAIN) -> None:
+        place = self._place = settings.places[shard]
         self._settings = settings
-        self._keys = Keys(settings.prefix)
+        self._keys = Keys(settings.prefix, shard)
         self._calls = Calls(
             place, SCRIPTS["arrive"].call([self._keys.stood], [self._keys.base, ""]), self._calls_down
         )
-        self._deliveries = Deliveries(self._return_begun)
+        self._deliveries = Deliveries(self._return_begun, shard)
         self._reading = Reading(place, self._keys, self._calls.link, self._deliveries, self._read_ended)
         self._takeover = Takeover(self._keys, self._calls.link, self._reading, self._deliveries)
         self._effect_args: tuple[Arg, ...] = (
@@ -87,7 +89,9 @@ class RedisWorkerLayer:
         self._deliveries.receiver = receiver
         self._takeover.begin(info.id, self._channels, receiver)
         self._calls.silence.begin(f"worker={info.id}", receiver.away, receiver.back)
-        self._lease = LeaseThread(self._settings, info, self._heartbeat_from_thread, self._track)
+        self._lease = LeaseThread(
+            self._settings, self._place, self._keys, info, self._heartbeat_from_thread, self._track
+        )
         self._heartbeat(await asyncio.to_thread(self._lease.first))
         await self._calls.link.open()
         await self._reading.open(info.id, self._takeover.channels)
@@ -206,7 +210,7 @@ class RedisWorkerLayer:
             parts = split(outcomes)
             if len(parts) > 1:
                 del packed
-                done = _sum(len(parts), done)
+                done = total(len(parts), done)
                 for part in parts:
                     self.commit(part, done)
                 return
@@ -218,7 +222,7 @@ class RedisWorkerLayer:
         if self._early:
             ready, waiting, dropped = self._early.part(outcomes)
             if waiting or dropped:
-                done = _sum(2, done)
+                done = total(2, done)
                 if ready:
                     self.commit_now(ready, done)
                 else:
@@ -226,7 +230,7 @@ class RedisWorkerLayer:
                 self._loop.call_soon_threadsafe(self.commit, [*waiting, *dropped], done)
                 return
         parts = split(outcomes)
-        done = _sum(len(parts), done)
+        done = total(len(parts), done)
         for part in parts:
             channels, args = commit_args(part)
             answer = self._lease.commit(
@@ -236,7 +240,7 @@ class RedisWorkerLayer:
 
     def _commit_in_turn(self, parted: Parted, done: Callable[[int], None]) -> None:
         """Commits what is ready; the rest when its early sends are answered, or never if some were dropped."""
-        done = _sum(1 + len(parted.waiting), done)
+        done = total(1 + len(parted.waiting), done)
         self._early.forget(outcome.delivery for outcome in parted.dropped)
         self._deliveries.committed(parted.dropped)
         for outcome in parted.waiting:
@@ -302,15 +306,3 @@ class RedisWorkerLayer:
     def _look(self) -> None:
         self._reading.look()
         self._calls.look(self._reading.link)
-
-
-def _sum(parts: int, done: Callable[[int], None]) -> Callable[[int], None]:
-    """Tells ``done`` the sum when each part has told its count."""
-    counts: list[int] = []
-
-    def one(count: int) -> None:
-        counts.append(count)
-        if len(counts) == parts:
-            done(sum(counts))
-
-    return one
