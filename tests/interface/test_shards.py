@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.interface.conftest import settings
 from tests.support.fake_layer import FakeLayer, connection_of, disconnects, echo
 from tests.support.waiting import until
 from trunkline.interface.connection import Connection
+from trunkline.interface.newcomers import follow
 from trunkline.interface.server import InterfaceServer
 from trunkline.interface.shard import least
 from trunkline.interface.tenure import Tenure
@@ -370,3 +372,37 @@ async def test_a_trip_and_a_request_live_on_a_shard_too(two: Two) -> None:
 
 def test_ids_of_before_live_on_the_first_shard() -> None:
     assert shard_of(ConnectionId("abcdefghijklmnopqrst")) == 0
+
+
+async def test_newcomers_use_as_many_shards_as_they_are_told_to() -> None:
+    used: list[int | None] = [1]
+    looked = asyncio.Event()
+
+    async def tell() -> int | None:
+        return used[0]
+
+    async def sleep(seconds: float) -> None:
+        looked.set()
+        await go_on.wait()
+        go_on.clear()
+
+    go_on = asyncio.Event()
+    server = InterfaceServer(settings(), [FakeLayer, FakeLayer], used_shards=tell)
+    await server.start()
+    tenure, shared = server.tenure, server.shared
+    assert tenure is not None and shared is not None
+    assert {shard_of(tenure.new_id()[0]) for _ in range(4)} == {0}
+    tenure.shards[0].up = False
+    assert not tenure.up, "a shard that is not in use lets nobody in"
+    tenure.shards[0].up = True
+
+    following = asyncio.create_task(follow(shared, tell, sleep))
+    for number in (None, 2):
+        await looked.wait()
+        looked.clear()
+        used[0] = number
+        go_on.set()
+    await looked.wait()
+    assert {shard_of(tenure.new_id()[0]) for _ in range(4)} == {0, 1}
+    following.cancel()
+    await server.close()

@@ -533,3 +533,14 @@ def test_a_bus_may_be_used_by_one_event_loop_after_another() -> None:
 
     assert asyncio.run(send("much later", 60_000)) == body("now")
     assert asyncio.run(send("later", 60_000)) == body("now")
+
+
+async def test_an_interface_that_is_closed_enters_no_group() -> None:
+    bus = MemoryBus()
+    layer = bus.interface()
+    told: list[str] = []
+
+    layer.join_group(GroupName("room"), "0-1", lambda: told.append("entered"))
+    await asyncio.sleep(0)
+
+    assert bus.groups.interfaces(GroupName("room")) == told == []

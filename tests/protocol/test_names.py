@@ -149,3 +149,8 @@ def test_a_connection_id_names_its_shard() -> None:
 )
 def test_what_names_no_shard_lives_on_the_first(text: str) -> None:
     assert names.shard_of(text) == 0
+
+
+@given(st.integers(0, 99))
+def test_a_shard_is_in_the_slot_of_its_hash_tag(shard: int) -> None:
+    assert names.slot_of_shard(shard) == slot(Keys(shard=shard).epoch)

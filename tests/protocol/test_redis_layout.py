@@ -9,7 +9,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.protocol.redis_layout import BySentinel, Direct, OfCluster, layout_of
+from trunkline.protocol.redis_layout import BySentinel, Direct, OfCluster, Place, layout_of
 from trunkline.protocol.redis_parts import SCHEMES, Address, take_apart
 
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
@@ -33,7 +33,7 @@ def cluster(text: str) -> OfCluster:
     return found
 
 
-def places_of(text: str) -> tuple[Direct | BySentinel, ...]:
+def places_of(text: str) -> tuple[Place, ...]:
     found = layout_of(text)
     assert isinstance(found, tuple)
     return found

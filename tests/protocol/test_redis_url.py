@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.protocol.redis_layout import Direct
+from trunkline.protocol.redis_layout import BySlot, Direct
+from trunkline.protocol.redis_parts import Address
 from trunkline.protocol.redis_url import check_redis_url, places_of, user_of, without_secrets
 
 SECRET = "s3cr/e?t#@p[w%"
@@ -113,7 +114,6 @@ def test_no_part_of_a_password_is_ever_shown(password: str, escaped: bool) -> No
     [
         (",".join(f"redis://h{number}" for number in range(65)), "expected at most 64 URLs"),
         ("redis://a,redis://b,redis://a", "expected each URL once"),
-        ("redis+cluster://a", "this version does not serve a Redis Cluster yet"),
     ],
 )
 def test_what_is_understood_and_cannot_be_served_is_told(urls: str, said: str) -> None:
@@ -123,6 +123,20 @@ def test_what_is_understood_and_cannot_be_served_is_told(urls: str, said: str) -
 
 def test_each_url_is_the_place_of_a_shard() -> None:
     assert places_of("redis://a, redis://b") == (Direct("redis://a"), Direct("redis://b"))
+
+
+def test_a_cluster_has_as_many_shards_as_are_asked_for_each_in_its_slot() -> None:
+    places = places_of("redis+cluster://a,b", 3)
+    assert [place.slot for place in places if isinstance(place, BySlot)] == [13907, 9842, 5649]
+    assert len(places_of("redis+cluster://a")) == 4
+    assert {place.url for place in places} == {"redis+cluster://a,b"}
+    assert all(isinstance(place, BySlot) and place.at(Address("c", 7)) == "redis://c:7/0" for place in places)
+
+
+def test_of_urls_there_are_as_many_as_shards() -> None:
+    assert len(places_of("redis://a,redis://b", 2)) == 2
+    with pytest.raises(ValueError, match="expected 3 URLs, as many as --shards says, got 2"):
+        places_of("redis://a,redis://b", 3)
 
 
 def test_the_user_of_a_url_is_told() -> None:

@@ -180,3 +180,10 @@ def test_parse_or_exit_prints_each_mistake_and_ends_with_usage(capsys: pytest.Ca
 
 def test_parse_or_exit_returns_what_is_right() -> None:
     assert parse_or_exit(Example, ["m", "--key", "3"], "trunkline example").key == 3
+
+
+def test_shards_are_those_of_the_urls_or_as_many_of_a_cluster_as_are_asked_for() -> None:
+    assert len(read("--redis-url", "redis+cluster://a", "--shards", "7").places) == 7
+    assert len(read("--redis-url", "redis://a,redis://b").places) == 2
+    with pytest.raises(ConfigError, match="expected 3 URLs, as many as --shards says, got 1"):
+        read("--shards", "3")

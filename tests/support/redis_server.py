@@ -17,7 +17,7 @@ import redis
 
 from tests.support.process import START_WITHIN_S, Process
 from trunkline.protocol.redis_layer import connections
-from trunkline.protocol.redis_url import place_of
+from trunkline.protocol.redis_url import places_of
 
 _POLL_S = 0.02
 # sun_path holds 108 bytes with its closing zero (unix(7)).
@@ -75,7 +75,7 @@ def external(url: str) -> Iterator[RedisServer]:
     try:
         yield server
     finally:
-        with closing(connections.blocking_client(place_of(url), "test", 5.0)) as client:
+        with closing(connections.blocking_client(places_of(url)[0], "test", 5.0)) as client:
             for key in client.scan_iter(match=f"{server.prefix}-*", count=1000):
                 client.delete(key)
 

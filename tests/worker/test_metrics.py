@@ -67,7 +67,7 @@ def test_what_grows_all_the_same_is_bounded() -> None:
 
 
 def test_slots_are_told_with_how_long_they_were_taken_and_the_channels_that_are_read() -> None:
-    metrics = WorkerMetrics(lambda: 0, lambda: True, {"async": 100, "loop": 1}, {"app.slow": "async"})
+    metrics = WorkerMetrics(lambda: 0, lambda: [True], {"async": 100, "loop": 1}, {"app.slow": "async"})
     metrics.serves = ["jobs"]
     metrics.handler_seconds.get("app.slow").observe(2.0)
     metrics.handler_seconds.get("app.quick").observe(0.5)
@@ -81,7 +81,7 @@ def test_slots_are_told_with_how_long_they_were_taken_and_the_channels_that_are_
 
 
 def test_a_load_is_that_of_the_slots_if_they_are_busier_than_the_processor() -> None:
-    metrics = WorkerMetrics(lambda: 0, lambda: True, {"loop": 1})
+    metrics = WorkerMetrics(lambda: 0, lambda: [True], {"loop": 1})
     assert metrics.load(0.0) == Load(0.0, 0.0, 0)
     metrics.handler_seconds.get("app.slow").observe(90_000.0)
     metrics.batch_entries.observe(8, 2)

@@ -12,7 +12,7 @@ from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process.facts import Facts
 from trunkline.protocol.process.facts.gatherer import Gatherer
-from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import LayerSettings
 
 from .diagnosis import report
@@ -43,7 +43,7 @@ def run(settings: DoctorSettings) -> int:
 
 async def examined(layer: LayerSettings, interval_s: float) -> Facts:
     """The facts of two looks, ``interval_s`` apart."""
-    operator = RedisOperatorLayer(layer)
+    operator = shards.operator_layer(layer)
     gatherer = Gatherer(operator)
     try:
         first = await gatherer.look()

@@ -11,7 +11,7 @@ from rich.live import Live
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process.facts.gatherer import Gatherer
-from trunkline.protocol.redis_layer import RedisOperatorLayer
+from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import LayerSettings
 
 from .failures import refuse
@@ -63,7 +63,7 @@ async def _watch(layer: LayerSettings, interval_s: float, console: Console) -> N
 
 
 def _gatherer(layer: LayerSettings, ends: contextlib.AsyncExitStack) -> Gatherer:
-    operator = RedisOperatorLayer(layer)
+    operator = shards.operator_layer(layer)
     ends.push_async_callback(operator.close)
     gatherer = Gatherer(operator)
     ends.push_async_callback(gatherer.close)

@@ -51,8 +51,9 @@ class WaitingConnection(Connection):
         self._wait(partial(Connection.deliver, self, framed), len(framed.plain()))
 
     def _wait(self, call: Callable[[], None], size: int) -> None:
-        if self._tenure.joins is not None:
-            self._tenure.joins.keep(self, call, size)
+        joins = self._tenure.joins
+        assert joins is not None, "made this connection wait"
+        joins.keep(self, call, size)
 
 
 class _Waiting:

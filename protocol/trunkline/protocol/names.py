@@ -8,6 +8,7 @@ a prefix holds no brace, so nothing a user names can move a key to another slot 
 
 from __future__ import annotations
 
+import binascii
 import re
 import secrets
 from typing import NewType
@@ -38,6 +39,7 @@ MAX_CHANNEL_LENGTH = 100
 MAX_GROUP_BYTES = 200
 MAX_REPLY_LENGTH = 100
 
+_SLOTS = 16_384
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _GROUP = re.compile(r"[\w\-.:@+/=]+")
 _REPLY = re.compile(r"reply\.([A-Za-z0-9_\-]+)!([A-Za-z0-9_\-]+)")
@@ -123,6 +125,12 @@ def shard_of(connection: str) -> int:
     """The shard on which a connection lives: the number behind the random part of its id, 0 if there is none."""
     number = connection[_RANDOM_LENGTH:]
     return int(number) if number.isdecimal() and number.isascii() else 0
+
+
+def slot_of_shard(shard: int) -> int:
+    """The slot of a Redis Cluster in which all keys of a shard are: that of their hash tag."""
+    # CRC16 of the Redis Cluster specification: XMODEM, which Python has under another name.
+    return binascii.crc_hqx(str(shard).encode(), 0) % _SLOTS
 
 
 class Keys:

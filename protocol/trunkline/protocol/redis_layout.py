@@ -4,7 +4,7 @@
 
     Layout = Places | OfCluster      all shards
     Places = (Place, …)              one for each shard
-    Place  = Direct | BySentinel     one Redis
+    Place  = Direct | BySentinel | BySlot     one Redis
 
 A place that is asked for (`BySentinel`, `OfCluster`) has the URLs of those who know it, and `at` makes the URL of a
 Redis of the address that they tell. So whoever makes connections needs to know but ``redis://``, ``rediss://`` and
@@ -94,7 +94,29 @@ class OfCluster:
         return _redis_at(self._parts, address)
 
 
-Place = Direct | BySentinel
+@dataclass(frozen=True, slots=True)
+class BySlot:
+    """A Redis that is the primary of a slot in a Redis Cluster, whichever that is.
+
+    Attributes:
+        cluster: whose nodes know.
+        slot: 0 to 16383.
+    """
+
+    cluster: OfCluster
+    slot: int
+
+    @property
+    def url(self) -> str:
+        """As it was written, for all shards."""
+        return self.cluster.url
+
+    def at(self, address: Address) -> str:
+        """URL of a node, of an address that another has told."""
+        return self.cluster.at(address)
+
+
+Place = Direct | BySentinel | BySlot
 Places = tuple[Place, ...]
 Layout = Places | OfCluster
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from .names import MAX_SHARDS
-from .redis_layout import OfCluster, Places, layout_of, urls_of
+from .names import MAX_SHARDS, slot_of_shard
+from .redis_layout import BySlot, OfCluster, Places, layout_of, urls_of
 from .redis_parts import SECRET_PARAMETERS, TLS_PARAMETERS
 
+CLUSTER_SHARDS: Final = 4
+"""Of a Redis Cluster, unless somebody says so: few enough for each process to be connected to all, and of three
+primaries that share the slots evenly each has one at least."""
 HIDDEN: Final = "***"
 _SHOWN_PARAMETERS: Final = frozenset(("db", *TLS_PARAMETERS)) - SECRET_PARAMETERS
 """Behind the ``?`` only these are shown: redis-py takes a password there too, and so does a mistyped name of one."""
@@ -28,15 +31,21 @@ def check_redis_url(value: str) -> str:
     return value
 
 
-def places_of(value: str) -> Places:
+def places_of(value: str, shards: int = 0) -> Places:
     """The Redis of each shard, in the order of the shards' numbers.
+
+    Args:
+        value: ``--redis-url``.
+        shards: how many there shall be in a Redis Cluster; 0 for `CLUSTER_SHARDS`.
 
     Raises:
         ValueError: something is wrong with it; the text does not quote it.
     """
     layout = layout_of(value)
     if isinstance(layout, OfCluster):
-        raise ValueError("expected one Redis or several: this version does not serve a Redis Cluster yet")
+        return tuple(BySlot(layout, slot_of_shard(shard)) for shard in range(shards or CLUSTER_SHARDS))
+    if shards not in (0, len(layout)):
+        raise ValueError(f"expected {shards} URLs, as many as --shards says, got {len(layout)}")
     if len(layout) > MAX_SHARDS:
         raise ValueError(f"expected at most {MAX_SHARDS} URLs, each of one shard")
     if len(set(layout)) < len(layout):

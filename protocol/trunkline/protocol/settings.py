@@ -10,14 +10,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError, InvalidName
 from .exit_codes import ExitCode
-from .names import Keys
+from .names import MAX_SHARDS, Keys
 from .redis_layout import Place, Places
 from .redis_url import check_redis_url as check_redis_url
 from .redis_url import places_of, without_secrets
@@ -74,8 +74,11 @@ class LayerSettings(Settings):
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
         description="where Redis is: redis://, rediss:// (TLS), unix://, or redis+sentinel://HOSTS/SERVICE; "
-        "several with commas between are shards",
+        "several with commas between are shards; redis+cluster://HOSTS has several by itself",
         repr=False,  # it may hold a password
+    )
+    shards: Annotated[int, Field(ge=0, le=MAX_SHARDS)] = Field(
+        0, description="shards in a Redis Cluster; 0 for 4. Of several URLs each is one"
     )
     prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
         "trunkline", description="first part of every Redis key; names this deployment"
@@ -96,10 +99,16 @@ class LayerSettings(Settings):
         1.2, description="seconds a worker may be silent before it is suspected dead"
     )
 
+    @model_validator(mode="after")
+    def _check_shards(self) -> Self:
+        if self.redis_url:  # some verbs may do without, and find it out later
+            places_of(self.redis_url, self.shards)
+        return self
+
     @property
     def places(self) -> Places:
         """The Redis of each shard that ``redis_url`` says."""
-        return places_of(self.redis_url)
+        return places_of(self.redis_url, self.shards)
 
     @property
     def place(self) -> Place:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.protocol.layer_contract.effects import (
     JOBS,
     ROOM,
@@ -68,6 +70,35 @@ async def test_an_interface_leaves_a_group_with_the_token_of_the_newest_add(clus
     await _settled(cluster, interface)
     await worker.finish(delivery, group_send("has left"), interface.post("c", "marker"))
     assert await interface.receive(2) == ["still here", "marker"]
+
+
+async def test_an_interface_may_enter_a_group_by_itself(cluster: Cluster) -> None:
+    interface, worker = await cluster.interface(), await cluster.worker(JOBS)
+    entered = asyncio.Event()
+
+    interface.layer.join_group(ROOM, "0-1", entered.set)
+    await asyncio.wait_for(entered.wait(), 5)
+    await worker.apply(group_send("hello"))
+    assert await interface.receive(1) == ["hello"]
+
+    interface.layer.leave_group(ROOM, "0-1")
+    await _settled(cluster, interface)
+    await worker.apply(group_send("has left"), interface.post("c", "marker"))
+    assert await interface.receive(2) == ["hello", "marker"]
+
+
+async def test_an_add_that_came_first_keeps_its_token_from_who_enters_by_itself(cluster: Cluster) -> None:
+    interface, worker = await cluster.interface(), await cluster.worker(JOBS)
+    await worker.apply(interface.add(ROOM, "c"))
+    entered = asyncio.Event()
+
+    interface.layer.join_group(ROOM, "0-1", entered.set)
+    await asyncio.wait_for(entered.wait(), 5)
+    interface.layer.leave_group(ROOM, "0-1")
+    await _settled(cluster, interface)
+
+    await worker.apply(group_send("still here"))
+    assert await interface.receive(1) == ["still here"]
 
 
 async def test_an_interface_that_left_a_group_may_join_again(cluster: Cluster) -> None:

@@ -171,7 +171,7 @@ async def test_a_replica_that_a_sentinel_takes_for_the_primary_is_refused_and_an
 ) -> None:
     async with fake_sentinel(told(replica_of(watched))) as wrong:
         with pytest.raises(
-            redis.exceptions.ConnectionError, match=r"of which Sentinel has told, is a replica"
+            redis.exceptions.ConnectionError, match=r"which was said to be the primary, is a replica"
         ):
             await ask(place_of(f"redis+sentinel://127.0.0.1:{wrong.port}/{SERVICE}"), "PING")
 
@@ -280,13 +280,8 @@ async def test_what_cannot_find_its_redis_says_that_no_sentinel_tells(
     with pytest.raises(LayerUnavailable, match=said):
         sender.apply(nothing)
     sender.close()
-    lease = LeaseThread(
-        settings,
-        settings.place,
-        Keys(settings.prefix),
-        lease_info(new_worker_id(), "worker"),
-        lambda beat: None,
-    )
+    info = lease_info(new_worker_id(), "worker")
+    lease = LeaseThread(settings, settings.place, Keys(settings.prefix), info, lambda beat: None)
     with pytest.raises(LayerUnavailable, match=said):
         lease.first()
     lease._renew()

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.test_tree import REDIS_LAYER, ROOT
 from tests.test_tree import SCRIPTS as FILES
 
-WITH_SUBCOMMANDS = ("CLIENT", "SCRIPT", "XGROUP", "XINFO")
+WITH_SUBCOMMANDS = ("CLIENT", "CLUSTER", "SCRIPT", "XGROUP", "XINFO")
 BY_REDIS_PY = {"client|setname", "select"}
 """What redis-py sends to make a connection. PING, AUTH and HELLO need no permission or are not sent; it sends CLIENT
 SETINFO too, which may be refused."""

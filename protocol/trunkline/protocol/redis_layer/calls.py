@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from hiredis import ReplyError
 
 from ..redis_layout import Place
+from .cluster_link import link_to
 from .link import Link
 from .silence import Silence
 from .wire import Answer, pack
@@ -31,7 +32,7 @@ class Calls:
     def __init__(
         self, place: Place, arrival: Sequence[str | bytes | int], on_down: Callable[[], None]
     ) -> None:
-        self.link = Link(place, "trunkline-worker", self._up, self._down)
+        self.link = link_to(place, "trunkline-worker", self._up, self._down)
         self.silence = Silence(self.link)
         self._arrival = arrival
         self._on_down = on_down

@@ -20,9 +20,9 @@ from ..names import GroupName, Keys
 from ..settings import LayerSettings
 from ..tracks import read_shares
 from .anew import Beginnings
+from .cluster_link import link_to
 from .faults import Survives, keep_doing, tell_fault
 from .joining import Joining
-from .link import Link
 from .mailbox_reading import MailboxReading
 from .publishing import Publishing
 from .recovery import Recovery
@@ -52,7 +52,7 @@ class RedisInterfaceLayer:
         self._lease_ms = int(settings.interface_lease_s * 1000)
         self._standing = Standing()
         self._waking = Waking(settings.interface_lease_s)
-        self._calls = Link(place, "trunkline-interface", self._recover, self._calls_down)
+        self._calls = link_to(place, "trunkline-interface", self._recover, self._calls_down)
         self._silence = Silence(self._calls)
         self._publishing = Publishing(
             self._keys, settings.capacity, self._calls, self._standing, self._silence, self._answer_odd

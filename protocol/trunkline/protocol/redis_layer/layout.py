@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from ..errors import LayerUnavailable
 from ..names import MAX_SHARDS, Keys
+from ..redis_layout import BySlot
 from ..redis_url import without_secrets
 from ..settings import LayerSettings
 from ..sharding.layout import Found, Record, agreed
@@ -33,6 +34,8 @@ class ShardLayout:
     def __init__(self, settings: LayerSettings, shard: int) -> None:
         place = settings.places[shard]
         self._url = place.url
+        # In a Redis Cluster another shard may be on another node, and none can be in a wrong place.
+        self._seen = [shard] if isinstance(place, BySlot) else range(MAX_SHARDS)
         self._prefix = settings.prefix
         self._keys = Keys(settings.prefix, shard)
         self._shard = shard
@@ -49,12 +52,14 @@ class ShardLayout:
             LayerUnavailable: Redis does not answer.
         """
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for shard in range(MAX_SHARDS):
+            for shard in self._seen:
                 pipeline.hgetall(Keys(self._prefix, shard).layout)
             for role in ("interface", "worker"):
                 pipeline.zcard(self._keys.leases(role))
             *records, interfaces, workers = await self._ask(pipeline.execute())
-        found = {shard: _record(fields, shard) for shard, fields in enumerate(records) if fields}
+        found = {
+            shard: _record(fields, shard) for shard, fields in zip(self._seen, records, strict=True) if fields
+        }
         return Found(without_secrets(self._url), found, bool(interfaces or workers))
 
     async def used(self) -> int | None:

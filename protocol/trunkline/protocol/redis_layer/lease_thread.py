@@ -27,7 +27,7 @@ from ..tracks import MAIN, Share, read_shares
 from . import connections
 from .faults import Survives
 from .refusals import explained
-from .scripts import SCRIPTS
+from .scripts import scripts_of
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class LeaseThread:
         self._keys = keys
         self._settings = settings
         self._url = place.url
+        self._scripts = scripts_of(place)
         self._lease_ms = int(settings.worker_lease_s * 1000)
         self._info = info
         self._track = track
@@ -126,8 +127,8 @@ class LeaseThread:
         """
         try:
             with self._redis.pipeline(transaction=False) as calls:
-                calls.eval(SCRIPTS["arrive"].text, 1, self._keys.stood, self._keys.base, "")
-                calls.eval(SCRIPTS["commit"].text, len(keys), *keys, *args)
+                calls.eval(self._scripts["arrive"].text, 1, self._keys.stood, self._keys.base, "")
+                calls.eval(self._scripts["commit"].text, len(keys), *keys, *args)
                 return calls.execute()[1]
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot commit: {error}") from error
@@ -207,7 +208,7 @@ class LeaseThread:
             pass
 
     def _call(self, script: str, keys: list[str], args: list[str | bytes | int]) -> Any:
-        found = SCRIPTS[script]
+        found = self._scripts[script]
         try:
             return self._redis.evalsha(found.sha, len(keys), *keys, *args)
         except NoScriptError:

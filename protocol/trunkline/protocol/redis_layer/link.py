@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import hiredis
@@ -18,7 +18,7 @@ from ..errors import LayerClosed, LayerUnavailable
 from ..redis_layout import Place
 from . import connections
 from .refusals import explained
-from .scripts import SCRIPTS
+from .scripts import SCRIPTS, Script
 from .wire import Answer, Callback, Wire
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,12 @@ class Link:
         on_up: awaited whenever a new connection is ready, before anything else is sent on it; if it raises, the
             connection counts as lost.
         on_down: called whenever the connection is gone.
+
+    Attributes:
+        scripts: that Redis knows on this connection.
     """
+
+    scripts: Mapping[str, Script] = SCRIPTS
 
     def __init__(
         self,
@@ -164,7 +169,7 @@ class Link:
         self._wire = Wire(transport, self._connection_lost)
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                for script in SCRIPTS.values():
+                for script in self.scripts.values():
                     await self.ask(["SCRIPT", "LOAD", script.text])
                 await self._on_up()
         except (LayerUnavailable, TimeoutError) as error:

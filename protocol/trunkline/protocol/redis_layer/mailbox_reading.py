@@ -12,8 +12,8 @@ from ..errors import CodecError
 from ..names import Keys
 from ..redis_layout import Place
 from .anew import stream_id
+from .cluster_link import link_to
 from .faults import tell_fault
-from .link import Link
 from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
 from .standing import Standing
@@ -49,7 +49,7 @@ class MailboxReading:
         self._standing = standing
         self._since_s: float | None = None
         self._packed = b""
-        self.link = Link(place, "trunkline-mailbox", self._up, self._down)
+        self.link = link_to(place, "trunkline-mailbox", self._up, self._down)
         self.read_id = "0-0"
         self.mark = ""
 

@@ -26,7 +26,7 @@ from .inspection import Inspection
 from .plain import was_reset
 from .refusals import explained
 from .scaling import Scaling
-from .scripts import SCRIPTS
+from .scripts import scripts_of
 
 TIMEOUT_S = 5.0
 _LETTER_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -43,6 +43,7 @@ class RedisOperatorLayer:
     def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
         place = settings.places[shard]
         self._url = place.url
+        self._scripts = scripts_of(place)
         self._keys = Keys(settings.prefix, shard)
         self._capacity = settings.capacity
         self._redis = connections.client(place, "trunkline-operator", TIMEOUT_S)
@@ -194,7 +195,7 @@ class RedisOperatorLayer:
 
     async def _run(self, script: str, args: list[str | bytes | int]) -> Any:
         """Runs a script on the dead letters, and again if the connection breaks."""
-        text = SCRIPTS[script].text
+        text = self._scripts[script].text
         try:
             return await self._redis.eval(text, 1, self._keys.dead(), *args)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError):

@@ -11,7 +11,7 @@ from ..names import INTERFACE_CHANNELS, ChannelName, Keys
 from ..settings import LayerSettings
 from . import connections
 from .plain import was_reset
-from .scripts import SCRIPTS
+from .scripts import scripts_of
 
 TIMEOUT_S = 2.0
 
@@ -26,7 +26,9 @@ class QueueWait:
 
     def __init__(self, settings: LayerSettings, shard: int = 0) -> None:
         self._keys = Keys(settings.prefix, shard)
-        self._redis = connections.client(settings.places[shard], "trunkline-queue-wait", TIMEOUT_S)
+        place = settings.places[shard]
+        self._scripts = scripts_of(place)
+        self._redis = connections.client(place, "trunkline-queue-wait", TIMEOUT_S)
         self._streams = [self._keys.stream(channel) for channel in INTERFACE_CHANNELS]
 
     async def waits_s(self) -> dict[ChannelName, float]:
@@ -46,7 +48,7 @@ class QueueWait:
         return {channel: wait_ms / 1000 for channel, wait_ms in pairs if wait_ms >= 0}
 
     async def _ask(self) -> list[int]:
-        script, arguments = SCRIPTS["waits"], (*self._streams, self._keys.consumer_group)
+        script, arguments = self._scripts["waits"], (*self._streams, self._keys.consumer_group)
         try:
             answer: Any = await self._redis.evalsha(script.sha, len(self._streams), *arguments)
         except NoScriptError:

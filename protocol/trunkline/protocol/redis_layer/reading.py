@@ -14,6 +14,7 @@ from ..errors import LayerUnavailable
 from ..messages import Delivery
 from ..names import ChannelName, Keys
 from ..redis_layout import Place
+from .cluster_link import link_to
 from .deliveries import Deliveries
 from .faults import Survives
 from .link import Link
@@ -77,7 +78,7 @@ class Reading:
     def __init__(
         self, place: Place, keys: Keys, calls: Link, deliveries: Deliveries, on_nothing: Callable[[], None]
     ) -> None:
-        self.link = Link(place, "trunkline-reader", self._up, self._down)
+        self.link = link_to(place, "trunkline-reader", self._up, self._down)
         self._keys = keys
         self._calls = calls
         self._deliveries = deliveries

@@ -11,6 +11,8 @@ import hashlib
 from importlib import resources
 from typing import NamedTuple
 
+from ..redis_layout import BySlot, Place
+
 _PRELUDES = {"commit": "effects", "apply": "effects", "register": "arrival", "arrive": "arrival"}
 _NAMES = (
     "apply",
@@ -57,13 +59,38 @@ class Script(NamedTuple):
         return ["EVALSHA", self.sha, len(keys), *keys, *args]
 
 
+def _guarded(script: Script) -> Script:
+    text = _GUARD + script.text
+    return Script(script.name, text, _sha(text))
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def _load(name: str) -> Script:
     folder = resources.files(__name__.rpartition(".")[0]) / "scripts"
     text = (folder / f"{name}.lua").read_text("utf-8")
     if name in _PRELUDES:
         text = (folder / f"{_PRELUDES[name]}.lua").read_text("utf-8") + text
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return Script(name, text, _sha(text))
+
+
+NON_LOCAL = "attempted to access a non local key"
+"""What a script gets that asks for a key which may be on another node of a Redis Cluster."""
+_GUARD = "redis.call('EXISTS', KEYS[1] .. ':never')\n"
+"""While a slot is moved key by key, its node still runs scripts on it, and lets them find those keys that are there
+still and fail at the first that is not: in the middle. So a script asks first for a key that is never there. Redises
+that are no cluster get the scripts without it."""
 
 
 SCRIPTS: dict[str, Script] = {name: _load(name) for name in _NAMES}
 """Every script by name."""
+
+GUARDED: dict[str, Script] = {name: _guarded(script) for name, script in SCRIPTS.items()}
+"""The same for a Redis Cluster."""
+
+
+def scripts_of(place: Place) -> dict[str, Script]:
+    """The scripts for a place."""
+    return GUARDED if isinstance(place, BySlot) else SCRIPTS

@@ -15,7 +15,7 @@ from ..settings import LayerSettings
 from . import connections
 from .commit_call import SESSION_TTL_MS, flatten
 from .refusals import explained
-from .scripts import SCRIPTS
+from .scripts import scripts_of
 
 TIMEOUT_S = 5.0
 
@@ -42,15 +42,15 @@ class RedisSender:
             LayerUnavailable: Redis does not answer. If the connection broke after the call was sent, the effects may
                 have been applied all the same: nothing tells a call that was lost from an answer that was.
         """
-        settings = self._settings
+        settings, scripts = self._settings, scripts_of(self._place)
         args = [
             self._keys.base, settings.capacity, settings.mailbox_capacity, settings.dead_capacity, SESSION_TTL_MS,
             "", self._keys.consumer_group, "", f"outside.{secrets.token_hex(8)}", len(effects), *flatten(effects),
         ]  # fmt: skip
         try:
             with self._redis.pipeline(transaction=False) as calls:
-                calls.eval(SCRIPTS["arrive"].text, 1, self._keys.stood, self._keys.base, "")
-                calls.eval(SCRIPTS["apply"].text, 1, self._keys.epoch, *args)
+                calls.eval(scripts["arrive"].text, 1, self._keys.stood, self._keys.base, "")
+                calls.eval(scripts["apply"].text, 1, self._keys.epoch, *args)
                 calls.execute()
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot send: {explained(error, self._place.url)}") from error

@@ -5,10 +5,14 @@ With one shard each side is the plain one, and nothing stands between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ..layer import InterfaceLayer, OperatorLayer, WorkerLayer
+from ..process.desired import Load
+from ..process.facts.cluster import Inspected
+from ..process.scaling import Shared
 from ..settings import LayerSettings
 from ..sharding import ShardedOperatorLayer, ShardedSender, ShardedWorkerLayer, sharded_waits
 from ..sharding.waits import Waits
@@ -19,6 +23,35 @@ from .operator_side import RedisOperatorLayer
 from .queue_wait import QueueWait
 from .sender import RedisSender
 from .worker_side import RedisWorkerLayer
+
+
+class RedisShardedOperatorLayer(ShardedOperatorLayer):
+    """See `ShardedOperatorLayer`. What processes tell of their load is on the first shard."""
+
+    def __init__(self, layers: Sequence[RedisOperatorLayer]) -> None:
+        super().__init__(layers)
+        self._first, self._all = layers[0], layers
+
+    async def inspect(self, deep: bool = False) -> Inspected:
+        """See `process.facts.gatherer.Inspects.inspect`: of every Redis; of mailboxes those of the first shard."""
+        first, *others = [await layer.inspect(deep) for layer in self._all]
+        waits_s = dict(first.waits_s)
+        for one in others:
+            waits_s |= {name: max(wait_s, waits_s.get(name, 0.0)) for name, wait_s in one.waits_s.items()}
+        servers = [server for one in (first, *others) for server in one.servers]
+        return replace(first, servers=tuple(servers), waits_s=waits_s)
+
+    async def report_load(self, identity: str, load: Load) -> None:
+        """See `process.scaling.Scales.report_load`."""
+        await self._first.report_load(identity, load)
+
+    async def shared_loads(self, ids: Sequence[str], channels: Sequence[str]) -> Shared:
+        """See `process.scaling.Scales.shared_loads`."""
+        return await self._first.shared_loads(ids, channels)
+
+    async def agree(self, found: Mapping[str, int], hold_s: float) -> dict[str, int]:
+        """See `process.scaling.Scales.agree`."""
+        return await self._first.agree(found, hold_s)
 
 
 def count(settings: LayerSettings) -> int:
@@ -54,7 +87,7 @@ def worker_layer(settings: LayerSettings, track: str = MAIN) -> WorkerLayer:
 def operator_layer(settings: LayerSettings) -> OperatorLayer:
     """The side of people and their commands."""
     layers = [RedisOperatorLayer(settings, shard) for shard in range(count(settings))]
-    return layers[0] if len(layers) == 1 else ShardedOperatorLayer(layers)
+    return layers[0] if len(layers) == 1 else RedisShardedOperatorLayer(layers)
 
 
 def sender(settings: LayerSettings) -> RedisSender | ShardedSender:
