@@ -18,6 +18,8 @@ VERBS = [
     "install",
     "up",
     "scale",
+    "doctor",
+    "top",
     "status",
     "logs",
     "down",

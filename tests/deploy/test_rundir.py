@@ -117,3 +117,10 @@ def test_scaling_changes_what_counts_as_the_same_cluster() -> None:
     scaled = a_state().scaled(interfaces=3, workers=5)
     assert (scaled.wanted("interface"), scaled.wanted("worker"), scaled.wanted("redis")) == (3, 5, 1)
     assert scaled.asked["workers"] == 5
+
+
+def test_while_a_process_takes_the_place_of_another_there_is_one_more() -> None:
+    state = a_state()
+    more = state.with_one_more("interface").with_one_more("worker")
+    assert (more.wanted("interface"), more.wanted("worker"), more.wanted("canary")) == (3, 3, 0)
+    assert more.asked == state.asked, "it is not what anybody asked for"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from trunkline.deploy import dead
 from trunkline.deploy.settings import (
     DeadDropSettings,
     DeadListSettings,
+    DeployShareSettings,
+    DeployStartSettings,
     DevSettings,
     DownSettings,
     LogsSettings,
@@ -121,3 +125,17 @@ def test_all_dead_letters_can_be_meant_by_what_changes_them() -> None:
 def test_dev_has_no_flags_of_an_admin_server_that_it_does_not_start() -> None:
     with pytest.raises(ConfigError, match="unrecognized arguments: --admin-port"):
         parse(DevSettings, ["chat.routing", "--admin-port", "9000"], "trunkline dev")
+
+
+def test_code_that_is_deployed_stands_in_a_directory(tmp_path: Path) -> None:
+    assert parse(DeployStartSettings, [], "deploy start").code is None
+    assert parse(DeployStartSettings, ["--code", str(tmp_path)], "deploy start").code == tmp_path
+    with pytest.raises(ConfigError, match="expected a directory"):
+        parse(DeployStartSettings, ["--code", str(tmp_path / "nowhere")], "deploy start")
+
+
+def test_a_share_is_that_of_a_track_by_its_name() -> None:
+    assert parse(DeployShareSettings, ["5"], "deploy share").track == ""
+    assert parse(DeployShareSettings, ["5", "--track", "v2"], "deploy share").track == "v2"
+    with pytest.raises(ConfigError, match="expected 1 to 30"):
+        parse(DeployShareSettings, ["5", "--track", "A B"], "deploy share")

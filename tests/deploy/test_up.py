@@ -27,6 +27,7 @@ def leaves_nothing(folder: Path) -> bool:
         "lock",
         "log",
         "redis",
+        "releases",
         "retiring",
     }
 

@@ -95,6 +95,13 @@ def test_it_says_what_it_is_for_log_lines() -> None:
     assert str(job(background("work", {}), [])) == "channel=work route=- connection=-"
 
 
+def test_it_says_the_same_by_name_for_log_lines_in_json() -> None:
+    told = job(frames("x"), [route(RECEIVE, handler)]).log_fields()
+    assert (told["channel"], told["connection"]) == (RECEIVE, "c1")
+    assert told["route"].endswith("handler")
+    assert job(background("work", {}), []).log_fields() == {"channel": "work", "route": "-"}
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -50,3 +50,10 @@ def test_a_value_out_of_range_is_refused_by_its_name(flag: str, value: str) -> N
 def test_a_missing_module_is_named() -> None:
     with pytest.raises(ConfigError, match="MODULE"):
         given()
+
+
+def test_a_track_has_a_name_of_its_own() -> None:
+    assert given("chat.routing").track == ""
+    assert given("chat.routing", "--track", "v2").track == "v2"
+    with pytest.raises(ConfigError, match=r"--track .*'A B' is not right: track 'A B': expected 1 to 30"):
+        given("chat.routing", "--track", "A B")

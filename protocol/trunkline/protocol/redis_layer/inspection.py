@@ -169,8 +169,6 @@ def _with_unseen(server: ServerFacts, unseen: Sequence[str]) -> ServerFacts:
 
 
 def _pairs(answer: Any) -> dict[str, str]:
-    if not isinstance(answer, Mapping):
-        answer = dict(zip(answer[::2], answer[1::2], strict=True))
     return {_text(name): _text(value) for name, value in answer.items()}
 
 
