@@ -25,7 +25,7 @@ async def test_a_share_is_there_until_it_is_taken_away(faulty: Faulty) -> None:
 
 
 async def test_a_redis_that_does_not_answer_is_said(faulty: Faulty) -> None:
-    settings = LayerSettings(redis_url="unix:///nowhere/redis.sock")
+    settings = LayerSettings.model_validate({"redis_url": "unix:///nowhere/redis.sock"})
 
     async with TrackShares(settings) as shares:
         with pytest.raises(LayerUnavailable, match="cannot ask Redis for the tracks"):
