@@ -80,8 +80,8 @@ def test_whatever_stands_in_the_hash_is_read(fields: list[bytes]) -> None:
         assert share.until_ms >= 0
 
 
-def test_a_track_whose_newest_lease_is_over_has_no_worker() -> None:
+def test_a_track_whose_newest_lease_is_over_has_no_worker_any_more() -> None:
     shares = [Share("a", 50, 1000), Share("b", 0, 999), Share("c", 10, 0)]
 
-    assert orphans(shares, 999) == ["b", "c"]
-    assert orphans(shares, 1000) == ["a", "b", "c"]
+    assert orphans(shares, 999) == ["b"]
+    assert orphans(shares, 1000) == ["a", "b"]

@@ -88,8 +88,8 @@ def read_shares(fields: Sequence[bytes]) -> list[Share]:
 
 
 def orphans(shares: Sequence[Share], now_ms: int) -> list[str]:
-    """The tracks that no worker serves."""
-    return [share.name for share in shares if not share.alive(now_ms)]
+    """The tracks that no worker serves any more. One that never had a worker has no connections either."""
+    return [share.name for share in shares if share.until_ms and not share.alive(now_ms)]
 
 
 def _percent(text: str) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.protocol.layer_harness import body
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from trunkline.protocol.codec import encode_entry
 from trunkline.protocol.messages import LAST_SEQ, Entry, Register, SetAside
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ConnectionId
 from trunkline.protocol.tracks import on_track, orphans, registered
 
-from .conftest import Faulty
+from .conftest import Faulty, faulty_on
 
 
 async def test_a_worker_is_given_the_entries_of_its_track_only(faulty: Faulty) -> None:
@@ -112,6 +115,92 @@ async def test_the_heartbeat_of_a_worker_keeps_its_track_alive(faulty: Faulty) -
     beat = worker.redis_layer._lease.first()
 
     assert orphans(beat.shares, beat.redis_ms) == []
+
+
+async def test_a_disconnect_on_a_track_that_is_forgotten_is_for_the_main_one(faulty: Faulty) -> None:
+    main, interface = await faulty.worker(CONNECT, DISCONNECT), await faulty.interface()
+    gone = disconnect_of(interface.id, "old")
+    await main.apply(Register(interface.id, ConnectionId("old"), registered(gone, "promoted-long-ago")))
+
+    await interface.layer.retire()
+
+    delivery = await main.take_one(15)
+    assert (delivery.channel, delivery.body) == (DISCONNECT, gone)
+
+
+async def test_what_is_published_on_a_track_that_redis_has_forgotten_is_handled(faulty: Faulty) -> None:
+    main, interface = await faulty.worker(RECEIVE), await faulty.interface()
+    canary = await faulty.worker(RECEIVE, track="v2")
+    await canary.layer.close()
+    faulty.client.delete(faulty.keys.tracks)  # as FLUSHALL would
+
+    interface.publish(on_track(RECEIVE, "v2"), body("held"))
+
+    assert (await main.take_one(10)).body == body("held")
+
+
+async def test_a_track_is_not_waited_for_while_its_last_worker_drains(own_redis: RedisServer) -> None:
+    async with faulty_on(own_redis, worker_lease_s=3.0) as faulty:
+        main, interface = await faulty.worker(RECEIVE), await faulty.interface()
+        canary = await faulty.worker(RECEIVE, track="v2")
+        interface.publish(on_track(RECEIVE, "v2"), body("takes long"))
+        held = await canary.take_one()
+
+        canary.layer.stop_reading()
+        interface.publish(on_track(RECEIVE, "v2"), body("next"))
+
+        assert (await main.take_one(20)).body == body("next")
+        assert await canary.finish(held) == 1
+
+
+async def test_a_share_that_never_had_a_worker_makes_no_streams(faulty: Faulty) -> None:
+    faulty.client.hset(faulty.keys.tracks, "planned", "5")
+    main = await faulty.worker(RECEIVE)
+
+    assert main.redis_layer._takeover.channels == [RECEIVE]
+    assert not faulty.client.exists(faulty.keys.stream(on_track(RECEIVE, "planned")))
+
+
+async def test_garbage_among_the_tracks_stops_no_heartbeat(faulty: Faulty) -> None:
+    faulty.client.hset(faulty.keys.tracks, mapping={"v2!until": "soon", "x y!until": "", "\xff": "\xfe"})
+    worker = await faulty.worker(RECEIVE)
+
+    for _ in range(3):  # the second one finds the reaper's lock its own
+        assert worker.redis_layer._lease.first().redis_ms > 0
+
+
+async def test_a_clock_that_goes_back_leaves_no_track_alive_without_workers(faulty: Faulty) -> None:
+    now_ms = int(faulty.client.time()[0]) * 1000
+    ahead_ms = now_ms + 3_600_000
+    faulty.client.hset(faulty.keys.tracks, "v2!until", ahead_ms)
+    faulty.client.set(faulty.keys.base + "watched", ahead_ms)
+    main, interface = await faulty.worker(RECEIVE), await faulty.interface()
+
+    interface.publish(on_track(RECEIVE, "v2"), body("on its way"))
+
+    assert (await main.take_one(10)).body == body("on its way")
+
+
+async def test_channels_that_are_left_while_lost_deliveries_are_looked_for_are_asked_for_next(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = (await faulty.worker(CONNECT)).redis_layer._reading
+    asked: list[list[str | bytes | int]] = []
+
+    async def ask(command: list[str | bytes | int]) -> list[object]:
+        asked.append(command)
+        if len(asked) == 1:
+            reading.serve([CONNECT])
+        return []
+
+    monkeypatch.setattr(type(reading.link), "ask", staticmethod(ask))
+    reading.serve([CONNECT, RECEIVE])
+    await reading._find_lost()
+    await reading._find_lost()
+    await reading._find_lost()
+
+    left = faulty.keys.stream(RECEIVE)
+    assert [left in command for command in asked[:3]] == [True, True, False]
 
 
 def disconnect_of(interface: str, connection: str) -> bytes:

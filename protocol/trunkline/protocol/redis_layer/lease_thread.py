@@ -112,6 +112,10 @@ class LeaseThread:
         """Begins to renew."""
         self._thread.start()
 
+    def leave_track(self) -> None:
+        """Renews its track no more, for it reads nothing more of it."""
+        self._track = MAIN
+
     def stop(self) -> None:
         """Ends the thread and waits for it, at most one tick and one answer. The lease stays; see ``leave.lua``."""
         self._stop.set()

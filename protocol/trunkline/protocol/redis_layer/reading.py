@@ -256,7 +256,14 @@ class Reading:
     async def _find_lost(self) -> None:
         """Takes up entries that were delivered in an answer which never arrived."""
         self._searched_s = time.monotonic()
-        channels = [*self._channels, *self._left]
+        left, self._left = self._left, []  # what is left while the question is on its way is the next one's
+        try:
+            await self._find_lost_of([*self._channels, *left])
+        except BaseException:
+            self._left = [*left, *self._left]
+            raise
+
+    async def _find_lost_of(self, channels: list[ChannelName]) -> None:
         streams = [self._keys.stream(channel) for channel in channels]
         # What is committed or handed back while the question is on its way is not lost.
         known = self._deliveries.known()
@@ -271,7 +278,6 @@ class Reading:
             found = await self.link.ask(["XRANGE", streams[index - 1], entry_id, entry_id])
             if found:
                 lost += self._deliveries.make(channel, found, count)
-        self._left = []
         if lost:
             log.info("worker=%s takes up %d entries whose delivery was lost", self._worker, len(lost))
             self._deliveries.hand_over(lost)

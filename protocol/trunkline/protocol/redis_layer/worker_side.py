@@ -132,6 +132,8 @@ class RedisWorkerLayer:
     def stop_reading(self) -> None:
         """See `layer.WorkerLayer.stop_reading`."""
         self._reading.unwant()
+        # What it still has to finish may take long, and its connections go on meanwhile.
+        self._lease.leave_track()
 
     def _read_ended(self) -> None:
         self._takeover.read_ended()

@@ -31,13 +31,25 @@ if number <= last then
 end
 if number > last + 1 then return {'gap', last} end
 
+-- A track that Redis has forgotten (FLUSHALL), its workers gone too: nobody would read its streams. As one without
+-- workers it is the main track's, or its own again with its workers' next heartbeat.
+local function know_track(channel)
+  local track = string.match(channel, '@(.+)$')
+  if not track or redis.call('HEXISTS', base .. 'tracks', track .. '!until') == 1 then return end
+  local time = redis.call('TIME')
+  redis.call('HSET', base .. 'tracks', track .. '!until', time[1] * 1000 + math.floor(time[2] / 1000))
+end
+
 -- All of them are looked at before anything is written: a key of another type fails the script, Redis undoes nothing, and
 -- what was added by then would be added again with the batch.
 local capacity, room = tonumber(ARGV[6]), {}
 local at = 7
 while at <= #ARGV do
   local channel = ARGV[at]
-  if not room[channel] then room[channel] = capacity - redis.call('XLEN', base .. 'stream:' .. channel) end
+  if not room[channel] then
+    room[channel] = capacity - redis.call('XLEN', base .. 'stream:' .. channel)
+    know_track(channel)
+  end
   at = at + 3 + ARGV[at + 2]
 end
 

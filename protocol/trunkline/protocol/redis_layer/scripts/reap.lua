@@ -84,6 +84,11 @@ local function behind_barrier(interface)
   return 'none'
 end
 
+-- A connection outlives the workers of its track by days: nobody reads the streams of one that is forgotten.
+local function present(track)
+  return track and redis.call('HEXISTS', base .. 'tracks', string.sub(track, 2) .. '!until') == 1 and track or ''
+end
+
 local function publish_disconnects(interface)
   local registry = base .. 'connections:' .. interface
   -- Not HSCAN from the start: it would look at the places of those already taken out, and find none after a few thousand.
@@ -91,7 +96,7 @@ local function publish_disconnects(interface)
   local count = 0
   for i = 1, #found, 2 do
     local track, body = string.match(found[i + 1], '^(@%S+) (.*)$') -- on the main track the entry is all there is
-    redis.call('XADD', base .. 'stream:' .. ARGV[4] .. (track or ''), '*', 'b', body or found[i + 1])
+    redis.call('XADD', base .. 'stream:' .. ARGV[4] .. present(track), '*', 'b', body or found[i + 1])
     redis.call('HDEL', registry, found[i])
     count = count + 1
   end

@@ -66,7 +66,7 @@ local function forget_tracks()
   local fields = redis.call('HGETALL', base .. 'tracks')
   for i = 1, #fields, 2 do
     local track = string.match(fields[i], '^(.+)!until$')
-    if track and tonumber(fields[i + 1]) < now - FORGET_MS then
+    if track and (tonumber(fields[i + 1]) or 0) < now - FORGET_MS then
       local standing = 0
       for _, channel in ipairs(redis.call('SMEMBERS', base .. 'channels')) do
         if string.sub(channel, -#track - 1) == '@' .. track then
@@ -149,12 +149,19 @@ local function hand_on_rested()
   end
 end
 
--- The clock went back: leases that were taken before would last as much longer, also those of the dead.
+-- The clock went back: leases that were taken before would last as much longer, also those of the dead, and tracks be
+-- taken for served.
 local function shorten_leases()
   for _, role in ipairs({'worker', 'interface'}) do
     local leases = base .. 'leases:' .. role
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, now + ARGV[3], '+inf')) do
       redis.call('ZADD', leases, now + ARGV[3], id)
+    end
+  end
+  local fields = redis.call('HGETALL', base .. 'tracks')
+  for i = 1, #fields, 2 do
+    if string.find(fields[i], '!until$') and (tonumber(fields[i + 1]) or 0) > now + ARGV[3] then
+      redis.call('HSET', base .. 'tracks', fields[i], now + ARGV[3])
     end
   end
 end
