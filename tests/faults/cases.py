@@ -48,6 +48,7 @@ class Case:
         may_keep_sockets: with ``ends_sockets``, whether they really end depends on what came first.
         keeps_cluster: the next case may go on with the same processes and Redis.
         from_strike: the recovery counts from the fault, and not from when it was over.
+        on_track: all connections are on a track, which two workers of its own serve.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Case:
     keeps_cluster: bool = True
     may_keep_sockets: bool = False
     from_strike: bool = False
+    on_track: bool = False
 
     @property
     def id(self) -> str:
@@ -225,6 +227,32 @@ def _deaths() -> list[Case]:
     return cases
 
 
+# ---- tracks ----
+
+
+async def _whole_track(scene: Scene, point: Point, others: bool = False) -> None:
+    """Every worker of the track dies; those of the main track serve its connections, until others start."""
+    first, second = scene.cluster.canaries
+    with first.proxy.armed(point, NTH) as arming:
+        held = await arming
+        second.process.kill()
+        await process_faults.sigkill(scene, first, held)
+    if others:
+        await scene.load.goes_on(60)
+        await scene.cluster.put_on_a_track()
+        await scene.load.goes_on(300)
+
+
+def _tracks() -> list[Case]:
+    make = partial(Case, within_s=ASLEEP_WITHIN_S, on_track=True, keeps_cluster=False)
+    before = Point("commit", "before")
+    return [
+        make("track SIGKILL of all after read", partial(_whole_track, point=Point("XREADGROUP", "after"))),
+        make("track SIGKILL of all after commit", partial(_whole_track, point=Point("commit", "after"))),
+        make("track SIGKILL of all, and others start", partial(_whole_track, point=before, others=True)),
+    ]
+
+
 # ---- Redis, clocks, slowness ----
 
 FORGOTTEN = Promises(
@@ -291,6 +319,7 @@ CASES: tuple[Case, ...] = (
     *_interfaces(),
     *_deaths(),
     *_reapers(),
+    *_tracks(),
     *_redis(),
     *_others(),
 )

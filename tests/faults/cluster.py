@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.names import Keys
 
 APP = "tests.faults.app"
+TRACK = "v2"
 Role = Literal["interface", "worker"]
 _CLOCK = Path(__file__).parent / "clock"
 """Holds the sitecustomize by which signals move a process's wall clock."""
@@ -67,6 +69,7 @@ class Cluster:
         processes: all that were ever started.
         interfaces: the present interface servers.
         workers: the present workers.
+        canaries: those of a track, on which all connections are; see `put_on_a_track`.
     """
 
     def __init__(self, redis: OwnRedis, folder: Path) -> None:
@@ -76,6 +79,7 @@ class Cluster:
         self.keys = self.processes.keys
         self.interfaces: list[Node] = []
         self.workers: list[Node] = []
+        self.canaries: list[Node] = []
         self._folder = folder
 
     # ---- starting, replacing, ending ----
@@ -90,6 +94,28 @@ class Cluster:
                     await node.close_proxies()
                     nodes[place] = await make(worker_flags)
         await self.processes.ready()
+
+    async def put_on_a_track(self) -> None:
+        """Starts two workers of a track and puts every new connection on it; returns when interface servers know."""
+        for node in self.canaries:
+            await node.proxy.close()
+        self.canaries = [await self._worker(("--track", TRACK)) for _ in range(2)]
+        await self.processes.ready()
+        async with self.processes.data() as data:
+            await data.hset(self.keys.tracks, TRACK, 100)
+        # The answer of one renewal has come when the next is sent.
+        for _ in range(2):
+            before = await self._leases()
+            await until(partial(self._all_renewed, before), 10, "the interface servers hear of the track")
+
+    async def _leases(self) -> list[float]:
+        async with self.processes.data() as data:
+            return [
+                await data.zscore(self.keys.leases(node.role), node.id) or 0.0 for node in self.interfaces
+            ]
+
+    async def _all_renewed(self, before: list[float]) -> bool:
+        return all(now > then for now, then in zip(await self._leases(), before, strict=True))
 
     async def replace_worker(self, place: int) -> Node:
         """Starts another worker in the place of one, which it gives back and which runs on."""
@@ -137,7 +163,7 @@ class Cluster:
     @property
     def nodes(self) -> list[Node]:
         """Every present process."""
-        return [*self.interfaces, *self.workers]
+        return [*self.interfaces, *self.workers, *self.canaries]
 
     @property
     def addresses(self) -> list[str]:

@@ -62,6 +62,8 @@ async def play(cluster: Cluster, case: Case) -> Result:
         AssertionError: a promise was broken; the text says which, and how.
     """
     await cluster.start()
+    if case.on_track:
+        await cluster.put_on_a_track()
     async with Load(cluster.addresses, case.path) as load:
         scene = Scene(cluster, load)
         await load.goes_on(WARM)

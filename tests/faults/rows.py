@@ -32,6 +32,7 @@ ROWS: Final[dict[str, str]] = {
     "an interface server is stopped in order": r"interface SIGTERM",
     "an interface server's connections to Redis are reset": r"interface reset",
     "who takes over or cleans up is killed meanwhile": r"reaper ",
+    "all workers of a track are killed": r"track ",
     "Redis is killed and starts again from its append-only file (`appendfsync always`)": (
         r"redis SIGKILL (?!with everysec)"
     ),
