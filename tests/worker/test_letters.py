@@ -7,6 +7,7 @@ from trunkline.protocol.codec import decode_dead_letter, decode_entry
 from trunkline.protocol.errors import CodecError
 from trunkline.protocol.messages import Delivery, Entry
 from trunkline.protocol.names import RECEIVE, ReplyName
+from trunkline.protocol.tracks import on_track
 from trunkline.worker import Message, route
 from trunkline.worker.letters import Failure, garbage, letter
 from trunkline.worker.routing import Routing
@@ -74,6 +75,12 @@ def test_garbage_is_kept_byte_for_byte() -> None:
     assert outcome.delivery is given
     assert (found.reason, found.body) == ("garbage", given.body)
     assert "expected an entry" in found.error
+
+
+def test_garbage_of_a_track_is_kept_as_of_its_channel() -> None:
+    given = Delivery(on_track(RECEIVE, "v2"), "1-0", b"nonsense", 1, 0.0)
+    (found,) = letters(garbage(given, CodecError("an entry", given.body), WORKER).effects)
+    assert found.channel == RECEIVE
 
 
 def test_an_error_whose_text_raises_is_described_all_the_same() -> None:

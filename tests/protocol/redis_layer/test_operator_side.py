@@ -18,6 +18,7 @@ from trunkline.protocol.messages import DeadLetterRecord, Entry
 from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, InterfaceId, reply_name
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.redriving import Redriven
+from trunkline.protocol.tracks import on_track
 
 Ask = Callable[[RedisOperatorLayer], Awaitable[object]]
 
@@ -98,6 +99,15 @@ async def test_dead_letters_that_are_garbage_are_shown_with_their_bytes_and_go_n
         with pytest.raises(CodecError):
             await operator.redrive(letter.id)
     assert await operator.dead_letters() == [garbage, stranger, failed]
+    await operator.close()
+
+
+async def test_letters_of_a_track_are_of_its_channel(faulty: Faulty, operator: RedisOperatorLayer) -> None:
+    dead, kept_in = faulty.keys.dead(), on_track(RECEIVE, "v2")
+    faulty.client.xadd(dead, {"failed": "T: WRONGTYPE", "body": body("0"), "channel": kept_in})
+    faulty.client.xadd(dead, {"full": kept_in, "body": body("0")})
+
+    assert [letter.channel for letter in await operator.dead_letters()] == [RECEIVE, RECEIVE]
     await operator.close()
 
 

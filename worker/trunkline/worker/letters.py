@@ -9,6 +9,7 @@ from typing import NamedTuple
 from trunkline.protocol.codec import encode_dead_letter, encode_marked
 from trunkline.protocol.errors import TrunklineError
 from trunkline.protocol.messages import DeadLetter, DeadLetterRecord, Delivery, Entry, Outcome
+from trunkline.protocol.tracks import split_track
 
 from .match import Match
 
@@ -79,7 +80,7 @@ def garbage(delivery: Delivery, error: Exception, worker: str, code: str = "") -
     record = DeadLetterRecord(
         id="",
         reason="garbage",
-        channel=delivery.channel,
+        channel=split_track(delivery.channel)[0],
         body=delivery.body,
         route="",
         error=_described(error),

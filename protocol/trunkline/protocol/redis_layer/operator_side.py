@@ -20,6 +20,7 @@ from ..process.scaling import Shared
 from ..redis_url import without_secrets
 from ..redriving import Redriven, again
 from ..settings import LayerSettings
+from ..tracks import split_track
 from . import connections
 from .commit_call import SESSION_TTL_MS
 from .inspection import Inspection
@@ -241,18 +242,23 @@ def _record(letter_id: str, fields: dict[bytes, bytes]) -> DeadLetterRecord:
     failed = fields.get(b"failed")
     if failed is not None:
         text = failed.decode("utf-8", "backslashreplace")
-        channel = ChannelName(fields.get(b"channel", b"").decode("utf-8", "replace"))
+        channel = _channel(fields.get(b"channel", b""))
         return _bare_record(letter_id, "effect_failed", channel, fields.get(b"body", b""), text)
     # A channel was full when a handler sent to it.
     full = fields.get(b"full")
     if full is not None:
-        channel = ChannelName(full.decode("utf-8", "replace"))
+        channel = _channel(full)
         return _bare_record(
             letter_id, "channel_full", channel, fields.get(b"body", b""), f"channel {channel} was full"
         )
     found = ", ".join(name.decode("utf-8", "backslashreplace") for name in fields)
     why = f"a dead letter with the fields {found}: another version of Trunkline wrote it, or somebody by hand"
     return _bare_record(letter_id, "unreadable", ChannelName(""), b"", why)
+
+
+def _channel(name: bytes) -> ChannelName:
+    """As it is called on the main track: a letter outlives every other."""
+    return split_track(ChannelName(name.decode("utf-8", "replace")))[0]
 
 
 def _bare_record(
