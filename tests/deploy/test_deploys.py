@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.commands import Done, command
+from tests.support.commands import PATHS, TRUNKLINE, Done, command, environment
 from tests.support.waiting import until
 from trunkline.deploy import supervisor
 from trunkline.deploy.rundir import ClusterState, RunDir
@@ -58,6 +59,15 @@ class Shop:
 
     def do(self, verb: str, *arguments: str | Path) -> Done:
         return command("deploy", verb, *arguments, "--run-dir", self.run_dir)
+
+    def begin(self, verb: str) -> subprocess.Popen[bytes]:
+        """Types a command and does not wait for it."""
+        return subprocess.Popen(
+            [*TRUNKLINE, "deploy", verb, "--run-dir", str(self.run_dir)],
+            env={**environment(), "PYTHONPATH": PATHS},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def must(self, verb: str, *arguments: str | Path) -> str:
         done = self.do(verb, *arguments)
@@ -229,6 +239,54 @@ async def test_status_tells_the_errors_of_each_version(shop: Shop) -> None:
     ]  # fmt: skip
 
 
+async def test_what_a_killed_command_left_is_mended_by_the_next(shop: Shop) -> None:
+    shop.must("start", "--code", shop.write("v2"), "--code-version", "v2", "--percent", "5")
+    promoting = shop.begin("promote")
+    await until(lambda: shop.state().workers == 3, 60)
+    promoting.kill()
+    promoting.wait(60)
+
+    assert "promoted: every worker runs" in shop.must("promote")
+
+    assert shop.state().workers == 2
+    await until(lambda: len(shop.pids("worker")) == 2, 30)
+    assert [(one["code_version"], one["workers"]) for one in shop.versions()] == [("v2", 2)]
+
+
+async def test_a_promotion_that_is_terminated_leaves_the_canary_as_it_was(shop: Shop) -> None:
+    shop.must("start", "--code", shop.write("v2"), "--code-version", "v2", "--percent", "5")
+    promoting = shop.begin("promote")
+    await until(lambda: shop.state().workers == 3, 60)
+    promoting.terminate()
+    promoting.wait(60)
+
+    assert promoting.returncode == ExitCode.FAILED
+    assert shop.state().workers == 2
+    assert {one["percent"] for one in shop.versions() if one["track"]} == {5.0}
+
+
+async def test_a_cluster_outlives_the_directory_that_it_was_started_in(shop: Shop) -> None:
+    shop.must("roll", "--code", shop.write("v2"), "--code-version", "v2")
+    (shop.folder / "v1").rename(shop.folder / "removed")
+    try:
+        (victim,) = shop.pids("interface")
+        os.kill(victim, signal.SIGKILL)
+        for worker in shop.pids("worker"):
+            os.kill(worker, signal.SIGKILL)
+        await until(lambda: shop.pids("interface") not in (set(), {victim}), 30)
+        await until(lambda: _comes_in(shop, "v2"), 60)
+    finally:
+        (shop.folder / "removed").rename(shop.folder / "v1")
+        RunDir(shop.run_dir).exits_file.unlink()
+
+
+async def _comes_in(shop: Shop, version: str) -> bool:
+    try:
+        return await shop.newcomer() == version
+    except (aiohttp.ClientError, OSError):
+        return False
+
+
 async def test_the_share_changes_while_connections_live(shop: Shop) -> None:
     shop.must("start", "--code", shop.write("v2"), "--code-version", "v2", "--percent", "0")
     assert await shop.newcomer() == "v1"
@@ -236,6 +294,8 @@ async def test_the_share_changes_while_connections_live(shop: Shop) -> None:
     await until(lambda: _is(shop, "v2"), 20)
     shop.must("share", "0")
     await until(lambda: _is(shop, "v1"), 20)
+    assert "once it has a worker: now it has none" in shop.must("share", "5", "--track", "planned")
+    assert shop.must("share", "0", "--track", "planned").startswith("0% of new connections")
     assert shop.do("share", "101").code == ExitCode.USAGE
     assert shop.do("share", "5", "--track", "A B").code == ExitCode.USAGE
 

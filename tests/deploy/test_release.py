@@ -53,6 +53,20 @@ def test_a_process_enters_the_directory_and_finds_modules_nowhere_else(
     assert environ == {}
 
 
+def test_relative_entries_of_pythonpath_mean_the_directory_that_is_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    monkeypatch.chdir(old)
+    monkeypatch.setattr(sys, "path", [str(old), str(old / "src"), "/opt/lib", str(old)])
+
+    Release(str(new), "shop.routing").enter({"PYTHONPATH": "src:/opt/lib:"})
+
+    assert sys.path == [str(new / "src"), "/opt/lib"]
+
+
 def test_what_up_was_started_with_keeps_its_version_and_its_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

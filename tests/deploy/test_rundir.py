@@ -124,3 +124,8 @@ def test_while_a_process_takes_the_place_of_another_there_is_one_more() -> None:
     more = state.with_one_more("interface").with_one_more("worker")
     assert (more.wanted("interface"), more.wanted("worker"), more.wanted("canary")) == (3, 3, 0)
     assert more.asked == state.asked, "it is not what anybody asked for"
+
+
+def test_what_was_wanted_for_a_moment_is_told_from_what_was_asked() -> None:
+    asked = a_state().scaled(interfaces=3, workers=5)
+    assert asked.with_one_more("worker").with_one_more("interface").as_asked() == asked

@@ -47,7 +47,10 @@ def test_versions_are_told_apart_by_track_and_code_and_main_gets_what_is_left() 
     second = {"h:1": exposition(10, 0, 0.01), "h:2": exposition(30, 0, 0.03), "h:3": exposition(6, 2, 0.4)}
 
     main, canary = (
-        version.as_json() for version in compare(workers, [Share("canary-1", 12.5, 9)], first, second, 2.0)
+        version.as_json()
+        for version in compare(
+            workers, [Share("canary-1", 12.5, 9), Share("gone", 50.0, 9)], first, second, 2.0
+        )
     )
 
     assert main == {

@@ -69,6 +69,16 @@ def test_globs_that_leave_nothing_are_refused_with_what_there_is() -> None:
         served(routing("work"), exclude_channels=["*"])
 
 
+def test_a_worker_of_a_track_serves_all_that_its_connections_say() -> None:
+    table = routing("mail.in")
+    assert served(table, track="v2", exclude_channels=["mail.*"]) == ALL
+    with pytest.raises(
+        ConfigError,
+        match=r"--track v2 and channels that leave out http.request: connections of the track would wait",
+    ):
+        served(table, track="v2", only_channels=["websocket.*"])
+
+
 async def test_a_worker_that_would_serve_nothing_is_not_made() -> None:
     with pytest.raises(ConfigError):
         WorkerProcess(options(exclude_channels=["*"]), MemoryBus().worker(), routing("work"))

@@ -82,7 +82,7 @@ def promote(run_dir: RunDir, state: ClusterState, patience_s: float) -> Release:
     """Makes the canary's release everybody's: new connections are put on its track while the main track's workers are
     replaced; then on the main track again, and the canary's connections follow when its workers are gone.
 
-    If a new worker does not come up, everything is as before.
+    If a new worker does not come up, those that were replaced before stay, and everything else is as before.
 
     Raises:
         NoCanary: there is none.
@@ -137,6 +137,17 @@ async def set_share(layer: LayerSettings, track: str, percent: float) -> None:
     for shard in range(len(layer.places)):
         async with TrackShares(layer, shard) as shares:
             await shares.set(track, percent)
+
+
+async def has_workers(layer: LayerSettings, track: str) -> bool:
+    """Whether a worker serves a track now.
+
+    Raises:
+        LayerUnavailable: Redis does not answer.
+    """
+    async with TrackShares(layer) as shares:
+        found, now_ms = await shares.all()
+        return any(share.name == track and share.alive(now_ms) for share in found)
 
 
 async def share_of(layer: LayerSettings, track: str) -> float:

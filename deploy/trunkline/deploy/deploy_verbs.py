@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -65,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
         return refuse(verb, error, ExitCode.NO_REDIS)
     except (NotReady, SupervisorError) as error:
         explain(verb, RunDir(settings.run_dir), error)
-        print("nothing was changed for connections; 'trunkline status' shows what runs", flush=True)
+        print("no connection was ended; 'trunkline deploy status' shows what runs", flush=True)
         return ExitCode.FAILED
     return ExitCode.OK
 
@@ -75,7 +77,12 @@ def _changing(settings: ClusterCommand, change: Callable[[RunDir, ClusterState],
     run_dir = RunDir(settings.run_dir)
     supervised(run_dir)
     with alone(run_dir):
-        change(run_dir, supervised(run_dir))
+        # Broken off by a CI job that is cancelled it leaves no more behind than by Ctrl-C.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.FAILED))
+        try:
+            change(run_dir, supervised(run_dir).as_asked())
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _named(settings: DeployCodeSettings, present: Release) -> Release:
@@ -140,7 +147,12 @@ def _share(settings: DeployShareSettings) -> None:
     track = settings.track or canary.present(RunDir(settings.run_dir)).track
     layer = layer_settings(settings.run_dir, settings)
     asyncio.run(canary.set_share(layer, track, settings.percent))
-    print(f"{settings.percent:g}% of new connections are put on track {track}")
+    if settings.percent and not asyncio.run(canary.has_workers(layer, track)):
+        print(
+            f"{settings.percent:g}% of new connections are put on track {track} once it has a worker: now it has none"
+        )
+    else:
+        print(f"{settings.percent:g}% of new connections are put on track {track}")
 
 
 def _status(settings: DeployStatusSettings) -> None:

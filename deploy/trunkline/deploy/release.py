@@ -93,9 +93,21 @@ class Release:
                 "'trunkline deploy roll --code DIR' names another"
             ) from error
         if self.code != before:
-            sys.path[:] = [path for path in sys.path if path not in ("", before)]
+            _search_as_if_started_in(self.code, before, environ.get("PYTHONPATH", ""))
         if self.since_s:
             environ.pop("TRUNKLINE_CODE_VERSION", None)
         version = [f"--code-version={self.version}"] if self.version else []
         track = [f"--track={self.track}"] if self.track else []
         return [self.module, *version, *track]
+
+
+def _search_as_if_started_in(code: str, before: str, python_path: str) -> None:
+    """Takes the directory before off the path, and has relative entries of ``PYTHONPATH`` mean this one: with ``src``
+    the new code would else be imported from the old directory, and nobody would notice."""
+    relative = [path for path in python_path.split(os.pathsep) if path and not os.path.isabs(path)]
+    moved = {os.path.abspath(os.path.join(before, path)): os.path.join(code, path) for path in relative}
+    sys.path[:] = [
+        os.path.normpath(moved.get(path, path))
+        for path in sys.path
+        if path not in ("", before) or path in moved
+    ]

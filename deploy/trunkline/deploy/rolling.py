@@ -20,6 +20,7 @@ def roll(
     """Replaces every process of a role that lives now.
 
     If it is broken off, by an exception or a signal, the rest of the old ones stay, and as many are wanted as before.
+    What an earlier one left that was killed, processes too many, is mended.
 
     Args:
         run_dir: of the cluster.
@@ -35,7 +36,20 @@ def roll(
     old = _pids(state, role)
     for number, pid in enumerate(old, 1):
         say(f"{role} {number} of {len(old)}: starting another, then [{pid}] drains …")
-        _replace(run_dir, state, role, pid, patience_s)
+        try:
+            _replace(run_dir, state, role, pid, patience_s)
+        except BaseException:
+            if number > 1:
+                say(
+                    f"broken off: {number - 1} of {len(old)} {role}s were replaced before, and stay; repeat the "
+                    "command to replace the rest, or 'trunkline deploy roll' for what ran before"
+                )
+            raise
+    # One that died meanwhile was started again, and could not be sent home.
+    living = _pids(state, role)
+    supervisor.retire(
+        run_dir, living[: max(0, len(living) - state.wanted(role))], state.drain_s + KILL_AFTER_S
+    )
 
 
 def _replace(run_dir: RunDir, state: ClusterState, role: str, pid: int, patience_s: float) -> None:

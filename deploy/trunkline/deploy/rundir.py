@@ -92,6 +92,10 @@ class ClusterState:
         asked = {**self.asked, "interfaces": interfaces, "workers": workers}
         return replace(self, asked=asked, interfaces=interfaces, workers=workers)
 
+    def as_asked(self) -> ClusterState:
+        """The same cluster without what a command that was killed in its middle had wanted for a moment."""
+        return self.scaled(self.asked["interfaces"], self.asked["workers"])
+
     def with_one_more(self, role: str) -> ClusterState:
         """The same cluster with one process more of a role, for as long as one takes another's place."""
         if role == "interface":

@@ -63,6 +63,9 @@ def start(run_dir: RunDir, cluster: str, environ: Mapping[str, str]) -> subproce
             stdout=log,
             stderr=log,
             env={**environ, MARK: cluster},
+            # Where `up` was given may be a release that is removed when a later one is out: from there nothing could be
+            # started any more. Workers go where their code is (see `release`).
+            cwd=run_dir.path,
             # A session of its own: Ctrl-C in the terminal that started the cluster must not reach it.
             start_new_session=True,
         )

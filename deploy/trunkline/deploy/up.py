@@ -28,6 +28,9 @@ from .rundir import ClusterState, Exit, RunDir
 from .running import alone
 from .settings import UpSettings
 
+_FILES = ("TRUNKLINE_TLS_CERT", "TRUNKLINE_TLS_KEY")
+"""Variables of interface servers that name files."""
+
 
 def run(settings: UpSettings) -> int:
     """Starts the cluster, or says that it runs already."""
@@ -132,7 +135,7 @@ def _write_config(
 ) -> None:
     python = [sys.executable, "-m", "trunkline.deploy"]
     interface = [*python, "interface", "--host", state.host, "--port", str(state.port), "--reuse-port"]
-    interface += [f"--static={item}" for item in static]
+    interface += [f"--static={_absolute(item)}" for item in static]
     worker = [*python, "worker", state.routing]
     redis = None
     if binary is not None:
@@ -143,10 +146,18 @@ def _write_config(
     run_dir.config_file.write_text(circus_config(run_dir, state, interface, worker, redis))
 
 
+def _absolute(static: str) -> str:
+    """``URL=DIR`` with the directory as it is called from everywhere: processes start in the run directory."""
+    url, sign, folder = static.partition("=")
+    return f"{url}{sign}{os.path.abspath(folder)}"
+
+
 def _environ(state: ClusterState, settings: UpSettings) -> Mapping[str, str]:
     shared = {**_values(settings, ProcessSettings), **state.layer}
+    files = {name: os.path.abspath(path) for name in _FILES if (path := os.environ.get(name))}
     return {
         **os.environ,
+        **files,
         **{f"TRUNKLINE_{name.upper()}": variables.text(value) for name, value in shared.items()},
         # What a handler prints has to reach the log now, not when a buffer is full.
         "PYTHONUNBUFFERED": "1",

@@ -143,7 +143,9 @@ def compare(
         second: at the second.
         took_s: between them.
     """
-    percents = {share.name: share.percent for share in shares}
+    workers = list(workers)
+    served = {worker.track for worker in workers}  # one without workers gets nothing, whatever its share
+    percents = {share.name: share.percent for share in shares if share.name in served}
     rest = max(0.0, 100.0 - sum(percents.values()))
     groups: dict[tuple[str, str], list[LeaseInfo]] = {}
     for worker in workers:

@@ -11,6 +11,7 @@ from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.names import INTERFACE_CHANNELS, TRIP, ChannelName, new_worker_id
 from trunkline.protocol.process.lease import lease_info
 from trunkline.protocol.process.tracing import OpenTracing, no_tracing
+from trunkline.protocol.tracks import TRACKED
 
 from .dispatcher import Dispatcher
 from .routing import Routing
@@ -26,7 +27,7 @@ def served_channels(routing: Routing, settings: WorkerOptions) -> list[ChannelNa
     Interface servers' channels are served without routes too: somebody must answer that there is none.
 
     Raises:
-        ConfigError: nothing is left.
+        ConfigError: nothing is left, or too little to serve a track.
     """
     only, exclude = settings.only_channels, settings.exclude_channels
     served = [
@@ -39,6 +40,11 @@ def served_channels(routing: Routing, settings: WorkerOptions) -> list[ChannelNa
         raise ConfigError(
             f"--only-channels {','.join(only) or '*'} and --exclude-channels {','.join(exclude) or '-'} leave none of "
             f"the channels {', '.join(sorted(routing.channels | set(INTERFACE_CHANNELS)))}"
+        )
+    if settings.track and (missing := TRACKED.difference(served)):
+        raise ConfigError(
+            f"--track {settings.track} and channels that leave out {', '.join(sorted(missing))}: connections of the "
+            "track would wait there for ever, because nobody else serves a track that has a worker"
         )
     return served if TRIP in served else [*served, TRIP]
 
