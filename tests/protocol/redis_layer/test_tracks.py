@@ -87,7 +87,7 @@ async def test_a_disconnect_waits_for_what_stands_in_the_streams_of_tracks(fault
     assert (await main.take_one(15)).body == gone
 
 
-async def test_a_track_without_workers_and_entries_for_a_day_is_forgotten(faulty: Faulty) -> None:
+async def test_a_track_without_workers_and_entries_is_forgotten_and_its_share_is_not(faulty: Faulty) -> None:
     tracks = faulty.keys.tracks
     faulty.client.hset(tracks, mapping={"gone": "5", "gone!until": "1", "full": "5", "full!until": "1"})
     faulty.client.sadd(faulty.keys.channels, on_track(RECEIVE, "full"))
@@ -96,8 +96,8 @@ async def test_a_track_without_workers_and_entries_for_a_day_is_forgotten(faulty
 
     faulty.client.sadd(faulty.keys.channels, on_track(RECEIVE, "gone"))
     faulty.client.xgroup_create(faulty.keys.stream(on_track(RECEIVE, "gone")), "workers", mkstream=True)
-    await until(lambda: not faulty.client.hexists(tracks, "gone"))
-    assert faulty.client.hgetall(tracks) == {b"full": b"5", b"full!until": b"1"}
+    await until(lambda: not faulty.client.hexists(tracks, "gone!until"))
+    assert faulty.client.hgetall(tracks) == {b"gone": b"5", b"full": b"5", b"full!until": b"1"}
     await until(lambda: not faulty.client.exists(faulty.keys.stream(on_track(RECEIVE, "gone"))), 12)
     assert faulty.client.sismember(faulty.keys.channels, on_track(RECEIVE, "gone")) == 0
     assert faulty.client.xlen(faulty.keys.stream(on_track(RECEIVE, "full"))) == 1

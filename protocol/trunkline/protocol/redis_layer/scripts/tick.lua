@@ -20,7 +20,7 @@
 -- time and begins to count again.
 
 local ORPHANS_MS = 5000 -- between two searches
-local FORGET_MS = 86400000 -- a track that had no worker for so long: no interface server holds anything for it any more
+local FORGET_MS = 600000 -- a track that had no worker for so long: main workers cease to read it, which costs at every read
 local RESTED = 1000 -- handed on at one heartbeat
 local base, me, tick_ms = ARGV[1], ARGV[2], tonumber(ARGV[6])
 local time = redis.call('TIME')
@@ -62,6 +62,7 @@ local function event_channels()
   return found
 end
 
+-- That it has no worker; its share stays. Whoever publishes for it after all (publish.lua, reap.lua, due.lua) looks first.
 local function forget_tracks()
   local fields = redis.call('HGETALL', base .. 'tracks')
   for i = 1, #fields, 2 do
@@ -73,7 +74,7 @@ local function forget_tracks()
           standing = standing + redis.call('XLEN', base .. 'stream:' .. channel)
         end
       end
-      if standing == 0 then redis.call('HDEL', base .. 'tracks', track, fields[i]) end
+      if standing == 0 then redis.call('HDEL', base .. 'tracks', fields[i]) end
     end
   end
 end
