@@ -34,10 +34,12 @@ if number > last + 1 then return {'gap', last} end
 -- A track that Redis has forgotten (FLUSHALL), its workers gone too: nobody would read its streams. As one without
 -- workers it is the main track's, or its own again with its workers' next heartbeat.
 local function know_track(channel)
-  local track = string.match(channel, '@(.+)$')
-  if not track or redis.call('HEXISTS', base .. 'tracks', track .. '!until') == 1 then return end
+  local sign = string.find(channel, '@', 1, true)
+  if not sign then return end
+  local tracks, field = base .. 'tracks', string.sub(channel, sign + 1) .. '!until'
+  if redis.call('HEXISTS', tracks, field) == 1 then return end
   local time = redis.call('TIME')
-  redis.call('HSET', base .. 'tracks', track .. '!until', time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('HSET', tracks, field, time[1] * 1000 + math.floor(time[2] / 1000))
 end
 
 -- All of them are looked at before anything is written: a key of another type fails the script, Redis undoes nothing, and
