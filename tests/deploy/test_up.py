@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.states import a_state
 from tests.support.commands import ROOT, TRUNKLINE, command, environment, up_of_one
 from tests.support.waiting import until
-from trunkline.deploy import supervisor
+from trunkline.deploy import supervisor, up
 from trunkline.deploy.rundir import ClusterState, RunDir
+from trunkline.deploy.settings import UpSettings
 from trunkline.protocol.exit_codes import ExitCode
 
 pytestmark = pytest.mark.timeout(180)
@@ -97,6 +99,20 @@ async def test_a_start_that_is_broken_off_leaves_nothing(
     assert state is not None
     assert supervisor.members(state.cluster) == []
     assert leaves_nothing(tmp_path / ".run")
+
+
+def test_what_is_named_from_here_is_found_from_the_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRUNKLINE_TLS_CERT", "cert.pem")
+    monkeypatch.delenv("TRUNKLINE_TLS_KEY", raising=False)
+
+    environ = up._environ(a_state(), UpSettings.model_validate({"module": ECHO}))
+
+    assert environ["TRUNKLINE_TLS_CERT"] == str(tmp_path / "cert.pem")
+    assert "TRUNKLINE_TLS_KEY" not in environ
+    assert up._absolute("/files=static") == f"/files={tmp_path / 'static'}"
 
 
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
