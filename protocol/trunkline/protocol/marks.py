@@ -108,7 +108,8 @@ class MarkedEntry(Entry):
         marked.marks = marks
         return marked
 
-    def _replace(self, /, **values: Any) -> MarkedEntry:
+    # A named tuple's own would make a tuple without the marks.
+    def _replace(self, /, **values: Any) -> MarkedEntry:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.with_marks(Entry._make(self)._replace(**values), self.marks)
 
 

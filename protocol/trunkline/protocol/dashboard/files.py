@@ -35,7 +35,7 @@ def static_files() -> dict[str, File]:
     """Every file of the page by its name, as it is in the package. Nothing else is ever served: a name is looked up
     here, no path is built of it."""
     found = {}
-    for item in sorted((files(__package__) / "static").iterdir(), key=lambda item: item.name):
+    for item in sorted((files(__name__.rpartition(".")[0]) / "static").iterdir(), key=lambda item: item.name):
         kind = _TYPES.get("." + item.name.rpartition(".")[2])
         if kind is not None:
             body = item.read_bytes()
