@@ -86,19 +86,21 @@ class Committer:
     def flush(self) -> None:
         """Commits what was gathered."""
         while self._outcomes and (outcomes := self._take()):
-            if self._shards == 1:
-                self._commit(0, outcomes)
+            if self._shards > 1:
+                self._commit_by_shard(outcomes)
                 continue
-            for shard, part in by_shard(outcomes, _shard).items():
-                self._commit(shard, part)
+            count = len(outcomes)
+            self._unanswered.count += count
+            self._metrics.commit_entries.observe(count)
+            self._layer.commit(outcomes, partial(self._answered, count, perf_counter()))
 
-    def _commit(self, shard: int, outcomes: list[Outcome]) -> None:
-        count = len(outcomes)
-        self._unanswered.count += count
-        if self._shards > 1:
+    def _commit_by_shard(self, outcomes: list[Outcome]) -> None:
+        for shard, part in by_shard(outcomes, _shard).items():
+            count = len(part)
+            self._unanswered.count += count
             self._unanswered.of(shard, count)
-        self._metrics.commit_entries.observe(count)
-        self._layer.commit(outcomes, partial(self._answered, shard, count, perf_counter()))
+            self._metrics.commit_entries.observe(count)
+            self._layer.commit(part, partial(self._answered_by, shard, count, perf_counter()))
 
     def rescue(self) -> int:
         """Commits what was gathered, while a handler holds the event loop. For the watchdog's thread; blocks it.
@@ -122,7 +124,7 @@ class Committer:
             del self._rescued[token]
             self._unanswered.count += count  # as those whose commit began here
             self._metrics.commit_entries.observe(count)
-            self._answered(None, count, began_s, counted)
+            self._answered(count, began_s, counted)
 
         try:
             self._layer.commit_now(outcomes, committed)
@@ -142,10 +144,12 @@ class Committer:
             pass  # no more
         return taken
 
-    def _answered(self, shard: int | None, count: int, began_s: float, counted: int) -> None:
+    def _answered_by(self, shard: int, count: int, began_s: float, counted: int) -> None:
+        self._unanswered.of(shard, -count)
+        self._answered(count, began_s, counted)
+
+    def _answered(self, count: int, began_s: float, counted: int) -> None:
         self._unanswered.count -= count
-        if self._shards > 1 and shard is not None:
-            self._unanswered.of(shard, -count)
         metrics = self._metrics
         metrics.commit_seconds.observe(perf_counter() - began_s)
         metrics.effects_dropped.value += count - counted
