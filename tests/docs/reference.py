@@ -27,6 +27,7 @@ from trunkline.protocol.memory import MemoryBus
 from trunkline.protocol.process.admin import AdminServer
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.metrics import MetricSet
+from trunkline.protocol.process.targets import Targets
 from trunkline.protocol.settings import LayerSettings, LoopSettings, ProcessSettings, Settings
 from trunkline.worker.metrics import WorkerMetrics
 from trunkline.worker.settings import WorkerSettings
@@ -156,6 +157,7 @@ def _interface() -> MetricSet:
 def _cluster() -> MetricSet:
     metrics = MetricSet()
     ClusterMetrics(metrics, MemoryBus().operator())
+    Targets(metrics, MemoryBus().operator().stats, "", "")
     AdminServer("", 0, metrics=metrics, ready=lambda: None)
     Dashboard.of_cluster(MemoryBus().operator(), metrics, ProcessSettings.model_validate({}))
     return metrics
@@ -179,6 +181,13 @@ def _metrics(make: Callable[[], MetricSet]) -> str:
 def sample_name(family: Metric) -> str:
     """The name under which Prometheus keeps it; a histogram's has `_bucket`, `_sum` and `_count` behind it."""
     return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def sample_names(family: Metric) -> set[str]:
+    """`sample_name`, and what a histogram has behind it."""
+    name = sample_name(family)
+    parts = {f"{name}_{part}" for part in ("bucket", "sum", "count")} if family.type == "histogram" else set()
+    return {name, *parts}
 
 
 def labels_of(family: Metric) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ async def test_it_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatc
         async with client.get(f"{admin}/metrics") as response:
             metrics = await response.text()
             assert "trunkline_redis_up 0.0" in metrics
-            assert 'trunkline_live_processes{role="worker"} 0.0' in metrics
+            assert "trunkline_live_workers 0.0" in metrics
     stop.set()
 
     assert await serving == ExitCode.OK

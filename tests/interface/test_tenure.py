@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.interface.conftest import MakeRig, Rig
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import ACCEPT, connection_of, disconnects, echo, silent
@@ -239,3 +241,21 @@ async def test_mailbox_lag_is_read_off_the_ids_of_redis(rig: Rig) -> None:
     assert tenure.mailbox_lag_s() > 1e6
     tenure.shards[0].mailbox([], "garbage")
     assert tenure.mailbox_lag_s() == 0
+
+
+async def test_an_answer_of_redis_is_noted_and_the_age_of_the_newest_mailbox_entry_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rig.server.tenure is not None
+    (shard,) = rig.server.tenure.shards
+    published, mailbox = shard.tenure.metrics.publish_seconds, shard.tenure.metrics.mailbox_seconds
+    monkeypatch.setattr("trunkline.interface.shard.time.time", lambda: 1_800_000_000.0)
+
+    shard.answered(0.003)
+    assert (published.sum, sum(mailbox.counts)) == (0.003, 0)  # nothing has come yet
+    shard.mailbox([], "1799999999750-0")
+    shard.answered(0.003)
+    shard.answered(0.003)
+
+    assert sum(published.counts) == 3
+    assert sum(mailbox.counts) == 1 and mailbox.sum == pytest.approx(0.25)

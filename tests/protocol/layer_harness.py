@@ -53,9 +53,13 @@ class Interface:
         self.id: InterfaceId = new_interface_id()
         self.mail: list[tuple[list[list[Any]], str]] = []
         self.was_refused: list[Publication] = []
+        self.answer_times: list[float] = []
 
     def mailbox(self, operations: list[list[Any]], token: str) -> None:
         self.mail.append((operations, token))
+
+    def answered(self, seconds: float) -> None:
+        self.answer_times.append(seconds)
 
     def refused(self, publications: Sequence[Publication]) -> None:
         self.was_refused += publications

@@ -16,6 +16,7 @@ from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.advertise import advertised
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.inherited import inherited_sockets
 from trunkline.protocol.process.log_level import log_level_routes
@@ -24,6 +25,7 @@ from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc, supervise
 from trunkline.protocol.process.scaling import Reporter, targets_of
+from trunkline.protocol.process.targets import Targets
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.settings import parse_or_exit
 
@@ -136,23 +138,26 @@ async def serve(
         if server.tracing is not None:
             ends.push_async_callback(server.tracing.close)
         dashboard = Dashboard.of_cluster(operator, metrics, settings, examine)
+        cluster = ClusterMetrics(metrics, operator, targets_of(settings), settings)
         admin = AdminServer(
             settings.admin_host,
             settings.admin_port,
             metrics=metrics,
             ready=server.ready,
+            refresh=cluster.refresh,
+            targets=Targets(metrics, cluster.look, settings.prefix, socket.gethostname()).show,
+            targets_port=settings.targets_port,
             extra={
                 "/trip": server.trip,
                 "/waterfall": server.waterfall,
                 **dashboard.routes(),
                 **log_level_routes(settings.log_level),
             },
-            refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
         )
         ends.push_async_callback(admin.stop)
         ends.push_async_callback(dashboard.close)
         ends.push_async_callback(server.close)
-        addresses = await server.start(await admin.start())
+        addresses = await server.start(advertised(await admin.start(), settings.admin_advertise))
         reporter = Reporter(operator, lambda: server.id, server.load)
         ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)
         settle_gc()

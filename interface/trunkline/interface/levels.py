@@ -26,6 +26,7 @@ class Levels(NamedTuple):
         largest_group: members here of the group that has most of them.
         shards_up: of each shard 1 while it answers.
         shards_load: of each shard how many connections and requests live there.
+        connections_limit: connections beyond which clients are refused; 0 before the start.
     """
 
     connections: int
@@ -41,17 +42,19 @@ class Levels(NamedTuple):
     largest_group: int = 0
     shards_up: Sequence[int] = ()
     shards_load: Sequence[int] = ()
+    connections_limit: int = 0
 
 
-def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
+def measure(tenure: Tenure | None, open_sockets: int, connections_limit: int = 0) -> Levels:
     """Looks at everything a tenure holds.
 
     Args:
         tenure: the present one; None while there is none.
         open_sockets: WebSockets that are open, of whatever tenure.
+        connections_limit: how many the server lets in.
     """
     if tenure is None:
-        return Levels(open_sockets)
+        return Levels(open_sockets, connections_limit=connections_limit)
     connections = tenure.connections()
     return Levels(
         connections=open_sockets,
@@ -67,4 +70,5 @@ def measure(tenure: Tenure | None, open_sockets: int) -> Levels:
         largest_group=tenure.groups.largest,
         shards_up=[int(shard.up) for shard in tenure.shards],
         shards_load=[shard.load for shard in tenure.shards],
+        connections_limit=connections_limit,
     )

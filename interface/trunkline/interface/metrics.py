@@ -55,7 +55,22 @@ class InterfaceMetrics:
             "release_seconds", "Seconds from receiving a message to the release of its entry.", _LATENCY_S
         )
         self.spans = SpanCounters(metrics)
+        self.publish_seconds = metrics.histogram(
+            "publish_seconds",
+            "Seconds of a call to Redis on the publishing connection, at each renewal of the lease.",
+            _LATENCY_S,
+        )
+        self.mailbox_seconds = metrics.histogram(
+            "mailbox_seconds",
+            "Age of the newest mailbox entry when it arrived, at each renewal of the lease.",
+            _LATENCY_S,
+        )
         metrics.gauge("connections", "Open WebSockets.", lambda: read().connections)
+        metrics.gauge(
+            "connections_limit",
+            "Connections beyond which clients are refused.",
+            lambda: read().connections_limit,
+        )
         metrics.gauge(
             "in_flight", "Connections and requests with an unreleased entry.", lambda: read().in_flight
         )

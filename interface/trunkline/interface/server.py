@@ -91,6 +91,7 @@ class InterfaceServer:
         self._background: list[Supervised] = []
         self._reason: str | None = "starting"
         self._serving = False
+        self._limit = 0
         self._levels = (-1.0, Levels(0))
         self._meter = LoadMeter()
 
@@ -117,7 +118,7 @@ class InterfaceServer:
             shared.shards_used = await self._used_shards()
         proxies = TrustedProxies(self._settings.trusted_proxies)
         entrance = Entrance(shared, proxies, self.accepting, self._server_address)
-        limit = connection_limit(self._settings.max_connections, raise_file_limit())
+        limit = self._limit = connection_limit(self._settings.max_connections, raise_file_limit())
         self._door = Door(
             entrance,
             shared.sockets,
@@ -282,5 +283,5 @@ class InterfaceServer:
         now_s = time.monotonic()
         if now_s - self._levels[0] > _LEVELS_S:
             open_sockets = self._shared.sockets.count if self._shared is not None else 0
-            self._levels = (now_s, measure(self.tenure, open_sockets))
+            self._levels = (now_s, measure(self.tenure, open_sockets, self._limit))
         return self._levels[1]

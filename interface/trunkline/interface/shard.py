@@ -42,7 +42,7 @@ class Shard:
         up: it answers.
     """
 
-    __slots__ = ("_mail", "layer", "load", "number", "publisher", "tenure", "tracks", "up")
+    __slots__ = ("_mail", "_sampled", "layer", "load", "number", "publisher", "tenure", "tracks", "up")
 
     def __init__(self, number: int, layer: InterfaceLayer, tenure: Tenure) -> None:
         self.number = number
@@ -53,6 +53,7 @@ class Shard:
         self.tracks = Tracks()
         self.up = False
         self._mail: tuple[str, float] | None = None
+        self._sampled: tuple[str, float] | None = None
 
     def recipients(self) -> list[Recipient]:
         """All that live there."""
@@ -83,6 +84,14 @@ class Shard:
         """Operations have arrived."""
         self._mail = (token, time.time())
         dispatch(self.tenure, operations, token, self.number)
+
+    def answered(self, seconds: float) -> None:
+        """Redis took so long to answer. The age of the newest mailbox entry is noted too: no message pays for it."""
+        metrics = self.tenure.metrics
+        metrics.publish_seconds.observe(seconds)
+        if self._mail is not self._sampled:
+            self._sampled = self._mail
+            metrics.mailbox_seconds.observe(self.mailbox_lag_s())
 
     def refused(self, publications: Sequence[Publication]) -> None:
         """Channels are full."""

@@ -50,6 +50,10 @@ class InterfaceReceiver(Protocol):
     def mailbox(self, operations: list[list[Any]], token: str) -> None:
         """Operations have arrived (see `codec`), in order. ``token`` is the mailbox entry's id, for `leave_group`."""
 
+    def answered(self, seconds: float) -> None:
+        """A renewal of the lease took so long to its answer, over the connection on which batches are published: what a
+        batch would have taken. It is for figures, and a layer that has none to tell need not call it."""
+
     def refused(self, publications: Sequence[Publication]) -> None:
         """The streams of these are full; nothing of them was taken. The interface tries again when it sees fit."""
 

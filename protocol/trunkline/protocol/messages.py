@@ -193,6 +193,28 @@ class ChannelStats(NamedTuple):
     oldest_s: float
 
 
+class ServerStats(NamedTuple):
+    """One Redis, as it tells of itself.
+
+    Attributes:
+        shard: number of the shard that it holds.
+        memory_bytes: memory that it uses.
+        memory_limit_bytes: its maxmemory; 0 for none.
+        cpu_s: CPU seconds that it has used.
+        commands: calls that it has processed.
+        clients: connections to it.
+        append_failing: it keeps an append-only file, and its last write to it failed.
+    """
+
+    shard: str
+    memory_bytes: int
+    memory_limit_bytes: int
+    cpu_s: float
+    commands: int
+    clients: int
+    append_failing: bool
+
+
 class ClusterStats(NamedTuple):
     """The cluster as the layer sees it at one moment.
 
@@ -205,6 +227,8 @@ class ClusterStats(NamedTuple):
         delayed: messages that wait for their time: sent with a delay, or set aside to be tried again.
         dead_trimmed: dead letters that made room for newer ones, ever.
         delayed_ever: messages that were made to wait for their time, ever.
+        servers: what carries the messages; none in memory.
+        skew_s: how far the clock of whoever asked is ahead of the layer's, beyond what the asking took.
     """
 
     channels: list[ChannelStats]
@@ -215,6 +239,8 @@ class ClusterStats(NamedTuple):
     delayed: int = 0
     dead_trimmed: int = 0
     delayed_ever: int = 0
+    servers: tuple[ServerStats, ...] = ()
+    skew_s: float = 0.0
 
 
 class DeadLetterRecord(NamedTuple):

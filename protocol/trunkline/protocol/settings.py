@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDic
 from .errors import ConfigError, InvalidName
 from .exit_codes import ExitCode
 from .names import MAX_SHARDS, Keys
+from .process.advertise import split_address
 from .redis_layout import Place, Places
 from .redis_url import check_redis_url as check_redis_url
 from .redis_url import places_of, without_secrets
@@ -55,6 +56,12 @@ def _check_prefix(value: str) -> str:
         Keys(value)
     except InvalidName as error:
         raise ValueError(str(error)) from error
+    return value
+
+
+def _check_advertise(value: str) -> str:
+    if value:
+        split_address(value)
     return value
 
 
@@ -171,8 +178,21 @@ class ScalingSettings(LoopSettings):
 class ProcessSettings(ScalingSettings):
     """What every process of a cluster has."""
 
-    admin_host: str = Field("127.0.0.1", description="address of the admin server (/metrics, /live, /ready)")
+    admin_host: str = Field(
+        "127.0.0.1",
+        description="address of the admin server (/metrics, /targets, /live, /ready); 0.0.0.0 or :: for all",
+    )
     admin_port: Port = Field(0, description="port of the admin server; 0 lets the kernel choose")
+    admin_advertise: Annotated[str, AfterValidator(_check_advertise)] = Field(
+        "",
+        description="HOST or HOST:PORT under which others reach the admin server; else what it listens on, or where "
+        "that is all addresses the one from which this machine speaks to others",
+    )
+    targets_port: Port = Field(
+        0,
+        description="port on --admin-host that all processes of one user on this machine share, for /targets alone, so "
+        "that Prometheus has one address to ask; 0 for none",
+    )
     dashboard: bool = Field(True, description="serve a page for people at the admin server, /dashboard")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from trunkline.protocol.errors import LayerUnavailable
-from trunkline.protocol.messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
+from trunkline.protocol.messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo, ServerStats
 from trunkline.protocol.names import RECEIVE, InterfaceId
 from trunkline.protocol.process import cluster
 from trunkline.protocol.process.cluster import ClusterMetrics
@@ -26,6 +28,8 @@ STATS = ClusterStats(
     mailbox_lengths={InterfaceId("i1"): 9},
     delayed=5,
     delayed_ever=8,
+    servers=(ServerStats("0", 1000, 4000, 2.5, 70, 6, append_failing=True),),
+    skew_s=-0.25,
 )
 
 
@@ -83,8 +87,17 @@ async def test_a_scrape_shows_streams_leases_mailboxes_and_dead_letters(
         'trunkline_stream_length{channel="websocket.receive"} 7.0',
         'trunkline_stream_pending{channel="websocket.receive"} 3.0',
         'trunkline_stream_oldest_seconds{channel="websocket.receive"} 1.5',
-        'trunkline_live_processes{role="interface"} 2.0',
-        'trunkline_live_processes{role="worker"} 1.0',
+        "trunkline_live_interfaces 2.0",
+        "trunkline_live_workers 1.0",
+        "trunkline_stream_capacity 100000.0",
+        "trunkline_mailbox_capacity 50000.0",
+        "trunkline_clock_skew_seconds -0.25",
+        'trunkline_redis_memory_bytes{shard="0"} 1000.0',
+        'trunkline_redis_memory_limit_bytes{shard="0"} 4000.0',
+        'trunkline_redis_clients{shard="0"} 6.0',
+        'trunkline_redis_append_failing{shard="0"} 1.0',
+        'trunkline_redis_cpu_seconds_total{shard="0"} 2.5',
+        'trunkline_redis_commands_total{shard="0"} 70.0',
         'trunkline_mailbox_length{interface="i1"} 9.0',
         "trunkline_dead_letters_kept 4.0",
         "trunkline_dead_letters_trimmed_total 7.0",
@@ -105,10 +118,15 @@ async def test_while_the_layer_is_away_no_old_figure_is_shown(
     await cluster_metrics.refresh()
 
     shown = _lines(metrics)
-    assert not [
-        line for line in shown if line.startswith(("trunkline_stream", "trunkline_live", "trunkline_mailbox"))
-    ]
-    for name in ("dead_letters_kept", "delayed_length"):
+    old = (
+        "trunkline_stream_length",
+        "trunkline_stream_oldest",
+        "trunkline_mailbox_length",
+        "trunkline_redis_",
+    )
+    assert not [line for line in shown if line.startswith(old)]
+    unknown = ("live_interfaces", "live_workers", "clock_skew_seconds", "dead_letters_kept", "delayed_length")
+    for name in unknown:
         assert f"trunkline_{name} NaN" in shown
     assert not [line for line in shown if line.startswith("trunkline_delayed_total")]
     assert not [line for line in shown if line.startswith("trunkline_dead_letters_trimmed_total")]
@@ -121,3 +139,30 @@ async def test_scrapes_at_once_share_one_look(operator: Operator, metrics: Metri
     await cluster_metrics.refresh()
 
     assert operator.asked == 1
+
+
+async def test_a_look_tells_what_a_scrape_would_show(operator: Operator, metrics: MetricSet) -> None:
+    assert await ClusterMetrics(metrics, operator).look() == STATS
+
+
+async def test_a_look_at_a_layer_that_is_away_tells_nothing(operator: Operator, metrics: MetricSet) -> None:
+    operator.up = False
+
+    assert await ClusterMetrics(metrics, operator).look() is None
+
+
+async def test_a_look_waits_for_a_layer_only_so_long(
+    operator: Operator, metrics: MetricSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "FRESH_S", 0.0)
+    monkeypatch.setattr(cluster, "LOOK_LIMIT_S", 0.01)
+    looking = ClusterMetrics(metrics, operator)
+    assert await looking.look() == STATS
+
+    async def never() -> ClusterStats:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(operator, "stats", never)
+
+    assert await looking.look() is None

@@ -214,3 +214,12 @@ async def test_a_mailbox_that_holds_something_else_is_read_again_when_it_is_mend
     await worker.apply(interface.post("c", "x"))
 
     assert await interface.receive() == ["x"]
+
+
+async def test_each_renewal_tells_how_long_redis_took(faulty: Faulty) -> None:
+    interface = await faulty.interface()
+
+    layer_of(interface)._renew()
+    await until(lambda: interface.answer_times)
+
+    assert all(0 < seconds < 60 for seconds in interface.answer_times)

@@ -180,5 +180,6 @@ async def test_a_connection_that_was_reset_under_redis_py_is_made_again(
         with pytest.raises(LayerUnavailable, match="the handler is closed"):
             await ask(operator)
 
-    assert await operator.stats() == before
+    after = await operator.stats()
+    assert after._replace(servers=(), skew_s=0.0) == before._replace(servers=(), skew_s=0.0)
     await operator.close()

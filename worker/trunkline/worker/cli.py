@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -16,11 +17,13 @@ from trunkline.protocol.errors import RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
+from trunkline.protocol.process.advertise import advertised
 from trunkline.protocol.process.cluster import ClusterMetrics
 from trunkline.protocol.process.log_level import log_level_routes
 from trunkline.protocol.process.notify import Notifier
 from trunkline.protocol.process.runner import run, settle_gc, supervise
 from trunkline.protocol.process.scaling import Reporter, targets_of
+from trunkline.protocol.process.targets import Targets
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import parse_or_exit
@@ -74,15 +77,18 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
                 ends.push_async_callback(worker.dispatcher.tracing.close)
             metrics = worker.dispatcher.metrics
             dashboard = Dashboard.of_cluster(operator, metrics, settings, examine)
+            cluster = ClusterMetrics(metrics, operator, targets_of(settings), settings)
             admin = AdminServer(
                 settings.admin_host,
                 settings.admin_port,
                 metrics=metrics,
                 ready=worker.ready,
-                refresh=ClusterMetrics(metrics, operator, targets_of(settings)).refresh,
                 extra={**dashboard.routes(), **log_level_routes(settings.log_level)},
+                refresh=cluster.refresh,
+                targets=Targets(metrics, cluster.look, settings.prefix, socket.gethostname()).show,
+                targets_port=settings.targets_port,
             )
-            address = await admin.start()
+            address = advertised(await admin.start(), settings.admin_advertise)
             ends.push_async_callback(admin.stop)
             ends.push_async_callback(dashboard.close)
             await worker.start(address, settings.module)

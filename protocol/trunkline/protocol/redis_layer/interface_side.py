@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from time import perf_counter
 
 import hiredis
 
@@ -161,15 +162,16 @@ class RedisInterfaceLayer:
 
     def _renew(self) -> None:
         session, sleeps = self._standing.session, self._waking.look()
+        asked_s = perf_counter()
         args: list[str | bytes | int] = [
             self._keys.base, self._standing.id, self._standing.epoch, self._lease_ms, self._mailbox.read_id,
         ]  # fmt: skip
         self._calls.call(
             SCRIPTS["renew"].call([self._keys.epoch], args),
-            lambda answer: self._renewed(session, sleeps, answer),
+            lambda answer: self._renewed(session, sleeps, asked_s, answer),
         )
 
-    def _renewed(self, session: int, sleeps: int, answer: Answer) -> None:
+    def _renewed(self, session: int, sleeps: int, asked_s: float, answer: Answer) -> None:
         if session != self._standing.session:
             return
         if isinstance(answer, hiredis.ReplyError):
@@ -181,6 +183,7 @@ class RedisInterfaceLayer:
             self._answer_odd(answer)
             return
         self._waking.survived(sleeps)
+        self._standing.receiver.answered(perf_counter() - asked_s)
         self._standing.receiver.share_out(read_shares(answer[4]), answer[3])
         if answer[1] < self._publishing.answered:
             self._answer_odd([b"gap"])

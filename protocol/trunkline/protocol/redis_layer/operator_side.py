@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from .plain import was_reset
 from .refusals import explained
 from .scaling import Scaling
 from .scripts import scripts_of
+from .server_stats import server_stats, skew_s
 
 TIMEOUT_S = 5.0
 _LETTER_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -46,6 +48,7 @@ class RedisOperatorLayer:
         self._url = place.url
         self._scripts = scripts_of(place)
         self._keys = Keys(settings.prefix, shard)
+        self._shard = shard
         self._capacity = settings.capacity
         self._redis = connections.client(place, "trunkline-operator", TIMEOUT_S)
         self._scaling = Scaling(self._redis, self._keys)
@@ -98,7 +101,10 @@ class RedisOperatorLayer:
         pipeline.smembers(self._keys.channels)
         pipeline.zcard(self._keys.delayed)
         pipeline.get(self._keys.delayed_count)
-        (seconds, microseconds), names, delayed, ever = await self._ask(pipeline.execute())
+        pipeline.info()
+        asked_s = time.time()
+        (seconds, microseconds), names, delayed, ever, told = await self._ask(pipeline.execute())
+        skew = skew_s(asked_s, seconds + microseconds / 1_000_000, time.time())
         now_ms = seconds * 1000 + microseconds // 1000
         known = {name.decode("utf-8", "replace") for name in names}
         channels = [ChannelName(name) for name in sorted(known | set(INTERFACE_CHANNELS))]
@@ -120,6 +126,8 @@ class RedisOperatorLayer:
             int(delayed),
             int(trimmed),
             int(ever or 0),
+            (server_stats(str(self._shard), told),),
+            skew,
         )
 
     async def _channels(self, channels: Sequence[ChannelName], now_ms: int) -> list[ChannelStats]:

@@ -118,6 +118,8 @@ def merged(stats: Sequence[ClusterStats]) -> ClusterStats:
         delayed=sum(one.delayed for one in stats),
         dead_trimmed=sum(one.dead_trimmed for one in stats),
         delayed_ever=sum(one.delayed_ever for one in stats),
+        servers=tuple(server for one in stats for server in one.servers),
+        skew_s=max((one.skew_s for one in stats), key=abs, default=0.0),
     )
 
 
