@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.settings import BenchSettings
-from tests.docs.reference import METRICS, VERBS, sample_name
+from tests.docs.reference import METRICS, VERBS, sample_names
 from tests.faults.rows import anchor
 from trunkline.deploy import cli, dead
 from trunkline.protocol.settings import Settings
@@ -62,7 +62,7 @@ def test_its_flags_and_variables_are_settings(text: str) -> None:
 
 
 def test_its_metrics_are_told_by_some_process(text: str) -> None:
-    told = {sample_name(family) for make in METRICS.values() for family in make().collect()}
+    told = {name for make in METRICS.values() for family in make().collect() for name in sample_names(family)}
     assert set(re.findall(r"\b(trunkline_[a-z_]+[a-z])\b", text)) <= told
 
 
