@@ -1,5 +1,5 @@
 # The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
-# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL (up, scale, worker), ARGS (the suites); others beside their verbs.
+# Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL PROMETHEUS (up, scale, worker), ARGS (the suites); others beside their verbs.
 BIN := .venv/bin
 STAMP := .venv/.installed$(subst /,-,$(PYTHON))
 flag = $(if $($(1)),--$(2) '$($(1))')
@@ -13,8 +13,8 @@ help: ## print the verbs
 install: $(STAMP) ## make .venv with the locked versions (PYTHON=python3.12 to choose)
 $(STAMP): requirements.lock pyproject.toml deploy/install.sh
 	@PYTHON='$(PYTHON)' deploy/install.sh && touch $@
-up: install ## start the cluster in the background: ROUTING=examples.chat.routing PORT=8000 INTERFACES=2 WORKERS=2
-	@$(BIN)/trunkline up $(call flag,PORT,port) $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers) \
+up: install ## start the cluster in the background: ROUTING=examples.chat.routing PORT=8000 INTERFACES=2 WORKERS=2 PROMETHEUS=1
+	@$(if $(PROMETHEUS),TRUNKLINE_PROMETHEUS='$(PROMETHEUS)') $(BIN)/trunkline up $(call flag,PORT,port) $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers) \
 	  '$(or $(ROUTING),examples.chat.routing)'
 scale: install ## change the running cluster: WORKERS=4 INTERFACES=3
 	@$(BIN)/trunkline scale $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers)

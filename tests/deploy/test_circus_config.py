@@ -17,11 +17,11 @@ INTERFACE = ["python", "-m", "trunkline.deploy", "interface", "--static=/=a fold
 WORKER = ["python", "-m", "trunkline.deploy", "worker", "chat.routing"]
 
 
-def read(folder: Path, redis: list[str] | None = None) -> dict[str, Any]:
+def read(folder: Path, redis: list[str] | None = None, prometheus: list[str] | None = None) -> dict[str, Any]:
     run_dir = RunDir(folder)
     run_dir.make()
     state = a_state(interfaces=3, workers=4, drain_s=7.0)
-    run_dir.config_file.write_text(circus_config(run_dir, state, INTERFACE, WORKER, redis))
+    run_dir.config_file.write_text(circus_config(run_dir, state, INTERFACE, WORKER, redis, prometheus))
     config: dict[str, Any] = get_config(str(run_dir.config_file))
     return config | {"watchers": {watcher["name"]: watcher for watcher in config["watchers"]}}
 
@@ -58,6 +58,15 @@ def test_redis_starts_first_and_the_others_wait_for_its_answer(tmp_path: Path) -
     watchers = read(tmp_path, ["redis-server", "redis.conf"])["watchers"]
     assert max(watchers.values(), key=lambda watcher: int(watcher["priority"]))["name"] == "redis"
     assert watchers["redis"]["hooks"]["after_start"][0].endswith(redis_answers.__name__)
+
+
+def test_prometheus_starts_last_and_nobody_waits_for_it_to_stop(tmp_path: Path) -> None:
+    watchers = read(tmp_path, ["redis-server", "redis.conf"], ["prometheus", "--config.file=a b"])["watchers"]
+    assert min(watchers.values(), key=lambda watcher: int(watcher["priority"]))["name"] == "prometheus"
+    watcher = watchers["prometheus"]
+    assert "'--config.file=a b'" in watcher["cmd"]
+    assert watcher["numprocesses"] == 1
+    assert set(watchers["worker"]["hooks"]) - set(watcher["hooks"]) == {"before_signal"}
 
 
 @pytest.mark.parametrize("role", ["interface", "worker"])

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from trunkline.deploy import ports
 from trunkline.deploy.ports import reserve
 from trunkline.protocol.errors import ConfigError
 
@@ -44,3 +45,15 @@ def test_an_address_of_another_machine_is_refused_by_name() -> None:
     # 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
     with pytest.raises(ConfigError, match=r"--host 192\.0\.2\.1"):
         reserve("192.0.2.1", 0)
+
+
+def test_a_free_port_is_anybodys() -> None:
+    port = ports.free("127.0.0.1", 0, "--prometheus-port")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+
+
+def test_all_addresses_are_reached_by_the_loopback_one() -> None:
+    assert ports.local_address("0.0.0.0", 80) == "127.0.0.1:80"
+    assert ports.local_address("::", 80) == "[::1]:80"
+    assert ports.local_address("10.0.0.7", 80) == "10.0.0.7:80"

@@ -71,6 +71,14 @@ def test_make_hands_its_variables_to_the_command_and_hides_the_password() -> Non
     words = " ".join(done.stdout.replace("\\\n", " ").split())
     assert "trunkline up --port '1234' --interfaces '3' --workers '4' 'a.b'" in words
     assert "secret" not in words
+    assert "TRUNKLINE_PROMETHEUS" not in words
+
+
+def test_make_hands_on_whether_prometheus_is_wanted() -> None:
+    done = subprocess.run(
+        ["make", "-n", "up", "PROMETHEUS=1"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+    )
+    assert "TRUNKLINE_PROMETHEUS='1' .venv/bin/trunkline up" in done.stdout
 
 
 def test_the_lock_names_no_registry_and_pins_everything_with_hashes() -> None:

@@ -129,3 +129,8 @@ def test_while_a_process_takes_the_place_of_another_there_is_one_more() -> None:
 def test_what_was_wanted_for_a_moment_is_told_from_what_was_asked() -> None:
     asked = a_state().scaled(interfaces=3, workers=5)
     assert asked.with_one_more("worker").with_one_more("interface").as_asked() == asked
+
+
+def test_a_cluster_has_a_prometheus_where_it_was_asked_for() -> None:
+    assert a_state().wanted("prometheus") == 0
+    assert a_state(prometheus="http://127.0.0.1:9090/").wanted("prometheus") == 1

@@ -51,6 +51,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--redis-url", "host:6379"], "--redis-url (or TRUNKLINE_REDIS_URL): 'host:6379'"),
         (["--static", "/=/no/such/folder"], "--static (or TRUNKLINE_STATIC)"),
         (["--admin-port", "9000"], "--admin-port (or TRUNKLINE_ADMIN_PORT): '9000'"),
+        (
+            ["--admin-advertise", "web1:9400"],
+            "--admin-advertise (or TRUNKLINE_ADMIN_ADVERTISE): 'web1:9400' is not right: expected HOST without a port",
+        ),
+        (["--admin-advertise", "http://web1"], "'http://web1' is not right: expected HOST or HOST:PORT"),
+        (
+            ["--prometheus-interval-s", "0"],
+            "--prometheus-interval-s (or TRUNKLINE_PROMETHEUS_INTERVAL_S): '0'",
+        ),
         (["--drain-s", "-1"], "--drain-s (or TRUNKLINE_DRAIN_S): '-1'"),
         (["--start-timeout-s", "soon"], "--start-timeout-s (or TRUNKLINE_START_TIMEOUT_S): 'soon'"),
         (["--wrokers", "2"], "--wrokers"),

@@ -32,6 +32,7 @@ REPORT: dict[str, Any] = {
     "dead_letters": 0,
     "dead_letters_trimmed": 0,
     "redis": {"url": "redis://host", "own": False, "redis_version": "7.2.4"},
+    "prometheus": "",
     "exits": [],
 }
 
@@ -51,6 +52,22 @@ def test_the_live_page_is_named_where_there_is_one() -> None:
     address = "http://127.0.0.1:9/dashboard"
     assert f"live at {address}" in table({**REPORT, "dashboard": address})
     assert not any("live at" in line for line in table({**REPORT, "dashboard": None}))
+
+
+def test_the_address_of_prometheus_is_told_and_whether_it_runs() -> None:
+    page = "http://127.0.0.1:9090/"
+
+    def lines(*roles: str) -> list[str]:
+        processes = [{"pid": 1, "role": role, "uptime_s": 1.0} for role in roles]
+        return [
+            line
+            for line in table({**REPORT, "prometheus": page, "processes": processes})
+            if line.startswith("Prometheus")
+        ]
+
+    assert lines("circusd", "prometheus") == [f"Prometheus at {page}"]
+    assert lines("circusd") == [f"Prometheus at {page}: does not run; see its log"]
+    assert not [line for line in table(REPORT) if line.startswith("Prometheus")]
 
 
 def test_what_is_in_work_is_not_counted_as_queued() -> None:

@@ -24,6 +24,9 @@ KILL_AFTER_S = 5.0
 REDIS_STOP_S = 15.0
 """What Redis gets to write its append-only file out."""
 
+PROMETHEUS_STOP_S = 15.0
+"""What Prometheus gets to write its newest samples out."""
+
 
 def stop_limit_s(drain_s: float) -> float:
     """Seconds a graceful stop may take: interface servers, a canary, workers, then Redis, and circus itself."""
@@ -36,6 +39,7 @@ def circus_config(
     interface: Sequence[str],
     worker: Sequence[str],
     redis: Sequence[str] | None,
+    prometheus: Sequence[str] | None = None,
 ) -> str:
     """Writes the file.
 
@@ -45,6 +49,7 @@ def circus_config(
         interface: command line of an interface server.
         worker: command line of a worker.
         redis: command line of the cluster's own Redis, None if it is somebody else's.
+        prometheus: command line of its Prometheus, None if it has none.
     """
     # A stop goes in the order interface servers, a canary, workers, Redis, and each waits for those before it.
     stop_s = state.drain_s + KILL_AFTER_S
@@ -67,6 +72,14 @@ def circus_config(
         graceful_s = 3 * stop_s + REDIS_STOP_S
         hooks: dict[str, Hook] = {**HOOKS, "after_start": redis_answers, "after_spawn": redis_spawned}
         sections.append(_watcher(run_dir, "redis", redis, 1, priority=4, graceful_s=graceful_s, hooks=hooks))
+    if prometheus is not None:
+        # It stops at once and nobody waits for it: it needs none of the others, nor they it.
+        hooks = {name: hook for name, hook in HOOKS.items() if name != "before_signal"}
+        sections.append(
+            _watcher(
+                run_dir, "prometheus", prometheus, 1, priority=0, graceful_s=PROMETHEUS_STOP_S, hooks=hooks
+            )
+        )
     return "\n".join(sections)
 
 

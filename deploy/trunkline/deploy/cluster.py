@@ -165,6 +165,33 @@ async def _refusal(session: aiohttp.ClientSession, url: str) -> str | None:
         return None if answer.status == 200 else (await answer.text()).strip()
 
 
+async def wait_for_answer(url: str, who: str, broken: Callable[[], None], patience_s: float) -> None:
+    """Waits until a server answers with 200.
+
+    Args:
+        url: what it is asked for.
+        who: the server, for the message.
+        broken: raises when waiting is in vain, which ends it.
+        patience_s: how long.
+
+    Raises:
+        NotReady: it does not within ``patience_s``.
+    """
+    deadline = time.monotonic() + patience_s
+    refusal: object = ""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_TIMEOUT_S)) as session:
+        while time.monotonic() < deadline:
+            broken()
+            try:
+                refusal = await _refusal(session, url)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                refusal = repr(error)
+            if refusal is None:
+                return
+            await asyncio.sleep(_POLL_S)
+    raise NotReady(f"{who} is not ready after {patience_s:g} s: {refusal}")
+
+
 async def scrape(admins: Iterable[str]) -> dict[str, dict[str, float]]:
     """Reads the metrics of several processes at once.
 

@@ -48,7 +48,8 @@ def explain(verb: str, run_dir: RunDir, error: TrunklineError) -> None:
         role = error.ended.role
         logs = [(role, f"[{error.ended.pid}]" if role != "circusd" else "")]
     else:
-        logs = [(role, "") for role in ("circusd", "redis", "worker", "canary", "interface")]
+        roles = ("circusd", "redis", "prometheus", "worker", "canary", "interface")
+        logs = [(role, "") for role in roles]
     for role, mark in logs:
         file = run_dir.log_file(role)
         lines = last_lines(file, SHOWN_LOG_LINES, mark)

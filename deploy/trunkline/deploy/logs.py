@@ -16,7 +16,7 @@ from .log_lines import pretty
 from .rundir import RunDir
 from .settings import LogsSettings
 
-ROLES = ("circusd", "redis", "interface", "worker")
+ROLES = ("circusd", "redis", "prometheus", "interface", "worker")
 _POLL_S = 0.2
 
 
@@ -34,7 +34,7 @@ def run(settings: LogsSettings) -> int:
         for role, follower in followers.items():
             for line in follower.lines():
                 shown = line if settings.raw else pretty(line)
-                print(f"{role:9} {shown}", end="", flush=settings.follow)
+                print(f"{role:10} {shown}", end="", flush=settings.follow)
         if not settings.follow:
             return ExitCode.OK
         time.sleep(_POLL_S)

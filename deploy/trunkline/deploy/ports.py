@@ -9,9 +9,28 @@ from typing import Any
 import psutil
 
 from trunkline.protocol.errors import ConfigError
+from trunkline.protocol.process.advertise import joined
+
+LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+"""For "all addresses": one by which this machine reaches itself."""
 
 
-def reserve(host: str, port: int) -> socket.socket:
+def local_address(host: str, port: int) -> str:
+    """``host:port`` by which this machine reaches what listens there."""
+    return joined(LOCAL.get(host, host), port)
+
+
+def free(host: str, port: int, flag: str) -> int:
+    """A port that somebody else is going to listen on: the one that is asked for, or the kernel's choice for 0.
+
+    Raises:
+        ConfigError: as for `reserve`.
+    """
+    with reserve(host, port, flag) as holder:
+        return int(holder.getsockname()[1])
+
+
+def reserve(host: str, port: int, flag: str = "--port", host_flag: str = "--host") -> socket.socket:
     """Binds a port and holds it, without listening, so that the interface servers can share it.
 
     Several processes listen on one port by ``SO_REUSEPORT`` (socket(7)). With port 0 the kernel chooses, and somebody
@@ -21,6 +40,8 @@ def reserve(host: str, port: int) -> socket.socket:
     Args:
         host: a name or address of this machine.
         port: 0 lets the kernel choose.
+        flag: what sets the port, for messages.
+        host_flag: what sets the host.
 
     Returns:
         The socket, to be closed when all listen; ``getsockname()[1]`` is the port.
@@ -34,7 +55,7 @@ def reserve(host: str, port: int) -> socket.socket:
         )[0]
     except socket.gaierror as error:
         raise ConfigError(
-            f"--host {host}: {error.strerror}; give a name or address of this machine"
+            f"{host_flag} {host}: {error.strerror}; give a name or address of this machine"
         ) from error
     try:
         if port:
@@ -45,7 +66,7 @@ def reserve(host: str, port: int) -> socket.socket:
                 probe.listen()
         return _shared(socket.socket(family, kind, protocol), address)
     except OSError as error:
-        raise ConfigError(_why(host, port, error)) from error
+        raise ConfigError(_why(host, port, error, flag, host_flag)) from error
 
 
 def _shared(holder: socket.socket, address: Any) -> socket.socket:
@@ -59,12 +80,12 @@ def _shared(holder: socket.socket, address: Any) -> socket.socket:
     return holder
 
 
-def _why(host: str, port: int, error: OSError) -> str:
+def _why(host: str, port: int, error: OSError, flag: str, host_flag: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use{_by(port)}; choose another with --port, or 0 for any free one"
+        return f"port {port} is in use{_by(port)}; choose another with {flag}, or 0 for any free one"
     if error.errno == errno.EACCES:
-        return f"port {port} may only be used by root; choose one from 1024 up with --port"
-    return f"--host {host} --port {port}: {error.strerror}; give an address of this machine"
+        return f"port {port} may only be used by root; choose one from 1024 up with {flag}"
+    return f"{host_flag} {host} {flag} {port}: {error.strerror}; give an address of this machine"
 
 
 def _by(port: int) -> str:

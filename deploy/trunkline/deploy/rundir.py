@@ -10,6 +10,7 @@
     ├── releases/     which code the workers of each watcher run (see `release`)
     ├── lock          held by the command that changes the cluster
     ├── log/          <role>.log, and circusd.log of the supervisor itself
+    ├── prometheus/   configuration and data of its Prometheus, if it has one; survives `down`
     └── redis/        configuration and append-only file of the cluster's own Redis; survives `down`
 """
 
@@ -59,6 +60,7 @@ class ClusterState:
         drain_s: seconds a process may take to stop.
         started_s: Unix time.
         layer: `LayerSettings` that reach this cluster's Redis.
+        prometheus: address of the page of its Prometheus; empty if it has none.
     """
 
     cluster: str
@@ -73,6 +75,7 @@ class ClusterState:
     started_s: float
     layer: dict[str, Any] = field(repr=False)
     canaries: int = 0
+    prometheus: str = ""
 
     def layer_settings(self) -> LayerSettings:
         """Settings for a layer of this cluster."""
@@ -85,6 +88,7 @@ class ClusterState:
             "worker": self.workers,
             "canary": self.canaries,
             "redis": int(self.own_redis),
+            "prometheus": int(bool(self.prometheus)),
         }[role]
 
     def scaled(self, interfaces: int, workers: int) -> ClusterState:
@@ -140,6 +144,7 @@ class RunDir:
         self.releases = self.path / "releases"
         self.log = self.path / "log"
         self.redis = self.path / "redis"
+        self.prometheus = self.path / "prometheus"
 
     @property
     def sockets(self) -> Path:

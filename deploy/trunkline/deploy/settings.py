@@ -15,6 +15,7 @@ from pydantic_settings import CliPositionalArg, SettingsConfigDict
 from trunkline.interface.settings import Statics
 from trunkline.protocol.errors import InvalidName
 from trunkline.protocol.names import MAX_SHARDS
+from trunkline.protocol.process.advertise import split_address
 from trunkline.protocol.settings import (
     WATERFALL,
     LayerSettings,
@@ -106,6 +107,22 @@ class UpSettings(ServingSettings, ProcessSettings):
     start_timeout_s: PositiveSeconds = Field(60.0, description="seconds until a start that hangs is given up")
     # All processes are of one version here, so that none meets a mark that it does not know.
     waterfall_per_s: WaterfallRate = Field(1.0, description=WATERFALL)
+    prometheus: bool = Field(
+        False, description="start a Prometheus as well (prometheus on PATH) that watches every process"
+    )
+    prometheus_port: Port = Field(
+        0, description="port of Prometheus' page on 127.0.0.1; 0 lets the kernel choose"
+    )
+    prometheus_interval_s: Annotated[float, Field(ge=0.1, le=300)] = Field(
+        5.0, description="seconds between two looks of Prometheus at each process"
+    )
+
+    @field_validator("admin_advertise")
+    @classmethod
+    def _check_admin_advertise(cls, value: str) -> str:
+        if value and split_address(value)[1] is not None:
+            raise ValueError("expected HOST without a port: each of several processes has one of its own")
+        return value
 
     @field_validator("admin_port")
     @classmethod
@@ -153,7 +170,7 @@ class LogsSettings(ClusterCommand):
     model_config = SettingsConfigDict(cli_shortcuts={"follow": "f"})
 
     follow: bool = Field(False, description="go on with what is written from now on, until Ctrl-C")
-    role: Literal["all", "interface", "worker", "canary", "redis", "circusd"] = Field(
+    role: Literal["all", "interface", "worker", "canary", "redis", "prometheus", "circusd"] = Field(
         "all", description="whose log"
     )
     lines: Annotated[int, Field(ge=0, le=100_000)] = Field(

@@ -80,6 +80,7 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
         "dead_letters": stats.dead_letters,
         "dead_letters_trimmed": stats.dead_trimmed,
         "redis": redis,
+        "prometheus": state.prometheus,
         "exits": [
             {"time_s": e.time_s, "role": e.role, "pid": e.pid, "exit_code": e.exit_code, "then": e.then}
             for e in run_dir.exits()[-SHOWN_EXITS:]
@@ -160,6 +161,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
         + (f", {wanted['canary']} of a canary" if wanted["canary"] else ""),
         f"Redis{version} at {redis['url']}{primary}" + (f": {redis['error']}" if "error" in redis else ""),
         *([f"live at {report['dashboard']}"] if report.get("dashboard") else []),
+        *_prometheus(report),
         "",
         f"{'PID':>8} {'ROLE':10} {'ID':16} {'UPTIME':>9} {'CONNECTIONS':>12} {'MESSAGES/S':>11}  STATE",
     ]
@@ -189,6 +191,13 @@ def table(report: Mapping[str, Any]) -> list[str]:
     if not report["healthy"]:
         lines.append("NOT HEALTHY: see above, and 'trunkline logs'")
     return lines
+
+
+def _prometheus(report: Mapping[str, Any]) -> list[str]:
+    if not report["prometheus"]:
+        return []
+    runs = any(process["role"] == "prometheus" for process in report["processes"])
+    return [f"Prometheus at {report['prometheus']}" + ("" if runs else ": does not run; see its log")]
 
 
 def _code(processes: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -27,6 +27,7 @@ MARK = "_TRUNKLINE_CLUSTER"
 CALL_TIMEOUT_S = 10.0
 KILL_WAIT_S = 5.0
 _POLL_S = 0.1
+_BY_FILE = {"redis-server": "redis", "valkey-server": "redis", "prometheus": "prometheus"}
 
 
 class SupervisorError(TrunklineError):
@@ -39,7 +40,8 @@ class Member:
 
     Attributes:
         pid: its process id.
-        role: ``interface``, ``worker``, ``canary``, ``redis``, ``circusd``, or ``child`` for what one of them started.
+        role: ``interface``, ``worker``, ``canary``, ``redis``, ``prometheus``, ``circusd``, or ``child`` for what one
+            of them started.
         started_s: Unix time.
     """
 
@@ -93,7 +95,7 @@ def _role(process: psutil.Process, environ: Mapping[str, str]) -> str:
             # The file that it runs has its watcher's name.
             return Path(environ.get(VARIABLE, role)).stem if role == "worker" else role
     # A Redis writes its own title over its command line; its file tells.
-    return "redis" if os.path.basename(process.exe()) in ("redis-server", "valkey-server") else "child"
+    return _BY_FILE.get(os.path.basename(process.exe()), "child")
 
 
 def set_number(run_dir: RunDir, role: str, count: int) -> None:
@@ -148,7 +150,7 @@ def stop(cluster: str, patience_s: float) -> list[Member]:
         return [member.pid for member in members(cluster) if member.role == role]
 
     # Circusd stops all of them in their order. Where it was killed, or does not manage, we do.
-    for role in ("circusd", *STOP_ORDER, "child"):
+    for role in ("circusd", *STOP_ORDER, "prometheus", "child"):
         _signal(of(role), psutil.Process.terminate)
         wait_gone(partial(of, role), patience_s)
     killed = members(cluster)

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from subprocess import Popen
 from typing import Any
 
@@ -19,9 +19,9 @@ from trunkline.protocol.messages import LeaseInfo
 from trunkline.protocol.redis_url import without_secrets
 from trunkline.protocol.settings import LayerSettings, ProcessSettings
 
-from . import app_routing, ports, redis_server, supervisor, variables
+from . import app_routing, ports, prometheus_server, redis_server, supervisor, variables
 from .circus_config import circus_config, stop_limit_s
-from .cluster import NotReady, Wanted, mixing, server_info, stats_of, trips, wait_for_leases
+from .cluster import NotReady, Wanted, mixing, server_info, stats_of, trips, wait_for_answer, wait_for_leases
 from .failures import StartFailed, explain, refuse
 from .release import Release
 from .rundir import ClusterState, Exit, RunDir
@@ -90,6 +90,7 @@ def _start(run_dir: RunDir, settings: UpSettings) -> int:
     app_routing.check(settings.module)
     static = settings.static or (app_routing.static_beside(settings.module) if settings.auto_static else [])
     asked = _asked(settings)
+    prometheus = prometheus_server.find_binary() if settings.prometheus else None
     binary = None
     try:
         if not asked["redis_url"]:
@@ -100,7 +101,11 @@ def _start(run_dir: RunDir, settings: UpSettings) -> int:
     layer = LayerSettings(**{**_values(settings, LayerSettings), "redis_url": url})
     if binary is None:
         _check_redis(layer, settings.module)
-    with closing(ports.reserve(settings.host, settings.port)) as holder:
+    with ExitStack() as held:
+        holder = held.enter_context(closing(ports.reserve(settings.host, settings.port)))
+        if prometheus or settings.targets_port:
+            settings = _sharing_targets(settings, held)
+        watcher = prometheus_server.plan(prometheus, run_dir, settings) if prometheus else None
         state = ClusterState(
             cluster=secrets.token_hex(8),
             asked=asked,
@@ -113,9 +118,17 @@ def _start(run_dir: RunDir, settings: UpSettings) -> int:
             drain_s=settings.drain_s,
             started_s=time.time(),
             layer=layer.model_dump(mode="json"),
+            prometheus=watcher.page if watcher else "",
         )
-        _write_config(run_dir, state, static, binary)
+        _write_config(run_dir, state, static, binary, watcher.command if watcher else None)
         return _launch(run_dir, state, settings, binary)
+
+
+def _sharing_targets(settings: UpSettings, held: ExitStack) -> UpSettings:
+    """The settings with a port for ``/targets`` that all processes can share; held until they do."""
+    holder = ports.reserve(settings.admin_host, settings.targets_port, "--targets-port", "--admin-host")
+    held.enter_context(closing(holder))
+    return settings.model_copy(update={"targets_port": holder.getsockname()[1]})
 
 
 def _values(settings: ProcessSettings, of: type[LayerSettings]) -> dict[str, Any]:
@@ -131,7 +144,11 @@ def _check_redis(layer: LayerSettings, module: str) -> None:
 
 
 def _write_config(
-    run_dir: RunDir, state: ClusterState, static: list[str], binary: redis_server.Binary | None
+    run_dir: RunDir,
+    state: ClusterState,
+    static: list[str],
+    binary: redis_server.Binary | None,
+    prometheus: list[str] | None,
 ) -> None:
     python = [sys.executable, "-m", "trunkline.deploy"]
     interface = [*python, "interface", "--host", state.host, "--port", str(state.port), "--reuse-port"]
@@ -143,7 +160,7 @@ def _write_config(
         conf.write_text(redis_server.redis_conf(run_dir))
         redis = [binary.path, str(conf)]
     Release(os.getcwd(), state.routing).save(run_dir.release("worker"))
-    run_dir.config_file.write_text(circus_config(run_dir, state, interface, worker, redis))
+    run_dir.config_file.write_text(circus_config(run_dir, state, interface, worker, redis, prometheus))
 
 
 def _absolute(static: str) -> str:
@@ -207,6 +224,8 @@ def _wait_ready(
     async def ready() -> list[LeaseInfo]:
         interfaces = await wait_for_leases(state.layer_settings(), wanted, patience)
         await trips(interfaces)
+        if state.prometheus:
+            await wait_for_answer(f"{state.prometheus}-/ready", "Prometheus", wanted.broken, patience)
         wanted.broken()
         return interfaces
 
@@ -227,9 +246,8 @@ def _raise_if_broken(run_dir: RunDir, state: ClusterState, circusd: Popen[bytes]
 
 
 def _page(state: ClusterState) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(state.host, state.host)
     scheme = "https" if os.environ.get("TRUNKLINE_TLS_CERT") else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{state.port}/"
+    return f"{scheme}://{ports.local_address(state.host, state.port)}/"
 
 
 def _report(run_dir: RunDir, state: ClusterState, settings: UpSettings, interfaces: list[LeaseInfo]) -> None:
@@ -239,6 +257,8 @@ def _report(run_dir: RunDir, state: ClusterState, settings: UpSettings, interfac
         print(f"  watch    http://{interfaces[0].admin}/dashboard")
     for lease in interfaces:
         print(f"  metrics  http://{lease.admin}/metrics   interface {lease.id} [{lease.pid}]")
+    if state.prometheus:
+        print(f"  figures  {state.prometheus}   Prometheus; its alerts are at {state.prometheus}alerts")
     print(f"  logs     {run_dir.log_file('interface')}")
     print(f"           {run_dir.log_file('worker')}")
     # Who came by `make up` has no `trunkline` on the PATH; make tells its children that they are its own.
