@@ -196,7 +196,7 @@ def checks() -> list[Check]:
     return found
 
 
-def tested(some: list[Check]) -> dict[str, Any]:
+def group_of(some: list[Check]) -> dict[str, Any]:
     """One of promtool's tests."""
     series, tests = {}, []
     for number, check in enumerate(some):
@@ -235,7 +235,7 @@ def test_prometheus_accepts_the_configuration_and_every_rule() -> None:
 
 def test_every_alert_fires_when_it_should_and_not_when_it_should_not(tmp_path: Path) -> None:
     together = [check for check in checks() if check.alert not in ALONE]
-    tests = [tested(together), *(tested([check]) for check in checks() if check.alert in ALONE)]
+    tests = [group_of(together), *(group_of([check]) for check in checks() if check.alert in ALONE)]
     file = tmp_path / "rules.test.yml"
     document = {"rule_files": [str(RULES)], "evaluation_interval": INTERVAL, "tests": tests}
     file.write_text(yaml.safe_dump(document, sort_keys=False))

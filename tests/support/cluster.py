@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,22 +64,31 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster_of(
-    routing: str, folder: Path, *, interfaces: int, workers: int, cwd: Path = ROOT
+    routing: str,
+    folder: Path,
+    *flags: str,
+    interfaces: int,
+    workers: int,
+    cwd: Path = ROOT,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cluster]:
     """Runs ``trunkline up`` on a free port, and ``trunkline down`` in the end.
 
     Args:
         routing: routing module, importable from ``cwd``.
         folder: run directory to use.
+        flags: further ones of ``trunkline up``.
         interfaces: how many interface servers.
         workers: how many workers.
         cwd: where the commands are typed.
+        environ: variables besides the usual ones.
 
     Raises:
         AssertionError: one of the commands failed; the text has what it printed.
     """
     numbers = ["--interfaces", str(interfaces), "--workers", str(workers)]
-    await trunkline("up", routing, "--port", "0", "--run-dir", str(folder), *numbers, cwd=cwd)
+    up = ["up", routing, "--port", "0", "--run-dir", str(folder), *numbers, *flags]
+    await trunkline(*up, cwd=cwd, environ=environ)
     try:
         run_dir = RunDir(folder)
         state = run_dir.load()
@@ -89,7 +98,7 @@ async def cluster_of(
         await trunkline("down", "--run-dir", str(folder), cwd=cwd)
 
 
-async def trunkline(*arguments: str, cwd: Path = ROOT) -> str:
+async def trunkline(*arguments: str, cwd: Path = ROOT, environ: Mapping[str, str] | None = None) -> str:
     """Runs a ``trunkline`` command to its end, while this event loop goes on.
 
     Returns:
@@ -98,6 +107,6 @@ async def trunkline(*arguments: str, cwd: Path = ROOT) -> str:
     Raises:
         AssertionError: it ended with another code than 0.
     """
-    done = await asyncio.to_thread(command, *arguments, cwd=cwd)
+    done = await asyncio.to_thread(command, *arguments, cwd=cwd, environ=environ)
     assert done.code == 0, f"trunkline {' '.join(arguments)} ended with {done.code}:\n{done.printed}"
     return done.printed
