@@ -210,8 +210,17 @@ class SentinelSet:
     def fail_over(self) -> None:
         """Asks for a fail-over as an operator does; returns when Sentinel has another primary."""
         before = self.primary
-        self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_for(self._begins_to, "Sentinel knows a replica that it would promote")
         wait_for(lambda: self.primary is not before, "another primary")
+
+    def _begins_to(self) -> bool:
+        try:
+            self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        except redis.ResponseError as error:
+            if "NOGOODSLAVE" in str(error):
+                return False
+            raise
+        return True
 
     def fail_over_in_order(self) -> None:
         """The same, with no write forgotten: the steps of docs/redis.md."""

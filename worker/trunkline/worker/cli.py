@@ -63,10 +63,10 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
     routing.code_version = code_version(settings.code_version, settings.module)
 
     async def serve(stop: asyncio.Event) -> int:
-        await shards.agree(settings)
         tracing = partial(open_tracing, settings, "worker")
         layer = shards.worker_layer(settings, settings.track)
         worker = WorkerProcess(settings, layer, routing, tracing, shards.count(settings))
+        await shards.agree(settings)  # behind what is wrong without a Redis
         logs.setup(settings.log_level, worker.id, settings.log_format, "worker")
         carry_context()
         async with AsyncExitStack() as ends:

@@ -125,8 +125,8 @@ def blocking_client(place: Place, name: str, timeout_s: float, retry: Retry | No
 
 def primary_of(client: redis.asyncio.Redis) -> Address | None:
     """Where Sentinel has last told a client of `client` that its primary is; None of a place without Sentinels."""
-    sentinels = client.connection_pool.connection_kwargs.get("sentinels")
-    return sentinels.primary if isinstance(sentinels, Sentinels) else None
+    seeker = client.connection_pool.connection_kwargs.get("seeker")
+    return seeker.primary if isinstance(seeker, Sentinels) else None
 
 
 def _options(name: str, timeout_s: float) -> dict[str, Any]:
