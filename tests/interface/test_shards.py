@@ -290,6 +290,16 @@ async def test_who_leaves_again_before_all_shards_know_the_group_waits_no_longer
     assert type(connection) is Connection
 
 
+async def test_an_answer_about_a_group_that_was_left_meanwhile_is_late(two: Two) -> None:
+    joins = two.tenure.joins
+    assert joins is not None
+    _, connection = await two.on(0)
+
+    joins._answered(ROOM, 1)
+
+    assert type(connection) is Connection, "nobody waits"
+
+
 async def test_of_two_groups_both_must_be_known(two: Two) -> None:
     other = two.layers[1]
     other.slow = True

@@ -140,9 +140,6 @@ class Groups(Generic[M]):
         """Each group that has members here with the token of its newest add, or join, on a shard."""
         return {group: tokens[shard] for group, tokens in self._tokens.items() if tokens[shard]}
 
-    def __contains__(self, group: GroupName) -> bool:
-        return group in self._members
-
     @property
     def largest(self) -> int:
         """How many members the group has that has most of them; looks at every group."""

@@ -16,6 +16,7 @@ from trunkline.protocol.messages import DeadLetter
 from trunkline.protocol.names import Keys
 from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.redis_layer.layout import RedisLayout
+from trunkline.protocol.redis_layer.sender import RedisSender
 from trunkline.protocol.settings import LayerSettings
 
 
@@ -121,3 +122,21 @@ async def test_what_uvloop_raises_of_a_connection_that_was_reset_is_told(
         with pytest.raises(LayerUnavailable, match="the handler is closed"):
             await layout.agree()
     assert await layout.agree() == 2
+
+
+async def test_a_connection_that_uvloop_finds_reset_is_a_shard_that_does_not_answer(
+    layout: RedisLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reset(*_: object) -> None:
+        raise RuntimeError("the transport is closed")
+
+    monkeypatch.setattr(layout._shards[1]._redis, "hgetall", reset)
+    with pytest.raises(LayerUnavailable, match="was reset"):
+        await layout.agree()
+
+
+def test_a_shard_that_is_away_is_none_to_send_by(two: LayerSettings) -> None:
+    away = two.model_copy(
+        update={"redis_url": f"{two.redis_url.partition(',')[0]},unix:///nowhere/redis.sock"}
+    )
+    assert not RedisSender(away, 1).answers()

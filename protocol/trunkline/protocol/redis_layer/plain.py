@@ -1,23 +1,10 @@
-"""Plain redis-py, for what is asked now and then: a client, and what uvloop adds to its errors."""
+"""Plain redis-py, for what is asked now and then: what uvloop adds to its errors."""
 
 from __future__ import annotations
 
 import redis.asyncio
 
 from ..errors import LayerUnavailable
-from ..settings import LayerSettings
-from . import connections
-
-
-def plain_client(settings: LayerSettings, name: str, timeout_s: float) -> redis.asyncio.Redis:
-    """A client that connects when it is first asked.
-
-    Args:
-        settings: where Redis is.
-        name: for CLIENT LIST.
-        timeout_s: of a connection to be made, and of each answer.
-    """
-    return connections.client(settings.place, name, timeout_s)
 
 
 async def was_reset(client: redis.asyncio.Redis, error: RuntimeError) -> LayerUnavailable:
