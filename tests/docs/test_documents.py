@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.redis_memory import MemorySettings
 from benchmarks.settings import BenchSettings
 from tests.docs.reference import METRICS, VERBS, sample_names
 from tests.faults.rows import anchor
@@ -26,7 +27,11 @@ DOCUMENTS = [
     "benchmarks/RESULTS.md",
 ]
 MAKE_VERBS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-SETTINGS: list[type[Settings]] = [BenchSettings, *(declared for declared, _ in VERBS.values())]
+SETTINGS: list[type[Settings]] = [
+    BenchSettings,
+    MemorySettings,
+    *(declared for declared, _ in VERBS.values()),
+]
 FLAGS = {f"--{name.replace('_', '-')}" for declared in SETTINGS for name in declared.model_fields}
 VARIABLES = {f"TRUNKLINE_{name.upper()}" for declared, _ in VERBS.values() for name in declared.model_fields}
 OF_TESTS = {"TRUNKLINE_TEST_REDIS_SERVER"}
