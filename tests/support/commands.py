@@ -50,13 +50,19 @@ def environment() -> dict[str, str]:
     return kept
 
 
-def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str] | None = None) -> Done:
+def command(
+    *arguments: str | Path,
+    cwd: Path = ROOT,
+    environ: Mapping[str, str] | None = None,
+    limit_s: float = LIMIT_S,
+) -> Done:
     """Runs ``trunkline`` to its end.
 
     Args:
         arguments: behind ``trunkline``.
         cwd: where it is typed.
         environ: variables besides the usual ones.
+        limit_s: seconds until it is killed and the test fails.
     """
     done = subprocess.run(
         [*TRUNKLINE, *map(str, arguments)],
@@ -64,7 +70,7 @@ def command(*arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str]
         env={**environment(), "PYTHONPATH": PATHS, **(environ or {})},
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
