@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from tests.support.commands import command
-from trunkline.deploy.logs import Follower, last_lines
+from trunkline.deploy.logs import ROLES, Follower, last_lines
+from trunkline.deploy.settings import LogsSettings
 from trunkline.protocol.exit_codes import ExitCode
 
 
@@ -54,3 +56,7 @@ def test_without_logs_it_says_who_writes_them(tmp_path: Path) -> None:
     done = command("logs", "--run-dir", tmp_path / ".run")
     assert done.code == ExitCode.NOT_RUNNING
     assert "trunkline up" in done.err
+
+
+def test_all_logs_are_those_of_every_role() -> None:
+    assert {"all", *ROLES} == set(get_args(LogsSettings.model_fields["role"].annotation))

@@ -16,7 +16,7 @@ from .log_lines import pretty
 from .rundir import RunDir
 from .settings import LogsSettings
 
-ROLES = ("circusd", "redis", "prometheus", "interface", "worker")
+ROLES = ("circusd", "redis", "prometheus", "interface", "worker", "canary")
 _POLL_S = 0.2
 
 
