@@ -66,7 +66,7 @@ def test_logs_shows_both_forms_and_with_raw_the_lines_themselves(tmp_path: Path)
     shown = command("logs", "--run-dir", folder, "--role", "worker").printed.splitlines()
     assert shown == [
         f"worker    {text}",
-        "worker    [42] 2026-01-01T12:00:00.250 INFO w1a2 took over entries=3",
+        "worker     [42] 2026-01-01T12:00:00.250 INFO w1a2 took over entries=3",
     ]
     assert (
         command("logs", "--run-dir", folder, "--role", "worker", "--raw", "--lines", "1").printed

@@ -290,6 +290,18 @@ async def test_who_leaves_again_before_all_shards_know_the_group_waits_no_longer
     assert type(connection) is Connection
 
 
+async def test_every_shard_that_was_asked_must_answer(two: Two) -> None:
+    joins = two.tenure.joins
+    assert joins is not None
+    joins._asked[ROOM] = {1, 2}  # as of three shards
+
+    joins._answered(ROOM, 1)
+    assert joins._asked == {ROOM: {2}}
+
+    joins._answered(ROOM, 2)
+    assert not joins._asked
+
+
 async def test_an_answer_about_a_group_that_was_left_meanwhile_is_late(two: Two) -> None:
     joins = two.tenure.joins
     assert joins is not None
