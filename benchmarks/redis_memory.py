@@ -147,7 +147,9 @@ def cluster(folder: Path, count: int) -> Iterator[Place]:
         with closing(redis.Redis(unix_socket_path=str(run_dir.redis_socket))) as client:
             yield Place(state.port, client, worker, Keys(state.layer_settings().prefix), count)
     finally:
-        subprocess.run([*command, "down", *where], cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*command, "down", *where], cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL
+        )
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -65,10 +65,10 @@ def test_logs_shows_both_forms_and_with_raw_the_lines_themselves(tmp_path: Path)
     (folder / "log" / "worker.log").write_text(f"{text}\n{raw}\n")
     shown = command("logs", "--run-dir", folder, "--role", "worker").printed.splitlines()
     assert shown == [
-        f"worker    {text}",
+        f"worker     {text}",
         "worker     [42] 2026-01-01T12:00:00.250 INFO w1a2 took over entries=3",
     ]
     assert (
         command("logs", "--run-dir", folder, "--role", "worker", "--raw", "--lines", "1").printed
-        == f"worker    {raw}\n"
+        == f"worker     {raw}\n"
     )
