@@ -16,6 +16,7 @@ from tests.support.commands import Done, command
 from tests.support.process import Process
 from tests.support.processes import Interface, Processes, new_prefix
 from tests.support.redis_server import MISSING, find_binary
+from tests.support.waiting import until
 from trunkline.protocol.names import Keys
 from trunkline.protocol.redis_layer import shards
 
@@ -153,6 +154,16 @@ async def test_newcomers_use_a_shard_once_every_process_is_on_it(growing: Growin
     done = await growing.shards("--use", "2")
     assert done.code == 0, done.printed
     interface = after.interfaces[0]
+
+    async def second_is_used() -> bool:
+        # An interface server looks once a second.
+        async with Load([address(after)], connections=2) as newcomers:
+            await newcomers.goes_on(2)
+            used = (await growing.connections())[1] > 0
+            check(await finished(newcomers))
+            return used
+
+    await until(second_is_used, 30)
     async with Load([address(after)]) as load:
         await load.goes_on(REPLIES)
         on_first, on_second = await growing.connections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,11 +77,18 @@ def make_sides(request: pytest.FixtureRequest) -> MakeSides:
         update: dict[str, object] = {"capacity": capacity, "dead_capacity": dead_capacity}
         if request.param == "two shards":
             # Not as a user may write it: both on one Redis.
-            update["redis_url"] = f"{settings.redis_url},{settings.redis_url}?db=0"
+            update["redis_url"] = f"{settings.redis_url},{_another(settings.redis_url)}"
             return ShardedSides(settings.model_copy(update=update))
         return RedisSides(settings.model_copy(update=update))
 
     return redis_sides
+
+
+def _another(url: str) -> str:
+    """The same Redis by another URL."""
+    if "db=" in url:
+        return re.sub(r"db=(\d+)", lambda found: f"db={int(found[1]) + 1}", url)
+    return f"{url}{'&' if '?' in url else '?'}db=0"
 
 
 @pytest.fixture
