@@ -84,7 +84,7 @@ def test_a_mailbox_entry_leaves_nothing_behind_for_the_next(raws: list[bytes]) -
         except CodecError as error:
             assert error.raw == raw
         else:
-            assert all(type(item) is list and item[0] in range(1, 6) for item in operations)
+            assert all(type(item) is list and item[0] in range(1, codec.MARK + 1) for item in operations)
         # They share an unpacker: what one of them ended in must not be read as the next one's begin.
         assert codec.decode_mailbox(GOOD) == [[codec.SEND, "c", -1, "good"]]
 
