@@ -114,6 +114,10 @@ def test_a_longer_queue_or_a_silent_worker_never_wants_fewer(
     assert few >= of.min_workers
 
 
+def test_next_to_no_entries_tell_nothing_of_how_long_one_takes() -> None:
+    assert workers_wanted([Load(0.0, 2.2e-313)], 1, [], Targets(busy=1.0)) == 1
+
+
 @given(loads, busy, st.integers(0, 10**6), targets)
 def test_one_more_loaded_interface_server_never_wants_fewer(
     told: list[Load], share: float, connections: int, of: Targets

@@ -21,6 +21,13 @@ def test_letters_of_the_first_shard_have_the_ids_that_they_have_there() -> None:
     assert listed("17-0", 2) == "17-0@2"
 
 
+def test_a_page_goes_on_in_a_later_shard_with_letters_of_the_same_time() -> None:
+    assert Place((17, 4), 0).before(1) == "17-3"
+    assert Place((17, 0), 0).before(1) == f"16-{2**64 - 1}"
+    assert Place((0, 0), 0).before(1) == ""
+    assert Place((17, 4), 1).before(0) == "17-4"
+
+
 @pytest.mark.parametrize("text", ["", "17", "17-0@", "17-0@0", "17-0@01", "17-0@2", "-0", "17-0@x", "x17-0"])
 def test_no_letter_has_such_an_id(text: str) -> None:
     assert place(text, 2) is None

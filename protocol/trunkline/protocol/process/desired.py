@@ -20,6 +20,10 @@ _SLACK: Final = 1e-6
 """Of a process: what rounding adds to an exact number must not ask for one more."""
 
 
+LEAST_PER_S: Final = 1e-6
+"""Fewer entries a second than that are none: nothing can be told of how long one takes."""
+
+
 class Load(NamedTuple):
     """What a process says of its load.
 
@@ -81,7 +85,7 @@ def workers_wanted(loads: Iterable[Load], silent: int, queues: Iterable[Queue], 
     work = math.fsum(min(1.0, load.busy) for load in told) + silent
     taken_per_s = math.fsum(load.taken_per_s for load in told)
     waiting = sum(queue.waiting for queue in late)
-    if taken_per_s <= 0:
+    if taken_per_s < LEAST_PER_S:
         # Nobody knows how long an entry takes: what is there does not suffice if something waits.
         return _at_least(targets.min_workers, work / targets.busy + (1 if waiting else 0))
     # What waits came within the time that the oldest of it has waited: it tells how fast entries arrive, also while
