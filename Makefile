@@ -31,7 +31,7 @@ down: install ## stop the cluster, gracefully
 worker: install ## one more worker of the running cluster, in this terminal
 	@$(BIN)/trunkline worker $(ROUTING)
 test: install ## the tests that need nothing but Python (ARGS="-k name")
-	@$(BIN)/pytest -n 2 --cov $(ARGS) -m 'not browser and not crash and not overload and not faults and not fuzz and not model and not instructions and not parts and not topologies'
+	@$(BIN)/pytest -n 3 --cov $(ARGS) -m 'not browser and not crash and not overload and not faults and not fuzz and not model and not instructions and not parts and not topologies'
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
