@@ -31,7 +31,7 @@ def test_a_row_says_what_is_not_the_applications_own() -> None:
 @pytest.mark.timeout(600)
 def test_every_row_is_weighed(capsys: pytest.CaptureFixture[str]) -> None:
     if reason := redis_missing():
-        pytest.skip(reason)
+        pytest.fail(reason, pytrace=False)
     assert main(["--connections", "30"]) == 0
     lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert tuple(line[0].removeprefix("| ") for line in lines) == NAMES

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ async def opened(browser: Browser, lease: LeaseInfo) -> Page:
     return page
 
 
-async def lists(page: Page, ids: set[str], absent: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+async def lists(page: Page, ids: set[str], absent: Collection[str] = ()) -> None:
     """Waits until these processes stand there, and those do not."""
     await page.until(
         f"((ids) => {json.dumps(sorted(ids))}.every((id) => ids.includes(id)) && "

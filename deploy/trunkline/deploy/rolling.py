@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from . import supervisor
 from .circus_config import KILL_AFTER_S
-from .cluster import NotReady, Wanted, trips, wait_for_leases
+from .cluster import Wanted, trips, wait_for_leases
 from .failures import StartFailed
 from .restarts import HOPELESS
 from .rundir import ClusterState, RunDir
@@ -80,7 +80,7 @@ def start(run_dir: RunDir, state: ClusterState, role: str, patience_s: float) ->
     wanted = Wanted(
         numbers={role: state.wanted(role)},
         pids=lambda of: set(_pids(state, of)),
-        broken=lambda: _raise_if_hopeless(run_dir, began_s),
+        broken=lambda: raise_if_hopeless(run_dir, began_s),
     )
 
     async def ready() -> None:
@@ -91,7 +91,13 @@ def start(run_dir: RunDir, state: ClusterState, role: str, patience_s: float) ->
     asyncio.run(ready())
 
 
-def _raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:
+def raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:
+    """Ends waiting for processes that a person has to help.
+
+    Raises:
+        StartFailed: since then one ended that starting again does not mend. One that merely crashed is started again by
+            itself, and may be none of the new ones.
+    """
     for ended in run_dir.exits():
         if ended.time_s >= began_s and ended.exit_code in HOPELESS:
             raise StartFailed(ended)
@@ -100,6 +106,3 @@ def _raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:
 def _pids(state: ClusterState, role: str) -> list[int]:
     """Oldest first."""
     return [member.pid for member in supervisor.members(state.cluster) if member.role == role]
-
-
-__all__ = ["NotReady", "roll", "start"]

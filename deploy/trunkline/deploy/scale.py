@@ -11,8 +11,8 @@ from trunkline.protocol.exit_codes import ExitCode
 from . import supervisor
 from .circus_config import KILL_AFTER_S
 from .cluster import NotReady, Wanted, trips, wait_for_leases
-from .failures import StartFailed, explain, refuse
-from .restarts import HOPELESS
+from .failures import explain, refuse
+from .rolling import raise_if_hopeless
 from .rundir import ClusterState, RunDir
 from .running import NotRunning, alone, supervised
 from .settings import ScaleSettings
@@ -45,7 +45,7 @@ def _scale(run_dir: RunDir, state: ClusterState, settings: ScaleSettings) -> int
     wanted = Wanted(
         numbers={"interface": scaled.interfaces, "worker": scaled.workers},
         pids=lambda role: _by_role(scaled)[role],
-        broken=lambda: _raise_if_hopeless(run_dir, began_s),
+        broken=lambda: raise_if_hopeless(run_dir, began_s),
     )
 
     async def ready() -> None:
@@ -55,13 +55,6 @@ def _scale(run_dir: RunDir, state: ClusterState, settings: ScaleSettings) -> int
     asyncio.run(ready())
     print(f"running: {scaled.interfaces} interface servers, {scaled.workers} workers")
     return ExitCode.OK
-
-
-def _raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:
-    # One that merely crashed is started again by itself, and may be none of the new ones.
-    for ended in run_dir.exits():
-        if ended.time_s >= began_s and ended.exit_code in HOPELESS:
-            raise StartFailed(ended)
 
 
 def _to_number(run_dir: RunDir, state: ClusterState, role: str) -> None:
