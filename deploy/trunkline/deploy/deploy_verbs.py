@@ -24,6 +24,7 @@ from . import canary
 from .canary import NoCanary
 from .cluster import NotReady, expositions, stats_of
 from .failures import explain, refuse
+from .interruptions import uninterrupted
 from .release import Release
 from .rolling import roll
 from .rundir import ClusterState, RunDir
@@ -80,7 +81,8 @@ def _changing(settings: ClusterCommand, change: Callable[[RunDir, ClusterState],
         # Broken off by a CI job that is cancelled it leaves no more behind than by Ctrl-C.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.FAILED))
         try:
-            change(run_dir, supervised(run_dir).as_asked())
+            with uninterrupted():
+                change(run_dir, supervised(run_dir).as_asked())
         finally:
             signal.signal(signal.SIGTERM, before)
 

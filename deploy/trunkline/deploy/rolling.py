@@ -10,6 +10,7 @@ from . import supervisor
 from .circus_config import KILL_AFTER_S
 from .cluster import Wanted, trips, wait_for_leases
 from .failures import StartFailed
+from .interruptions import breakable
 from .restarts import HOPELESS
 from .rundir import ClusterState, RunDir
 
@@ -70,6 +71,8 @@ def _replace(run_dir: RunDir, state: ClusterState, role: str, pid: int, patience
 def start(run_dir: RunDir, state: ClusterState, role: str, patience_s: float) -> None:
     """Brings a role to the number that is wanted, and waits until all of them are ready.
 
+    The wait is what a signal may break off, also where the caller holds signals back.
+
     Raises:
         NotReady: that takes longer, or is in vain.
         SupervisorError: circus does not do what it is asked to.
@@ -88,7 +91,8 @@ def start(run_dir: RunDir, state: ClusterState, role: str, patience_s: float) ->
         if role == "interface":
             await trips(lease for lease in leases if lease.pid not in before)
 
-    asyncio.run(ready())
+    with breakable():
+        asyncio.run(ready())
 
 
 def raise_if_hopeless(run_dir: RunDir, began_s: float) -> None:

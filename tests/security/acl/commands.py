@@ -16,6 +16,8 @@ WITH_SUBCOMMANDS = ("CLIENT", "CLUSTER", "SCRIPT", "XGROUP", "XINFO")
 BY_REDIS_PY = {"client|setname", "select"}
 """What redis-py sends to make a connection. PING, AUTH and HELLO need no permission or are not sent; it sends CLIENT
 SETINFO too, which may be refused."""
+OF_SENTINELS = {"sentinel"}
+"""What a Sentinel is asked, which has users of its own."""
 _NOT_COMMANDS = {"aclose", "close", "execute", "pipeline"}
 _WRITTEN = {"xinfo_groups": "xinfo|groups"}
 
@@ -48,7 +50,7 @@ def in_python() -> set[str]:
 def _in_module(module: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.List) and node.elts and _is_command(node.elts[0]):
+        if isinstance(node, ast.List | ast.Tuple) and node.elts and _is_command(node.elts[0]):
             words = [str(item.value) for item in node.elts[:2] if isinstance(item, ast.Constant)]
             sub = len(words) > 1 and words[0] in WITH_SUBCOMMANDS
             found.add("|".join(words if sub else words[:1]).lower())
@@ -72,7 +74,7 @@ def _is_command(node: ast.expr) -> bool:
 
 def all_commands() -> set[str]:
     """All that a user of the product must be allowed."""
-    return in_scripts() | in_python() | BY_REDIS_PY
+    return (in_scripts() | in_python() | BY_REDIS_PY) - OF_SENTINELS
 
 
 def with_rules(text: str) -> str:
