@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -24,6 +23,7 @@ def number(request: pytest.FixtureRequest) -> Iterator[int]:
     number: int = request.param
     before = signal.signal(number, _end)
     yield number
+    assert signal.getsignal(number) is _end
     signal.signal(number, before)
 
 
@@ -31,7 +31,7 @@ def test_a_signal_waits_for_the_end_of_what_may_not_be_broken_off(number: int) -
     steps = []
     with pytest.raises(Ended):
         with uninterrupted():
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             steps.append("finished")
         steps.append("went on")
     assert steps == ["finished"]
@@ -40,18 +40,32 @@ def test_a_signal_waits_for_the_end_of_what_may_not_be_broken_off(number: int) -
 def test_it_breaks_off_the_breakable_stretch_and_what_cleans_up_is_safe_again(number: int) -> None:
     steps = []
     with pytest.raises(Ended), uninterrupted():
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         try:
             with breakable():
                 steps.append("went on")
         finally:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             steps.append("cleaned up")
     assert steps == ["cleaned up"]
 
 
-def test_without_a_signal_nothing_is_changed() -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with uninterrupted(), breakable():
-        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before - {signal.SIGINT, signal.SIGTERM}
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+def test_one_that_comes_in_the_breakable_stretch_ends_it(number: int) -> None:
+    steps = []
+    with pytest.raises(Ended), uninterrupted():
+        try:
+            with breakable():
+                signal.raise_signal(number)
+                steps.append("went on")
+        finally:
+            steps.append("cleaned up")
+    assert steps == ["cleaned up"]
+
+
+def test_without_a_signal_all_goes_on(number: int) -> None:
+    with uninterrupted():
+        with breakable():
+            assert signal.getsignal(number) is _end
+        assert signal.getsignal(number) is not _end
+    with breakable():
+        assert signal.getsignal(number) is _end
