@@ -35,9 +35,9 @@ test: install ## the tests that need nothing but Python (ARGS="-k name")
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
-	@$(BIN)/pytest -m browser $(ARGS)
+	@$(BIN)/pytest -n 2 -m browser $(ARGS)
 crash: install ## kill and stop real processes under load
-	@$(BIN)/pytest -m crash $(ARGS)
+	@$(BIN)/pytest -n 3 -m crash $(ARGS)
 overload: install ## twice the load of the capacity, and clients that mean no good, on real processes
 	@$(BIN)/pytest -m overload tests/overload $(ARGS)
 faults: install ## every fault at every step of a message's life (ARGS="--fault-seed 123" replays a pair)
