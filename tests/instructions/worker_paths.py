@@ -29,6 +29,7 @@ MESSAGES: Final = 256
 
 INTERFACE: Final = InterfaceId("i0123456789ab")
 SESSION: Final = encode_session({"count": 1})
+WRITTEN: Final = encode_session({"count": 2})
 
 
 class _NoLease:
@@ -109,7 +110,8 @@ def _handled(bench: WorkerBench, path: str, batch: int, reads_session: bool, cou
         assert len(commits) == len(deliveries) == len(bench.reads.written)
         assert len(calls) == len(deliveries) * (2 if reads_session else 1)
         assert echoes(commits) == count
-        assert sum(part == b"S" for command in commits for part in command) == (count if reads_session else 0)
+        written = sum(part == WRITTEN for command in commits for part in command)
+        assert written == (count if reads_session else 0)
 
     return Lap(work, check)
 

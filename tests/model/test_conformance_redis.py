@@ -406,7 +406,7 @@ BROKEN: dict[str, tuple[str, str, str, Callable[[Scripts], None]]] = {
     "a burial does not wait": ("reap", "if result ~= 'none'", "if false", buried_with_an_entry_under_way),
     "a disconnect stays registered": ("reap", "redis.call('HDEL', registry, found[i])", "", buried),
     "who was asleep comes back": ("register", "ARGV[7] == '1' or", "", lost_while_asleep),
-    "an overgrown mailbox grows on": ("commit", "> mailbox_capacity then", "> 1000 then", overgrown),
+    "an overgrown mailbox grows on": ("commit", "> tonumber(ARGV[3]) then", "> 1000 then", overgrown),
     "a suspect is dead at once": ("tick", "> needed then", "> -1 then", suspected),
     "a buried one publishes": ("tick", "'published', id, id", "'published', 'x', id", buried),
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trunkline.protocol.messages import DeadLetter, Delivery, Outcome, Post
-from trunkline.protocol.names import ChannelName, InterfaceId
+from trunkline.protocol.messages import DeadLetter, Delivery, Effect, Outcome, Post, SessionWrite
+from trunkline.protocol.names import ChannelName, ConnectionId, InterfaceId
 from trunkline.protocol.redis_layer.commit_call import MAX_CALL_BYTES, commit_args, split
 
 A, B = ChannelName("a"), ChannelName("b")
@@ -38,8 +38,49 @@ def test_entries_that_only_post_and_follow_each_other_are_sorted_by_mailbox() ->
     _, args = commit_args([*outcomes, outcome(A, "3", 1), outcomes[1]])
 
     heads = [5, "0", "1", "2", "3", "1"]
-    run = [-3, 2, one, b"accc", "1 1 3 3", two, b"bb", "2 2"]
+    run = [-3, 2, one, b"accc", "1 1 3 3", two, b"bb", "2 2", 0]
     assert args == [*heads, *run, 1, "L", b"x", 1, "P", two, b"bb"]
+
+
+def test_sessions_of_entries_that_answer_are_sorted_by_interface() -> None:
+    one, two = InterfaceId("i1"), InterfaceId("i2")
+    writes = [SessionWrite(two, ConnectionId("b"), b"B"), SessionWrite(one, ConnectionId("c"), b"C")]
+    effects: list[list[Effect]] = [
+        [Post(one, b"a")],
+        [writes[0], Post(two, b"bb")],
+        [writes[1], Post(one, b"ccc")],
+        [SessionWrite(two, ConnectionId("d"), b"D"), Post(two, b"d")],
+    ]
+
+    _, args = commit_args([
+        Outcome(Delivery(A, str(number), b"", 1, 0.0), some) for number, some in enumerate(effects)
+    ])  # fmt: skip
+
+    posted = [2, one, b"accc", "1 1 3 3", two, b"bbd", "2 2 4 1"]
+    written = [2, two, 2, "2 4", "b", "d", b"B", b"D", one, 1, "3", "c", b"C"]
+    assert args == [4, "0", "1", "2", "3", -4, *posted, *written]
+
+
+def test_what_deletes_a_session_or_does_more_stands_by_itself() -> None:
+    one, letter = InterfaceId("i1"), DeadLetter(b"x")
+    deleted, kept = SessionWrite(one, ConnectionId("b"), b""), SessionWrite(one, ConnectionId("c"), b"C")
+    post = Post(one, b"p")
+    effects: list[list[Effect]] = [
+        [deleted, post],
+        [kept, post],
+        [kept, letter],
+        [post, post],
+        [post, kept],
+        [kept, post, post],
+    ]
+
+    _, args = commit_args([
+        Outcome(Delivery(A, str(number), b"", 1, 0.0), some) for number, some in enumerate(effects)
+    ])  # fmt: skip
+
+    p, s = ["P", one, b"p"], ["S", one, "c", b"C"]
+    alone = [2, "S", one, "b", b"", *p, 2, *s, *p, 2, *s, "L", b"x", 2, *p, *p, 2, *p, *s, 3, *s, *p, *p]
+    assert args == [6, *"012345", *alone]
 
 
 def test_a_commit_is_split_before_it_grows_over_the_bound() -> None:

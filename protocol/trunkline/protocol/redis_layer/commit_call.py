@@ -88,24 +88,36 @@ def commit_args(outcomes: Sequence[Outcome]) -> tuple[tuple[ChannelName, ...], l
 
 
 def _add_effects(args: list[Arg], outcomes: Sequence[Outcome]) -> None:
-    posts: list[Post] = []  # of entries that follow each other and do nothing else: most only answer
+    # Of entries that follow each other and do what most do: they answer, and write their session perhaps. Writes stand
+    # with the places of their entries among these.
+    posts: list[Post] = []
+    writes: list[tuple[int, SessionWrite]] = []
     for _, effects in outcomes:
-        if len(effects) == 1 and type(effects[0]) is Post:
-            posts.append(effects[0])
-            continue
+        last = effects[-1] if effects else None
+        if type(last) is Post:
+            if len(effects) == 1:
+                posts.append(last)
+                continue
+            first = effects[0]
+            if len(effects) == 2 and type(first) is SessionWrite and first[2]:
+                posts.append(last)
+                writes.append((len(posts), first))
+                continue
         if posts:
-            _add_posts(args, posts)
-            posts = []
+            _add_run(args, posts, writes)
+            posts, writes = [], []
         args.append(len(effects))
         args += flatten(effects)
     if posts:
-        _add_posts(args, posts)
+        _add_run(args, posts, writes)
 
 
-def _add_posts(args: list[Arg], posts: Sequence[Post]) -> None:
+def _add_run(args: list[Arg], posts: Sequence[Post], writes: Sequence[tuple[int, SessionWrite]]) -> None:
     """Adds what entries post, one each, by mailbox: Redis spends on each argument what a chunk costs it otherwise."""
     if len(posts) == 1:
-        args += (1, "P", *posts[0])
+        effects: list[Effect] = [*(write for _, write in writes), posts[0]]
+        args.append(len(effects))
+        args += flatten(effects)
         return
     chunks: dict[InterfaceId, list[bytes]] = {}
     places: dict[InterfaceId, list[int]] = {}
@@ -117,3 +129,15 @@ def _add_posts(args: list[Arg], posts: Sequence[Post]) -> None:
     args += (-len(posts), len(chunks))
     for interface, some in chunks.items():
         args += (interface, b"".join(some), " ".join(map(str, places[interface])))
+    _add_writes(args, writes)
+
+
+def _add_writes(args: list[Arg], writes: Sequence[tuple[int, SessionWrite]]) -> None:
+    by_interface: dict[InterfaceId, list[tuple[int, SessionWrite]]] = {}
+    for placed in writes:
+        by_interface.setdefault(placed[1][0], []).append(placed)
+    args.append(len(by_interface))
+    for interface, some in by_interface.items():
+        args += (interface, len(some), " ".join([str(place) for place, _ in some]))
+        args += [write[1] for _, write in some]
+        args += [write[2] for _, write in some]

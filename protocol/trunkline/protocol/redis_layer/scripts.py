@@ -13,7 +13,12 @@ from typing import NamedTuple
 
 from ..redis_layout import BySlot, Place
 
-_PRELUDES = {"commit": "effects", "apply": "effects", "register": "arrival", "arrive": "arrival"}
+_PRELUDES = {
+    "commit": ("mailbox", "acknowledge", "common", "effects"),
+    "apply": ("mailbox", "effects"),
+    "register": ("arrival",),
+    "arrive": ("arrival",),
+}
 _NAMES = (
     "apply",
     "arrive",
@@ -70,9 +75,8 @@ def _sha(text: str) -> str:
 
 def _load(name: str) -> Script:
     folder = resources.files(__name__.rpartition(".")[0]) / "scripts"
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    if name in _PRELUDES:
-        text = (folder / f"{_PRELUDES[name]}.lua").read_text("utf-8") + text
+    files = (*_PRELUDES.get(name, ()), name)
+    text = "".join((folder / f"{file}.lua").read_text("utf-8") for file in files)
     return Script(name, text, _sha(text))
 
 

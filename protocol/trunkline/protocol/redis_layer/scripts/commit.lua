@@ -5,60 +5,13 @@
 -- ARGV[6] consumer group
 -- ARGV[7..6+n] how many entries of each stream
 -- then all ids, stream by stream; then for each entry in the same order the number of its effects, and they; or, for n > 1
---   entries that follow each other and each append one chunk to a mailbox (most do nothing else): -n, the number of these
---   mailboxes, and for each its interface, the chunks one behind the other, and their places (see post_all)
+--   entries that follow each other, each of which appends one chunk to a mailbox, writes a session perhaps, and does
+--   nothing else (as most): -n, the number of these mailboxes, and for each its interface, the chunks one behind the
+--   other, and their places (see post_all); the number of interfaces whose sessions are written, and for each its name,
+--   how many they are, their places, the connections, the values (see write_all)
 -- Answer: how many acknowledgements counted, then a line for each effect that could not be applied, and '!full' if dead
 --   letters were kept and older ones make room for them
 -- https://redis.io/docs/latest/commands/xack/
-
-local group = ARGV[6]
-local streams = #KEYS
-local first_id = 7 + streams
-local counted, total = 0, 0
-local won = {} -- index of entry to false where it was not ours any more; empty in the common case
-
--- Deletes the entries of a batch that was acknowledged in full by cutting the stream behind its last one; false if that
--- did not take all of them. It may be cut where nothing at or below is pending: all of that was delivered, so it is
--- acknowledged. A cut costs a tenth of XDEL, which looks for each id from the beginning of its node; but to find out
--- whether it may be cut costs more than to delete a single entry.
-local function trim(stream, last, count)
-  local pending = redis.call('XPENDING', stream, group)
-  local ms, number = string.match(last, '^(%d+)-(%d+)$')
-  if pending[1] > 0 then
-    local min_ms, min_number = string.match(pending[2], '^(%d+)-(%d+)$')
-    if tonumber(min_ms) < tonumber(ms) or (min_ms == ms and tonumber(min_number) <= tonumber(number)) then
-      return false
-    end
-  end
-  return redis.call('XTRIM', stream, 'MINID', ms .. '-' .. string.format('%.0f', number + 1)) >= count
-end
-
-local at = first_id
-for s = 1, streams do
-  local stream, count = KEYS[s], tonumber(ARGV[6 + s])
-  local last = at + count - 1
-  local acknowledged = redis.pcall('XACK', stream, group, unpack(ARGV, at, last))
-  if type(acknowledged) == 'table' then
-    -- Not ours to write now: nothing was done yet. Unless the key holds another type: then its entries are gone for good.
-    if not string.find(acknowledged.err, 'WRONGTYPE', 1, true) then return acknowledged end
-    acknowledged = 0
-    for i = at, last do won[i - first_id + 1] = false end
-  elseif acknowledged ~= count then
-    -- An entry that still stands has not been committed before: whoever commits also deletes.
-    local seen = {}
-    for i = at, last do
-      local id = ARGV[i]
-      if seen[id] or #redis.call('XRANGE', stream, id, id) == 0 then won[i - first_id + 1] = false end
-      seen[id] = true
-    end
-  end
-  if acknowledged ~= count or count == 1 or not trim(stream, ARGV[last], count) then
-    redis.pcall('XDEL', stream, unpack(ARGV, at, last))
-  end
-  counted = counted + acknowledged
-  total = total + count
-  at = last + 1
-end
 
 -- Appends the chunks of entries behind `entry` to their mailboxes: in one piece, or those that were won one by one. The
 -- places are for each chunk which of the entries it is of, and its length.
@@ -79,11 +32,30 @@ local function post_all(at, entry)
   return at + 1
 end
 
+-- Writes the sessions of entries behind `entry`, those that were won. The places are for each which of the entries it is of.
+local function write_all(at, entry)
+  for _ = 1, tonumber(ARGV[at]) do
+    local interface, count, places = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+    local from = at + 4
+    if next(won) == nil then
+      for i = from, from + count - 1 do write_session(interface, ARGV[i], ARGV[i + count]) end
+    else
+      local i = from
+      for place in string.gmatch(places, '%d+') do
+        if won[entry + place] ~= false then write_session(interface, ARGV[i], ARGV[i + count]) end
+        i = i + 1
+      end
+    end
+    at = from + 2 * count - 1
+  end
+  return at + 1
+end
+
 local entry = 1
 while entry <= total do
   local effects = tonumber(ARGV[at])
   if effects < 0 then
-    at = post_all(at + 1, entry - 1)
+    at = write_all(post_all(at + 1, entry - 1), entry - 1)
     entry = entry - effects
   else
     if won[entry] == false then

@@ -1,8 +1,7 @@
 -- Prelude of commit.lua and apply.lua: applies the effects of handlers.
 -- KEYS  as the script that includes it; every other key is made from the base, so all lie in the base's slot
--- ARGV[1] base of every key, "<prefix>:{<shard>}:"
+-- ARGV[1] and ARGV[3] see mailbox.lua
 -- ARGV[2] capacity of a channel's stream in entries
--- ARGV[3] capacity of a mailbox in entries
 -- ARGV[4] capacity of the dead-letter store in entries
 -- ARGV[5] life time of a session without a registered connection, milliseconds
 --
@@ -17,13 +16,11 @@
 --   U interface connection       forget a connection and its session
 --   L body                       keep a dead letter
 
-local base = ARGV[1]
-local capacity, mailbox_capacity = tonumber(ARGV[2]), tonumber(ARGV[3])
-local dead_capacity, session_ttl_ms = ARGV[4], ARGV[5]
-local HEADER = '\1' -- version of a mailbox entry
+local capacity, dead_capacity, session_ttl_ms = tonumber(ARGV[2]), ARGV[4], ARGV[5]
 local ENTRY_BYTES = 4 * 1024 * 1024 -- of a mailbox entry, about; behind it another begins
 local FULL = '!full' -- among the lines about failures: the store of dead letters is, so the oldest make room
-local boxes, order, adds, failures = {}, {}, {}, {}
+local SESSIONS = 500 -- of an interface that are held back at most: `unpack` has room for a few thousand values
+local boxes, order, adds, failures, sessions = {}, {}, {}, {}, {}
 local kept = false
 local now_ms
 
@@ -70,7 +67,7 @@ local function register(interface, connection, body)
   end
 end
 
-local function write_session(interface, connection, value)
+local function write_one_session(interface, connection, value)
   local key = base .. 'session:' .. connection
   if value == '' then
     redis.call('DEL', key)
@@ -132,7 +129,40 @@ local function try(letter, content, effect, ...)
   if not done then keep_failed(letter, error, content, (letter == 'C' or letter == 'T') and ...) end
 end
 
+-- Writes what was held back of an interface's sessions: in two commands, or one by one where that cannot be.
+local function write_sessions(interface, held)
+  sessions[interface] = nil
+  local names, pairs = held.names, held.pairs
+  local known = redis.pcall('HMGET', base .. 'connections:' .. interface, unpack(names))
+  local together = not known.err
+  for i = 1, #known do together = together and known[i] end
+  if together and not redis.pcall('MSET', unpack(pairs)).err then return end
+  for i = 1, #names do try('S', pairs[2 * i], write_one_session, interface, names[i], pairs[2 * i]) end
+end
+
+local function write_held()
+  for interface, held in pairs(sessions) do write_sessions(interface, held) end
+end
+
+-- Nobody sees when within this script a session is written, so it waits for others; but for one that is to be deleted.
+local function write_session(interface, connection, value)
+  if value == '' then
+    write_held()
+    return try('S', value, write_one_session, interface, connection, value)
+  end
+  local held = sessions[interface]
+  if not held then
+    held = {names = {}, pairs = {}, count = 0}
+    sessions[interface] = held
+  end
+  local count = held.count + 1
+  held.count, held.names[count] = count, connection
+  held.pairs[2 * count - 1], held.pairs[2 * count] = base .. 'session:' .. connection, value
+  if count == SESSIONS then write_sessions(interface, held) end
+end
+
 local function unregister(interface, connection)
+  write_held()
   redis.call('DEL', base .. 'session:' .. connection)
   redis.call('HDEL', base .. 'connections:' .. interface, connection)
 end
@@ -148,7 +178,7 @@ local function apply(at, count, unique)
       try('G', ARGV[at + 2], send_group, ARGV[at + 1], ARGV[at + 2])
       at = at + 3
     elseif letter == 'S' then
-      try('S', ARGV[at + 3], write_session, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      write_session(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       at = at + 4
     elseif letter == 'A' then
       try('A', ARGV[at + 3], add, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
@@ -182,24 +212,19 @@ local function skip(at, count)
   return at
 end
 
--- Writes each box as a mailbox entry, and the tokens of the adds. Returns what could not be applied.
+-- Writes what was held back: sessions, each box as a mailbox entry, the tokens of the adds. Returns what could not be
+-- applied.
 local function finish()
+  write_held()
   for i = 1, #order do
     local box = order[i]
-    local interface = box.interface
-    local mailbox = base .. 'mailbox:' .. interface
     local entry = table.concat(box)
-    local id = redis.pcall('XADD', mailbox, 'NOMKSTREAM', '*', 'b', entry)
+    local id = append(box.interface, entry)
     if type(id) == 'table' then
       keep_failed('P', id, entry)
       id = nil
     end
     box.token = id
-    if id and redis.call('XLEN', mailbox) > mailbox_capacity then
-      -- Its owner does not read. Taking the record away fences it; the reaper does the rest.
-      redis.call('HDEL', base .. 'published', interface)
-      redis.call('DEL', mailbox)
-    end
   end
   for i = 1, #adds do
     local group, box = adds[i][1], adds[i][2]
