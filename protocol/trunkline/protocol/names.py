@@ -11,6 +11,7 @@ from __future__ import annotations
 import binascii
 import re
 import secrets
+from collections.abc import Iterable
 from typing import NewType
 
 from .errors import InvalidName
@@ -194,6 +195,11 @@ class Keys:
     def session(self, connection: str) -> str:
         """String: the channel session of a connection."""
         return f"{self.base}session:{connection}"
+
+    def sessions(self, connections: Iterable[str]) -> list[str]:
+        """The same of several connections."""
+        head = f"{self.base}session:"
+        return [head + connection for connection in connections]
 
     def leases(self, role: str) -> str:
         """Sorted set: process id to the end of its lease in milliseconds of Redis' clock. Role: interface or worker."""

@@ -7,7 +7,19 @@ from typing import Any, NamedTuple
 from .errors import CodecError, MessageError
 from .messages import DeadLetterRecord, LeaseInfo
 from .process.desired import Load
-from .values import VERSION_BYTE, content_fault, is_plain, pack, unpack, versioned
+from .values import (
+    MAX_BODY_BYTES,
+    PACK_ERRORS,
+    VERSION_BYTE,
+    content_fault,
+    frame_packer,
+    is_plain,
+    pack,
+    pack_frames,
+    unpack,
+    unpackable,
+    versioned,
+)
 
 
 def encode_session(session: dict[str, Any]) -> bytes:
@@ -16,10 +28,15 @@ def encode_session(session: dict[str, Any]) -> bytes:
     Raises:
         MessageError: a value is of a type that cannot be stored; the text names the key.
     """
-    if not is_plain(session):
-        found = content_fault(session)
-        if found is not None:
-            raise MessageError("channel_session" + found)
+    if is_plain(session):
+        try:
+            body: bytes = pack_frames(session)
+        except PACK_ERRORS as error:
+            raise unpackable(frame_packer, error, {"channel_session": session}) from error
+        return VERSION_BYTE + body if len(body) < MAX_BODY_BYTES else versioned(body, "channel_session")
+    found = content_fault(session)
+    if found is not None:
+        raise MessageError("channel_session" + found)
     return versioned(pack(session, {"channel_session": session}), "channel_session")
 
 

@@ -8,6 +8,9 @@ from trunkline.protocol.tracks import split_track
 
 from .effect_log import EffectLog, split
 
+# What SessionWrite(...) does, without its constructor in Python.
+_tuple = tuple.__new__
+
 
 def released(
     outbox: EffectLog, entry: Entry, session: bytes | None, refusal: int | None, kept_in: ChannelName
@@ -25,7 +28,7 @@ def released(
     if channel == RECEIVE:
         effects = outbox.release()
         if session is not None:  # nobody sees its place, and an echo stays one
-            effects.insert(0, SessionWrite(outbox.interface, outbox.connection, session))
+            effects.insert(0, _tuple(SessionWrite, (outbox.interface, outbox.connection, session)))
         return effects
     if session is not None and outbox.reply is not None:
         outbox.write_session(session)

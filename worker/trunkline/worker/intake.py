@@ -162,18 +162,19 @@ class Intake:
             self.waiting.of(shard, change)
 
     def _ask_sessions(self, asking: Sequence[Job], jobs: Sequence[Job], shard: int = 0) -> None:
-        connections = list({job.session_of: None for job in asking if job.session_of is not None})
+        owners = [job.session_of for job in asking if job.session_of is not None]
+        connections = list(dict.fromkeys(owners))  # a connection may be told of by messages of others as well
         self._wait(shard, len(jobs))
         self._metrics.sessions_read.value += len(connections)
 
         def answered(raws: list[bytes]) -> None:
             self._wait(shard, -len(jobs))
-            held = dict(zip(connections, raws, strict=True))
-            for job in asking:
-                if job.session_of is not None:
-                    job.held = HeldSession(
-                        held[job.session_of], self._session_max_bytes, shard == job.delivery.shard
-                    )
+            if len(connections) < len(owners):
+                read = dict(zip(connections, raws, strict=True))
+                raws = [read[owner] for owner in owners]
+            limit = self._session_max_bytes
+            for job, raw in zip(asking, raws, strict=True):
+                job.held = HeldSession(raw, limit, shard == job.delivery.shard)
             self._ready(jobs)
 
         self._layer.sessions(connections, answered)

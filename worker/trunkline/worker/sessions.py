@@ -8,7 +8,7 @@ first touched, and writes it with the handler's other effects if its bytes have 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from trunkline.protocol.codec import decode_session, encode_session
 from trunkline.protocol.errors import MessageError, SessionError
@@ -66,18 +66,25 @@ class ChannelSession(dict[str, Any]):
     Keys are str; values are what msgpack holds (str, bytes, int, float, bool, None, list, dict). Nested values may be
     changed in place: whether anything changed is found by comparing encoded bytes.
 
-    Args:
-        raw: the encoded session; empty for a new one.
-
-    Raises:
-        CodecError: ``raw`` is no session.
+    Attributes:
+        raw: the encoded session it was read from; empty for a new one.
     """
 
-    __slots__ = ("_raw",)
+    # No constructor of its own: one in Python would cost half of what decoding does, for every message.
+    __slots__ = ("raw",)
 
-    def __init__(self, raw: bytes = b"") -> None:
-        super().__init__(decode_session(raw))
-        self._raw = raw
+    raw: bytes
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """Decodes a session; no bytes are a new one.
+
+        Raises:
+            CodecError: ``raw`` is no session.
+        """
+        session = cls(decode_session(raw))
+        session.raw = raw
+        return session
 
     @property
     def modified(self) -> bool:
@@ -86,7 +93,7 @@ class ChannelSession(dict[str, Any]):
         Raises:
             SessionError: it holds what cannot be stored.
         """
-        return self.encode() != self._raw
+        return self.encode() != self.raw
 
     def encode(self) -> bytes:
         """The session as it is stored; empty if there is nothing in it.
@@ -97,7 +104,7 @@ class ChannelSession(dict[str, Any]):
         if not self:
             return b""
         try:
-            return encode_session(dict(self))
+            return encode_session({**self})
         except MessageError as error:
             raise SessionError(str(error)) from error
 
@@ -128,7 +135,7 @@ class HeldSession:
         """
         session = self._session
         if session is None:
-            session = self._session = ChannelSession(self._raw)
+            session = self._session = ChannelSession.read(self._raw)
         return session
 
     @property

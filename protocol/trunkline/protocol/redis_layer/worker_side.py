@@ -191,7 +191,7 @@ class RedisWorkerLayer:
             self._loop.call_soon(done, [])
             return
         self._calls.keep(
-            ["MGET", *(self._keys.session(connection) for connection in connections)],
+            ["MGET", *self._keys.sessions(connections)],
             lambda answer: done([value or b"" for value in answer]),
         )
 
