@@ -31,17 +31,6 @@ if number <= last then
 end
 if number > last + 1 then return {'gap', last} end
 
--- A track that Redis has forgotten (FLUSHALL), its workers gone too: nobody would read its streams. As one without
--- workers it is the main track's, or its own again with its workers' next heartbeat.
-local function know_track(channel)
-  local sign = string.find(channel, '@', 1, true)
-  if not sign then return end
-  local tracks, field = base .. 'tracks', string.sub(channel, sign + 1) .. '!until'
-  if redis.call('HEXISTS', tracks, field) == 1 then return end
-  local time = redis.call('TIME')
-  redis.call('HSET', tracks, field, time[1] * 1000 + math.floor(time[2] / 1000))
-end
-
 -- All of them are looked at before anything is written: a key of another type fails the script, Redis undoes nothing, and
 -- what was added by then would be added again with the batch.
 local capacity, room = tonumber(ARGV[6]), {}
@@ -50,7 +39,14 @@ while at <= #ARGV do
   local channel = ARGV[at]
   if not room[channel] then
     room[channel] = capacity - redis.call('XLEN', base .. 'stream:' .. channel)
-    know_track(channel)
+    -- A track that Redis has forgotten (FLUSHALL), its workers gone too: nobody would read its streams. As one without
+    -- workers it is the main track's, or its own again with its workers' next heartbeat.
+    local sign = string.find(channel, '@', 1, true)
+    local field = sign and string.sub(channel, sign + 1) .. '!until'
+    if field and redis.call('HEXISTS', base .. 'tracks', field) == 0 then
+      local time = redis.call('TIME')
+      redis.call('HSET', base .. 'tracks', field, time[1] * 1000 + math.floor(time[2] / 1000))
+    end
   end
   at = at + 3 + ARGV[at + 2]
 end
@@ -72,7 +68,7 @@ while at <= #ARGV do
   room[channel] = left
   at = at + 3 + count
 end
-redis.call('HSET', base .. 'published', interface, number)
+redis.call('HSET', base .. 'published', interface, ARGV[4])
 if #refused == 1 then return 1 end
 
 local kept = {}
