@@ -125,6 +125,22 @@ async def test_more_sessions_than_are_written_at_once(faulty: Faulty) -> None:
     assert lasts(faulty, "a") and lasts(faulty, "b") and not lasts(faulty, "7")
 
 
+async def test_more_entries_with_sessions_than_can_be_written_at_once(faulty: Faulty) -> None:
+    interface, worker, deliveries = await opened(faulty, 1203)
+    names = ["a", *map(str, range(1201)), "b"]
+
+    counted = await worker.commit(
+        *(
+            Outcome(delivery, [write(interface.id, name, name.encode()), interface.post(name, name)])
+            for delivery, name in zip(deliveries, names, strict=True)
+        )
+    )
+
+    assert counted == 1203
+    assert await worker.sessions(*names) == [name.encode() for name in names]
+    assert await interface.receive(1203) == names
+
+
 @pytest.mark.parametrize("entries", [1, 2])
 @pytest.mark.parametrize("broken", ["connections", "mailbox"])
 async def test_a_key_of_another_type_costs_nothing_but_what_needs_it(

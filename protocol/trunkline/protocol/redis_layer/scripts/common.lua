@@ -12,7 +12,8 @@ if next(won) == nil then
     box, writer, names, count = at + 6, at + 2, at + 3, 1
   elseif effects == -total and ARGV[at + 1] == '1' then
     count = ARGV[at + 5] == '1' and tonumber(ARGV[at + 7]) or 0
-    if last == at + 5 and ARGV[last] == '0' or last == at + 8 + 2 * count then
+    -- `unpack` has room for a few thousand values; more sessions than that are written in parts below.
+    if last == at + 5 and ARGV[last] == '0' or count <= 1000 and last == at + 8 + 2 * count then
       box, writer, names = at + 2, at + 6, at + 9
     end
   end
