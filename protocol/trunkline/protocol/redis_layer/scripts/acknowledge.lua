@@ -1,4 +1,5 @@
--- Prelude of commit.lua, whose keys and arguments these are: acknowledges, and deletes what it acknowledged.
+-- Prelude of commit.lua: acknowledges, and deletes what it acknowledged.
+-- KEYS  and ARGV[6..n] see commit.lua
 
 local group = ARGV[6]
 local streams = #KEYS

@@ -1,4 +1,6 @@
--- Prelude of commit.lua, whose arguments these are: does what most commits ask for, and answers.
+-- Prelude of commit.lua: does what most commits ask for, and answers.
+-- KEYS  and ARGV[1..n] see commit.lua
+--
 -- Most only post to one mailbox, and write sessions of one interface perhaps. Making the functions of effects.lua would
 -- cost Redis as much again. Whatever is not as simple, or fails, is left to what follows, to which it makes no difference
 -- that a session was written already.
