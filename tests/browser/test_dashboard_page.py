@@ -16,6 +16,11 @@ from trunkline.protocol.errors import LayerUnavailable
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\"><script>document.title='broken in'</script>"
+OVERFLOWING = """[...document.querySelectorAll("main section table")]
+  .filter((table) => table.getBoundingClientRect().right > table.closest("section").getBoundingClientRect().right)
+  .map((table) => table.closest("section").getAttribute("aria-labelledby"))"""
+"""Cards beyond whose edge their table reaches."""
+
 FINDINGS = [
     {
         "check": "eviction",
@@ -280,7 +285,7 @@ async def test_a_message_is_drawn_by_its_parts_on_one_scale(browser: Browser, fe
     assert page.faults == []
 
 
-@pytest.mark.parametrize("width", [360, 800, 1600])
+@pytest.mark.parametrize("width", [360, 800, 1200, 1440, 1600])
 async def test_all_can_be_read_in_light_and_dark_at_every_width(
     browser: Browser, feed: Feed, width: int
 ) -> None:
@@ -313,7 +318,8 @@ async def test_all_can_be_read_in_light_and_dark_at_every_width(
         found: dict[str, Any] = await page.evaluate(CONTRASTS)
         assert found["low"] == [] and found["seen"] > 60, scheme
         grounds.append(found["ground"])
-        # and nothing sticks out sideways
+        # and nothing sticks out sideways, of the page or of the card that it stands on
+        assert await page.evaluate(OVERFLOWING) == []
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
     assert grounds[1] < 0.05 < 0.7 < grounds[0]
     assert page.faults == []
