@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import circus.watcher
 import pytest
 import redis
+from circus.exc import ConflictError
 
 from tests.deploy.states import a_state
 from tests.support.waiting import until
@@ -427,3 +429,13 @@ async def test_a_redis_that_does_not_shorten_its_file_is_told_of(
 
     assert "does not shorten its append-only file" in caplog.text
     assert watcher.loop.later == []
+
+
+def test_what_circus_refuses_to_itself_is_not_logged_and_other_errors_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tornado = logging.getLogger("tornado.application")
+    for error in (ConflictError("arbiter is already running arbiter_stop command"), OSError("no room")):
+        tornado.error("Exception in callback", exc_info=error)
+    tornado.error("something else")
+    assert [record.exc_info and str(record.exc_info[1]) for record in caplog.records] == ["no room", None]

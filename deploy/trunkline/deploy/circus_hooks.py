@@ -14,6 +14,7 @@ by one and raising it later. Stopping a watcher, circus' own answer to flapping,
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from circus import logger
+from circus.exc import ConflictError
 
 from .restarts import Again, Restarts
 from .rundir import STOP_ORDER, Exit, RunDir
@@ -35,6 +37,18 @@ _restarts: dict[str, Restarts] = {}
 _started_s: dict[int, float] = {}
 _present: dict[str, dict[int, float]] = {}
 """By watcher: the processes that it started and that were not reaped, with their start."""
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """Whether tornado has to log an error of a callback.
+
+    Every second circus looks after its processes, and while it stops or changes them it refuses that to itself by an
+    error: several tracebacks in each ``down``, of which nobody can tell that they mean nothing.
+    """
+    return record.exc_info is None or not isinstance(record.exc_info[1], ConflictError)
+
+
+logging.getLogger("tornado.application").addFilter(_worth_telling)
 
 
 def redis_answers(watcher: Any, arbiter: Any, hook_name: str) -> bool:
