@@ -28,6 +28,17 @@ def test_an_unknown_verb_is_refused_with_those_there_are(capsys: pytest.CaptureF
     assert "'start' is no verb; expected one of dev, up" in capsys.readouterr().err
 
 
+def test_a_slip_in_a_verb_or_a_flag_is_answered_with_the_right_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["statsu"]) == ExitCode.USAGE
+    with pytest.raises(SystemExit):
+        main(["up", "chat.routing", "--worker=3", "--start-timeout-s", "3", "--elsewhere", "1"])
+    told = capsys.readouterr().err
+    assert "'statsu' is no verb (did you mean 'status'?)" in told
+    assert told.count("did you mean") == 2 and "(did you mean --workers?)" in told
+
+
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == ExitCode.OK
     assert capsys.readouterr().out == f"trunkline {version('trunkline')}\n"

@@ -41,3 +41,27 @@ def test_a_unix_socket_is_refused_where_interface_servers_share_a_port(
     monkeypatch.setenv("TRUNKLINE_UNIX_SOCKET", "/run/here.sock")
     with pytest.raises(ConfigError, match="--unix-socket"):
         variables.check()
+
+
+def test_a_slip_in_the_name_of_a_variable_is_told_and_what_resembles_none_is_not() -> None:
+    names = ["TRUNKLINE_WOKERS", "TRUNKLINE_WORKERS", "TRUNKLINE_THREDS", "TRUNKLINE_OF_OUR_SHOP", "WORKER"]
+    assert variables.misspelt(names) == [
+        "TRUNKLINE_THREDS is no setting and does nothing: did you mean TRUNKLINE_THREADS?",
+        "TRUNKLINE_WOKERS is no setting and does nothing: did you mean TRUNKLINE_WORKERS?",
+    ]
+
+
+@pytest.mark.parametrize("verb", [["up"], ["dev"]], ids=" ".join)
+def test_a_slip_is_told_before_anything_starts(verb: list[str], tmp_path: Path) -> None:
+    given = {
+        "TRUNKLINE_THREDS": "2",
+        "TRUNKLINE_THREADS": "many",
+        "TRUNKLINE_RUN_DIR": str(tmp_path / ".run"),
+    }
+    done = command(*verb, "examples.echo.routing", "--port", "0", environ=given)
+
+    assert done.code == ExitCode.USAGE
+    assert (
+        "warning: TRUNKLINE_THREDS is no setting and does nothing: did you mean TRUNKLINE_THREADS?"
+        in done.err
+    )

@@ -107,7 +107,7 @@ MISTAKES = [
     (["m", "--key", "1", "--bad", "x"], "unrecognized arguments: --bad x; see 'trunkline example --help'"),
     (
         ["m", "--key", "1", "--drain", "3"],
-        "unrecognized arguments: --drain 3; see 'trunkline example --help'",
+        "unrecognized arguments: --drain 3 (did you mean --drain-s?); see 'trunkline example --help'",
     ),
     (["m", "--key", "1", "--tls"], "--tls needs --cert"),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -158,7 +159,7 @@ def test_a_routing_that_does_not_exist_says_which_part(write: Write) -> None:
         in mistakes("builtins.dict.fromkey")[0]
     )
     assert "module 'shop' has no 'routng' (did you mean 'routing'?)" in mistakes("shop.routng")[0]
-    assert "the current directory and PYTHONPATH are searched" in mistakes("qqqzzzqqq.routing")[0]
+    assert "and PYTHONPATH are searched: go to the folder" in mistakes("qqqzzzqqq.routing")[0]
     assert "is no dotted path" in mistakes("shop/routing.py")[0]
 
 
@@ -331,7 +332,14 @@ def test_a_consumer_class_has_a_route_for_each_of_its_channels() -> None:
 def test_what_is_wrong_with_a_consumer_class_is_told() -> None:
     assert "is no consumer class" in mistakes([route_class(handler)])[0]
     assert "is no consumer class" in mistakes([route_class(dict)])[0]
-    assert "there is no module" in mistakes([route_class("qqqzzz.Chat")])[0]
+    assert (
+        f"there is no module 'qqqzzz' (the current directory, {os.getcwd()}, "
+        in mistakes([route_class("qqqzzz.Chat")])[0]
+    )
+
+
+def test_a_module_of_the_standard_library_is_never_what_was_meant() -> None:
+    assert "cmath" not in mistakes("chmath.routing")[0]
     assert "does not handle 'work' (its channels are: websocket.connect" in mistakes([route("work", Chat)])[0]
     lines = mistakes([route_class(Broken)])
     assert "method_mapping of Broken: channel name 'bad name'" in lines[0]

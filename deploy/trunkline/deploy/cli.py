@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -49,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     verb = VERBS.get(name)
     if verb is None:
-        print(f"trunkline: {name!r} is no verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
+        near = difflib.get_close_matches(name, VERBS, 1, 0.8)  # a slip, not 'startapp' for 'start'
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        print(f"trunkline: {name!r} is no verb{hint}; expected one of {', '.join(VERBS)}", file=sys.stderr)
         return ExitCode.USAGE
     try:
         return verb.run(arguments[1:])

@@ -42,6 +42,8 @@ def run(settings: DevSettings) -> int:
     try:
         if os.environ.get(HELD):
             return _serve(settings, settings.port)
+        for warning in variables.misspelt(os.environ):
+            print(f"warning: {warning}", file=sys.stderr)
         variables.check()
         with closing(ports.reserve(settings.host, settings.port)) as holder:
             port = holder.getsockname()[1]

@@ -7,6 +7,7 @@ those over defaults. A list is written with commas, ``a,b``; its flag may also b
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -228,9 +229,20 @@ class _Formatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=32, width=110)
 
 
+_SIMILAR = 0.75
+"""How alike two words must be (difflib's ratio): a slip of the fingers is, another word is not."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see '{self.prog} --help'")
+        hints = "".join(self._hint(word) for word in message.split() if word.startswith("--"))
+        raise ConfigError(f"{message}{hints}; see '{self.prog} --help'")
+
+    def _hint(self, word: str) -> str:
+        """The flag that a word nearly is; nothing where it is one, or resembles none."""
+        flag = word.partition("=")[0]
+        near = difflib.get_close_matches(flag, self._option_string_actions, 1, _SIMILAR)
+        return f" (did you mean {near[0]}?)" if near and near[0] != flag else ""
 
 
 def _describe(parser: argparse.ArgumentParser, settings: type[Settings]) -> dict[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import pkgutil
+import sys
 import traceback
 from types import ModuleType
 from typing import Any
@@ -53,9 +55,10 @@ def _module(name: str) -> ModuleType | None:
 
 def _attributes(found: Any, parts: list[str], index: int) -> Any:
     if index == 0:
-        siblings = [module.name for module in pkgutil.iter_modules()]
+        # Nobody keeps their handlers in the standard library, and its many short names resemble everything.
+        installed = {module.name for module in pkgutil.iter_modules()} - sys.stdlib_module_names
         raise DottedPathError(
-            f"there is no module {parts[0]!r}", _did_you_mean(parts[0], siblings) or _ON_PATH
+            f"there is no module {parts[0]!r}", _did_you_mean(parts[0], sorted(installed)) or _on_path()
         )
     for position in range(index, len(parts)):
         owner = ".".join(parts[:position])
@@ -70,7 +73,10 @@ def _attributes(found: Any, parts: list[str], index: int) -> Any:
     return found
 
 
-_ON_PATH = "the current directory and PYTHONPATH are searched"
+def _on_path() -> str:
+    return (
+        f"the current directory, {os.getcwd()}, and PYTHONPATH are searched: go to the folder that holds it"
+    )
 
 
 def _names_in(owner: Any) -> list[str]:
