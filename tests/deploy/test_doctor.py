@@ -26,6 +26,7 @@ from trunkline.deploy.diagnosis.checks import diagnose
 from trunkline.deploy.diagnosis.finding import Finding
 from trunkline.deploy.settings import DoctorSettings
 from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.settings import LayerSettings
 from trunkline.worker import Channel, outside
 
 pytestmark = pytest.mark.timeout(300)
@@ -246,6 +247,21 @@ def test_a_redis_that_is_away_is_told_with_what_to_do(tmp_path: Path, flags: lis
     if flags:
         (finding,) = json.loads(done.out)["findings"]
         assert (finding["check"], finding["severity"]) == ("redis", "error")
+
+
+@pytest.mark.parametrize("flags", [{}], ids=str)
+def test_where_nothing_runs_it_says_how_to_start_or_to_find_a_cluster(
+    flags: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A Redis of somebody else may answer at the real default.
+    monkeypatch.setattr(LayerSettings.model_fields["redis_url"], "default", f"unix://{tmp_path}/nobody")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+
+    assert doctor.run(DoctorSettings(run_dir=tmp_path / ".run", **flags)) == ExitCode.NO_REDIS
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"no cluster is running in {tmp_path}/.run" in told.err and "'make up'" in told.err
 
 
 def test_a_run_directory_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

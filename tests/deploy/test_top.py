@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,10 @@ from tests.support.commands import PATHS, ROOT, TRUNKLINE, command, environment
 from tests.support.processes import Processes
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
+from trunkline.deploy import top
+from trunkline.deploy.settings import TopSettings
 from trunkline.protocol.exit_codes import ExitCode
+from trunkline.protocol.settings import LayerSettings
 from trunkline.worker import Channel, outside
 
 pytestmark = pytest.mark.timeout(300)
@@ -105,6 +109,21 @@ def test_a_redis_that_is_away_is_told(tmp_path: Path) -> None:
     done = command("top", "--once", "--redis-url", f"unix://{tmp_path}/nobody")
 
     assert done.code == ExitCode.NO_REDIS and "Redis does not answer" in done.out
+
+
+@pytest.mark.parametrize("flags", [{}, {"once": True}], ids=str)
+def test_where_nothing_runs_it_says_how_to_start_or_to_find_a_cluster(
+    flags: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A Redis of somebody else may answer at the real default.
+    monkeypatch.setattr(LayerSettings.model_fields["redis_url"], "default", f"unix://{tmp_path}/nobody")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+
+    assert top.run(TopSettings(run_dir=tmp_path / ".run", **flags)) == ExitCode.NO_REDIS
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"no cluster is running in {tmp_path}/.run" in told.err and "'make up'" in told.err
 
 
 def test_a_run_directory_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from trunkline.protocol.settings import Settings, parse_or_exit
 from . import canary
 from .canary import NoCanary
 from .cluster import NotReady, expositions, stats_of
+from .diagnosis.finding import counted
 from .failures import explain, refuse
 from .interruptions import uninterrupted
 from .release import Release
@@ -99,7 +100,10 @@ def _named(settings: DeployCodeSettings, present: Release) -> Release:
 def _start(settings: DeployStartSettings) -> None:
     def change(run_dir: RunDir, state: ClusterState) -> None:
         release = _named(settings, canary.main_release(run_dir, state))
-        print(f"starting {settings.workers} workers for {release.module} in {release.code} …", flush=True)
+        print(
+            f"starting {counted(settings.workers, 'worker')} for {release.module} in {release.code} …",
+            flush=True,
+        )
         sent = canary.send(
             run_dir, state, release, settings.workers, settings.percent, settings.start_timeout_s
         )

@@ -18,7 +18,7 @@ from trunkline.protocol.settings import LayerSettings
 from .diagnosis import report
 from .diagnosis.checks import diagnose
 from .failures import refuse
-from .running import layer_settings
+from .running import guessed, layer_settings
 from .settings import DoctorSettings
 
 
@@ -26,9 +26,12 @@ def run(settings: DoctorSettings) -> int:
     """Prints what it finds; its exit code says whether that is something to mend."""
     try:
         layer = layer_settings(settings.run_dir, settings)
+        guess = guessed(settings.run_dir, settings)
     except ConfigError as error:
         return refuse("doctor", error, ExitCode.FAILED)
     facts = asyncio.run(examined(layer, settings.interval_s))
+    if facts.unavailable and guess and not settings.as_json:
+        return refuse("doctor", guess, ExitCode.NO_REDIS)
     findings = diagnose(facts, layer)
     if settings.as_json:
         print(json.dumps(report.as_json(facts, findings), indent=2))

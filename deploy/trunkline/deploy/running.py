@@ -13,6 +13,8 @@ from . import supervisor
 from .redis_server import configured_url
 from .rundir import ClusterState, RunDir
 
+_START = "start one with 'trunkline up' or 'make up'"
+
 
 class NotRunning(TrunklineError):
     """The command needs a running cluster and there is none."""
@@ -27,9 +29,7 @@ def running(run_dir: RunDir) -> ClusterState:
     """
     state = run_dir.load()
     if state is None:
-        raise NotRunning(
-            f"no cluster is running in {run_dir.path}: start one with 'trunkline up' or 'make up'"
-        )
+        raise NotRunning(f"no cluster is running in {run_dir.path}: {_START}")
     if not supervisor.members(state.cluster):
         raise NotRunning(
             f"the cluster in {run_dir.path} ended without 'down' (a restart of the machine?): "
@@ -59,6 +59,24 @@ def supervised(run_dir: RunDir) -> ClusterState:
             "'trunkline up' stops that and starts anew, 'trunkline down' only stops it"
         )
     return state
+
+
+def guessed(run_dir: Path, given: LayerSettings) -> str:
+    """A sentence for the case that nobody answers where a command looks: empty unless it can only guess the address,
+    because it was told none and no cluster runs here.
+
+    Args:
+        run_dir: where a running cluster may be found.
+        given: settings of the command.
+    """
+    state = RunDir(run_dir).load() if run_dir.is_dir() else None
+    if state is not None or configured_url(given.redis_url, os.environ):
+        return ""
+    default = LayerSettings.model_fields["redis_url"].default
+    return (
+        f"no cluster is running in {run_dir.absolute()}, and there is no Redis at {default} either: {_START}, go to "
+        "the directory where one was started, or say with --redis-url or --run-dir where it is"
+    )
 
 
 def layer_settings(run_dir: Path, given: LayerSettings) -> LayerSettings:

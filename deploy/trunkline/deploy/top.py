@@ -15,7 +15,7 @@ from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import LayerSettings
 
 from .failures import refuse
-from .running import layer_settings
+from .running import guessed, layer_settings
 from .settings import TopSettings
 from .top_frame import frame
 
@@ -24,9 +24,12 @@ def run(settings: TopSettings) -> int:
     """Shows frames until Ctrl-C, or one."""
     try:
         layer = layer_settings(settings.run_dir, settings)
+        guess = guessed(settings.run_dir, settings)
     except ConfigError as error:
         return refuse("top", error, ExitCode.FAILED)
     console = Console(highlight=False)
+    if guess and asyncio.run(_away(layer)):
+        return refuse("top", guess, ExitCode.NO_REDIS)
     if settings.once:
         return asyncio.run(_once(layer, settings.interval_s, console))
     with contextlib.suppress(KeyboardInterrupt):
@@ -43,6 +46,12 @@ async def _once(layer: LayerSettings, interval_s: float, console: Console) -> in
             facts = await gatherer.look()
         console.print(frame(facts))
     return ExitCode.NO_REDIS if facts.unavailable else ExitCode.OK
+
+
+async def _away(layer: LayerSettings) -> bool:
+    """Whether no Redis answers."""
+    async with contextlib.AsyncExitStack() as ends:
+        return bool((await _gatherer(layer, ends).look()).unavailable)
 
 
 async def _watch(layer: LayerSettings, interval_s: float, console: Console) -> None:

@@ -201,6 +201,7 @@ def test_a_healthy_cluster_has_no_finding() -> None:
         (replace(HEALTHY, processes=HEALTHY.processes[1:]), "missing", "error", "nobody can connect"),
         (with_process("w1", error="no answer within 3 s"), "silent", "error", "'def' handler holds its event loop"),
         (with_process("i1", error="no answer within 3 s"), "silent", "error", "does not answer (no answer"),
+        (with_process("w1", error="Cannot connect to host 127.0.0.1:1"), "silent", "error", "just died, or runs in a"),
         (
             with_process("w1", error="refused", lease=a_lease("w1", host="elsewhere")),
             "silent",
@@ -275,6 +276,7 @@ def test_a_healthy_cluster_has_no_finding() -> None:
         (with_channel(wait_s=1.5, growth_per_s=40.0), "queue", "error", "and 40 more each second"),
         (with_channel(wait_s=1.5, served_by=0), "queue", None, ""),
         (replace(HEALTHY, dead_letters=4), "dead-letters", "note", "4 dead letters are kept"),
+        (replace(HEALTHY, dead_letters=1), "dead-letters", "note", "1 dead letter is kept"),
         (
             replace(
                 HEALTHY,

@@ -48,3 +48,8 @@ def percent(share: float) -> str:
 def megabytes(count: float) -> str:
     """Bytes as people read them."""
     return f"{count / 1e6:,.1f} MB"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of something."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

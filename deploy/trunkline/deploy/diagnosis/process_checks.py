@@ -22,6 +22,8 @@ HOT_SHARE: Final = 0.5
 HOT_SENDS: Final = 8
 HOT_MEMBERS: Final = 1000
 HOT_FRAMES_PER_S: Final = 5000.0
+REFUSED: Final = "Cannot connect to host"
+"""aiohttp's words where nobody took the connection. A process that is merely busy lets the kernel take it."""
 
 
 def place(process: ProcessFacts) -> str:
@@ -59,6 +61,16 @@ def silent(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
                 place(process),
                 f"its admin server listens on {process.lease.admin} of another machine, so nothing is known of it here",
                 "give it an --admin-host that this machine reaches, inside your network; or run this command there",
+            )
+        elif REFUSED in process.error:
+            yield Finding(
+                "silent",
+                "error",
+                place(process),
+                f"it holds a lease and cannot be reached at {process.lease.admin} from here ({process.error}): it has "
+                "just died, or runs in a container or a network of its own",
+                "look again in a few seconds; if it is still there, give it an --admin-host, and where ports are "
+                "mapped an --admin-advertise, that is reached from here",
             )
         elif process.role == "worker":
             yield Finding(

@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.protocol.process.facts import Facts
 from trunkline.protocol.settings import LayerSettings
 
-from .finding import Finding, percent
+from .finding import Finding, counted, percent
 
 WAITS_S: Final = 1.0
 ABANDONED_S: Final = 5.0
@@ -81,7 +81,10 @@ def dead_letters(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             look,
         )
     elif facts.dead_letters:
-        yield Finding("dead-letters", "note", "cluster", f"{facts.dead_letters} dead letters are kept", look)
+        kept = (
+            f"{counted(facts.dead_letters, 'dead letter')} {'is' if facts.dead_letters == 1 else 'are'} kept"
+        )
+        yield Finding("dead-letters", "note", "cluster", kept, look)
     if facts.dead_letters_trimmed:
         yield Finding(
             "dead-letters",

@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.protocol.process.facts import Facts, ServerFacts
 from trunkline.protocol.settings import LayerSettings
 
-from .finding import Finding, megabytes, percent
+from .finding import Finding, counted, megabytes, percent
 
 FULL: Final = 0.8
 NEARLY_FULL: Final = 0.95
@@ -173,10 +173,11 @@ def slow_commands(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
                 "slow-commands",
                 "warning",
                 server.name,
-                f"{len(slow)} commands of the last minutes took over {SLOW_S * 1000:.0f} ms, during which everybody "
-                f"waits; the worst {worst.took_s * 1000:.0f} ms: {worst.words}",
-                "KEYS, SORT or a large DEL are somebody else's: give them another Redis. A script of Trunkline that is "
-                "slow shows a machine without CPU to spare, or messages of megabytes",
+                f"{counted(len(slow), 'command')} of the last minutes took over {SLOW_S * 1000:.0f} ms, during which "
+                f"everybody waits; the worst {worst.took_s * 1000:.0f} ms: {worst.words}",
+                "KEYS, SORT or a large DEL are somebody else's: give them another Redis. A script of Trunkline, or a "
+                "small command such as INFO, that is slow shows a machine without CPU to spare, or messages of "
+                "megabytes",
             )
         if server.number("latest_fork_usec") / 1e6 > FORK_S:
             yield Finding(

@@ -14,7 +14,7 @@ from trunkline.protocol.process.facts import Facts
 from trunkline.protocol.process.logs import printable
 
 from .checks import busiest_text
-from .finding import Finding
+from .finding import Finding, counted
 
 SCHEMA: Final = 1
 """Of the answer with ``--json``. It rises when a field changes its meaning or goes, not when one comes."""
@@ -76,11 +76,6 @@ def head(facts: Facts) -> str:
         f"{counted(len(facts.interfaces), 'interface server')}, {counted(len(facts.workers), 'worker')}, "
         f"{facts.connections} connections, {servers}; looked for {facts.span_s:.1f} s\nbusiest: {busiest_text(facts)}"
     )
-
-
-def counted(count: int, noun: str) -> str:
-    """A number of something."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def unseen(facts: Facts) -> list[str]:

@@ -20,6 +20,7 @@ from .plain import was_reset
 from .refusals import explained
 
 TIMEOUT_S = 5.0
+_HINT = ". Is it running, and is this its address? --redis-url or TRUNKLINE_REDIS_URL say where it is"
 _ID, _USED = "id", "used"
 
 
@@ -91,7 +92,9 @@ class ShardLayout:
             return await answer
         except (RedisError, OSError) as error:
             where = without_secrets(self._url)
-            raise LayerUnavailable(f"cannot reach Redis at {where}: {explained(error, self._url)}") from error
+            told = explained(error, self._url)
+            hint = _HINT if told == str(error) else ""
+            raise LayerUnavailable(f"cannot reach Redis at {where}: {told.rstrip('.')}{hint}") from error
         except RuntimeError as error:
             raise await was_reset(self._redis, error) from error
 
