@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -81,6 +83,32 @@ def test_up_says_it_before_anything_starts(tmp_path: Path) -> None:
     assert done.code == ExitCode.USAGE
     assert "trunkline up: --prometheus: there is no prometheus on PATH; install it" in done.err
     assert not (run / "state.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("sends_to", "alerts"),
+    [("/graph", "/alerts"), ("/classic/graph", "/classic/alerts")],
+    ids=["upstream", "debian"],
+)
+def test_the_page_of_the_alerts_stands_beside_the_one_that_it_sends_people_to(
+    sends_to: str, alerts: str
+) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302 if self.path == "/" else 200)
+            self.send_header("Location", sends_to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever).start()
+        page = f"http://127.0.0.1:{server.server_port}"
+        assert prometheus_server.alerts_page(f"{page}/") == f"{page}{alerts}"
+        server.shutdown()
+    assert prometheus_server.alerts_page(f"{page}/") == f"{page}/alerts"
 
 
 def test_only_the_address_and_the_intervals_are_a_clusters_own() -> None:

@@ -84,6 +84,15 @@ def test_a_second_up_with_the_same_settings_says_what_runs(cluster: Running) -> 
     assert f"already running: {ECHO}" in again.out
 
 
+def test_a_second_up_takes_nothing_of_a_scale_back_and_complains_of_nothing_that_was_not_asked(
+    cluster: Running,
+) -> None:
+    cluster.scale(2, 3)
+    again = cluster.do("up", ECHO)
+    assert (again.code, again.err) == (ExitCode.OK, "")
+    assert "2 interface servers, 3 workers" in again.out
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint", "remedy"),
     [

@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin
 
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.process.targets import PATH as TARGETS
@@ -22,6 +25,9 @@ from .settings import UpSettings
 NAME = "prometheus"
 HOST = "127.0.0.1"
 """Where its page is: it has no password, and tells everything."""
+
+ANSWER_S = 5.0
+"""Seconds that its page may take: it has said that it is ready."""
 
 OLDEST = (2, 28)
 """HTTP service discovery came with it (https://github.com/prometheus/prometheus/releases/tag/v2.28.0)."""
@@ -65,6 +71,21 @@ def find_binary(path: str | None = None) -> str:
             f"--prometheus: {found} is version {version[1]}.{version[2]}, and {oldest} or newer is needed; {HINT}"
         )
     return found
+
+
+def alerts_page(page: str) -> str:
+    """Where a running Prometheus shows its alerts: ``/alerts``, but ``/classic/alerts`` in Debian's package, which has
+    the old pages alone. Where it sends those who open its address tells which.
+
+    Args:
+        page: its address, with a slash at the end.
+    """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
+    try:
+        with direct.open(page, timeout=ANSWER_S) as answer:
+            return urljoin(str(answer.url), "alerts")
+    except (urllib.error.URLError, TimeoutError):
+        return urljoin(page, "alerts")
 
 
 def source() -> Path:

@@ -171,11 +171,13 @@ def table(report: Mapping[str, Any]) -> list[str]:
             f"{duration(process['uptime_s']):>9} {process.get('connections', '-'):>12} "
             f"{process.get('messages_per_s', '-'):>11}  {process.get('state', '')}".rstrip()
         )
-    lines += ["", f"{'CHANNEL':32} {'QUEUED':>8} {'IN WORK':>8} {'OLDEST':>9}"]
+    width = max((len(channel["channel"]) for channel in report["channels"]), default=0)
+    width = max(width, 32)  # room for the usual ones, so that the columns stand where they did
+    lines += ["", f"{'CHANNEL':{width}} {'QUEUED':>8} {'IN WORK':>8} {'OLDEST':>9}"]
     for channel in report["channels"]:
         waiting = channel["length"] - channel["pending"]
         lines.append(
-            f"{channel['channel']:32} {waiting:>8} {channel['pending']:>8} {duration(channel['oldest_s']):>9}"
+            f"{channel['channel']:{width}} {waiting:>8} {channel['pending']:>8} {duration(channel['oldest_s']):>9}"
         )
     lines += ["", *_code(report["processes"])]
     lines.append(f"dead letters: {report['dead_letters']}" + _hint(report))

@@ -22,6 +22,7 @@ from trunkline.protocol.settings import LayerSettings, ProcessSettings
 from . import app_routing, ports, prometheus_server, redis_server, supervisor, variables
 from .circus_config import circus_config, stop_limit_s
 from .cluster import NotReady, Wanted, mixing, server_info, stats_of, trips, wait_for_answer, wait_for_leases
+from .diagnosis.finding import counted
 from .failures import StartFailed, explain, refuse
 from .release import Release
 from .rundir import ClusterState, Exit, RunDir
@@ -43,7 +44,9 @@ def run(settings: UpSettings) -> int:
     except RoutingError as error:
         return refuse("up", error, ExitCode.ROUTING)
     except LayerUnavailable as error:
-        return refuse("up", f"{error}. Is it running, and is the URL right?", ExitCode.NO_REDIS)
+        return refuse(
+            "up", f"{str(error).rstrip('.')}: is it running, and is the URL right?", ExitCode.NO_REDIS
+        )
     except ConfigError as error:
         return refuse("up", error, ExitCode.USAGE)
 
@@ -70,9 +73,12 @@ def _asked(settings: UpSettings) -> dict[str, Any]:
 
 def _already(state: ClusterState, settings: UpSettings) -> int:
     asked = _asked(settings)
-    differing = [name for name in asked if asked[name] != state.asked.get(name)]
+    # A default was not asked for: who types `up` once more does not want the numbers of `scale` taken back.
+    given = settings.model_fields_set | ({"redis_url"} if asked["redis_url"] else set())
+    differing = [name for name in asked if name in given and asked[name] != state.asked.get(name)]
     print(f"already running: {state.routing} at {_page(state)} since {time.ctime(state.started_s)}")
-    print(f"  {state.interfaces} interface servers, {state.workers} workers; 'trunkline status' shows them")
+    numbers = f"{counted(state.interfaces, 'interface server')}, {counted(state.workers, 'worker')}"
+    print(f"  {numbers}; 'trunkline status' shows them")
     if not differing:
         return ExitCode.OK
     differences = []
@@ -86,6 +92,8 @@ def _already(state: ClusterState, settings: UpSettings) -> int:
 
 
 def _start(run_dir: RunDir, settings: UpSettings) -> int:
+    for warning in variables.misspelt(os.environ):
+        print(f"warning: {warning}", file=sys.stderr)
     variables.check()
     app_routing.check(settings.module)
     static = settings.static or (app_routing.static_beside(settings.module) if settings.auto_static else [])
@@ -186,7 +194,8 @@ def _launch(
 ) -> int:
     source = f"Redis {binary.version} of its own" if binary else without_secrets(state.layer["redis_url"])
     print(
-        f"starting {state.interfaces} interface servers and {state.workers} workers for {state.routing}, {source} …",
+        f"starting {counted(state.interfaces, 'interface server')} and {counted(state.workers, 'worker')} "
+        f"for {state.routing}, {source} …",
         flush=True,
     )
     ready = False
@@ -251,14 +260,17 @@ def _page(state: ClusterState) -> str:
 
 
 def _report(run_dir: RunDir, state: ClusterState, settings: UpSettings, interfaces: list[LeaseInfo]) -> None:
-    print(f"ready: a message made the trip through each of {len(interfaces)} interface servers and back")
+    print(
+        f"ready: a message made the trip through each of {counted(len(interfaces), 'interface server')} and back"
+    )
     print(f"  page     {_page(state)}")
     if settings.dashboard:
         print(f"  watch    http://{interfaces[0].admin}/dashboard")
     for lease in interfaces:
         print(f"  metrics  http://{lease.admin}/metrics   interface {lease.id} [{lease.pid}]")
     if state.prometheus:
-        print(f"  figures  {state.prometheus}   Prometheus; its alerts are at {state.prometheus}alerts")
+        alerts = prometheus_server.alerts_page(state.prometheus)
+        print(f"  figures  {state.prometheus}   Prometheus; its alerts are at {alerts}")
     print(f"  logs     {run_dir.log_file('interface')}")
     print(f"           {run_dir.log_file('worker')}")
     # Who came by `make up` has no `trunkline` on the PATH; make tells its children that they are its own.
