@@ -12,15 +12,25 @@ from typing import NamedTuple
 import hiredis
 
 from ..layer import Publication
-from ..names import Keys
+from ..names import ChannelName, Keys
 from .faults import Survives
 from .link import Link
+from .packing import END, Head, arguments, length_line
 from .scripts import SCRIPTS
 from .silence import Silence
 from .standing import Standing
 from .wire import Answer
 
 _HEAD = attrgetter("channel", "must")
+_ALONE = 7
+"""Arguments of a batch of one: its number, the last answered, the capacity, its channel, must, 1, its body."""
+
+
+CHANNELS = 64
+"""Of so many the arguments are kept at most: a few, and as many more for each track."""
+
+# What _Batch(...) does, without its constructor in Python.
+_tuple = tuple.__new__
 
 
 class _Batch(NamedTuple):
@@ -30,14 +40,59 @@ class _Batch(NamedTuple):
 
 def entry_args(publications: Sequence[Publication]) -> list[str | bytes | int]:
     """Publications as ``publish.lua`` reads them: those of one channel that follow each other under one head."""
-    if len(publications) == 1:  # where messages come singly, gathering would be a part of what each costs
-        channel, body, _, must = publications[0]
-        return [channel, int(must), 1, body]
     args: list[str | bytes | int] = []
     for (channel, must), some in groupby(publications, _HEAD):
         bodies = [publication[1] for publication in some]
         args += (channel, int(must), len(bodies), *bodies)
     return args
+
+
+class Packer:
+    """Packs the calls of one registration: what stands in all of them once, and that of each channel once.
+
+    Args:
+        start: of every call: the script, its key and the base of all keys.
+        standing: of the interface, registered.
+        capacity: of a stream, in entries.
+
+    Attributes:
+        epoch: with which the interface is registered.
+    """
+
+    __slots__ = ("_alone", "_capacity", "_channels", "_head", "epoch")
+
+    def __init__(self, start: Sequence[str | bytes | int], standing: Standing, capacity: int) -> None:
+        self.epoch = standing.epoch
+        self._capacity = capacity
+        self._head = Head([*start, standing.id, standing.epoch])
+        self._alone = self._head.before(_ALONE)
+        self._channels: dict[tuple[ChannelName, bool], bytes] = {}
+
+    def pack(self, number: int, answered: int, publications: Sequence[Publication]) -> bytes:
+        """The call that publishes a batch."""
+        if len(publications) != 1:
+            return self._head.followed_by([number, answered, self._capacity, *entry_args(publications)])
+        # Where messages come singly, each of these steps is a part of what one costs.
+        channel, body, _, must = publications[0]
+        written, read = b"%d" % number, b"%d" % answered
+        return b"".join(
+            (
+                self._alone, length_line(len(written)), written, END, length_line(len(read)), read, END,
+                self._channels.get((channel, must)) or self._channel(channel, must),
+                length_line(len(body)), body, END,
+            )
+        )  # fmt: skip
+
+    @property
+    def known(self) -> int:
+        """Channels whose arguments are kept."""
+        return len(self._channels)
+
+    def _channel(self, channel: ChannelName, must: bool) -> bytes:
+        if len(self._channels) == CHANNELS:
+            self._channels.clear()
+        packed = self._channels[channel, must] = arguments([self._capacity, channel, int(must), 1])
+        return packed
 
 
 class Publishing:
@@ -60,6 +115,7 @@ class Publishing:
         "_link",
         "_next",
         "_on_odd",
+        "_packer",
         "_silence",
         "_standing",
         "_start",
@@ -82,6 +138,7 @@ class Publishing:
         self._standing = standing
         self._silence = silence
         self._on_odd = on_odd
+        self._packer: Packer | None = None
         self._next = 1
         self._unanswered: deque[_Batch] = deque()
         self.answered = 0
@@ -93,12 +150,13 @@ class Publishing:
 
     def publish(self, publications: list[Publication]) -> int:
         """Sends a batch, or keeps it until it can be sent; its number."""
-        batch = _Batch(self._next, publications)
-        self._next += 1
+        number = self._next
+        self._next = number + 1
+        batch = _tuple(_Batch, (number, publications))
         self._unanswered.append(batch)
         if self._standing.live:
             self._send(batch)
-        return batch.number
+        return number
 
     def send_again(self) -> None:
         """Sends what has no answer, under its number."""
@@ -106,12 +164,15 @@ class Publishing:
             self._send(batch)
 
     def _send(self, batch: _Batch) -> None:
-        standing = self._standing
-        command = (
-            *self._start, standing.id, standing.epoch, batch.number, self.answered, self._capacity,
-            *entry_args(batch.publications),
-        )  # fmt: skip
-        self._link.call(command, partial(self._published, standing.session, batch))
+        standing, packer = self._standing, self._packer
+        # The epoch is a new one behind each registration; the id stays.
+        if packer is None or packer.epoch is not standing.epoch:
+            packer = self._packer = Packer(self._start, standing, self._capacity)
+        number, publications = batch
+        self._link.send(
+            packer.pack(number, self.answered, publications),
+            partial(self._published, standing.session, batch),
+        )
 
     def _published(self, session: int, batch: _Batch, answer: Answer) -> None:
         standing = self._standing
@@ -134,4 +195,4 @@ class Publishing:
 
     def _taken(self, batch: _Batch) -> None:
         self._unanswered.popleft()
-        self.answered = batch.number
+        self.answered = batch[0]

@@ -27,10 +27,11 @@ from .deliveries import Deliveries
 from .early import EarlySends, Parted
 from .faults import keep_doing
 from .lease_thread import Heartbeat, LeaseThread
+from .packing import Head
 from .reading import Reading
 from .scripts import SCRIPTS
 from .takeover import Takeover
-from .wire import Answer, pack
+from .wire import Answer
 
 log = logging.getLogger(__name__)
 rate_limited = RateLimited(log, per_s=0.1)
@@ -207,7 +208,7 @@ class RedisWorkerLayer:
                 return
 
         channels, args = commit_args(outcomes)
-        packed = pack([*self._commit_head(channels), *args])
+        packed = self._commit_head(channels).followed_by(args)
         if len(packed) > MAX_CALL_BYTES:
             parts = split(outcomes)
             if len(parts) > 1:
@@ -249,10 +250,10 @@ class RedisWorkerLayer:
             self._early.then(outcome.delivery, partial(self.commit, [outcome], done))
         self.commit(parted.ready, done)
 
-    def _make_commit_head(self, channels: tuple[ChannelName, ...]) -> tuple[Arg, ...]:
+    def _make_commit_head(self, channels: tuple[ChannelName, ...]) -> Head:
         """What is the same in every commit of these channels."""
         keys = [self._keys.stream(channel) for channel in channels]
-        return (*SCRIPTS["commit"].call(keys, []), *self._commit_args)
+        return Head([*SCRIPTS["commit"].call(keys, []), *self._commit_args])
 
     def _committed(self, outcomes: Sequence[Outcome], done: Callable[[int], None], answer: Answer) -> None:
         self._deliveries.committed(outcomes)

@@ -1,0 +1,53 @@
+"""Commands as they go over the wire, of which most is the same each time: that is packed once. Pure.
+
+`hiredis.pack_command` writes the length of each argument by `sprintf`, some 700 instructions. Where messages come
+singly, the dozen arguments that a publish or a commit always has would be a tenth of what they cost
+(https://redis.io/docs/latest/develop/reference/protocol-spec/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from .wire import pack
+
+KEPT: Final = 1024
+"""Lengths below have their line kept; most messages are shorter."""
+
+_LENGTHS: Final = [b"$%d\r\n" % length for length in range(KEPT)]
+END: Final = b"\r\n"
+"""Behind each argument."""
+
+
+def length_line(length: int) -> bytes:
+    """What stands before an argument of so many bytes."""
+    return _LENGTHS[length] if length < KEPT else b"$%d\r\n" % length
+
+
+def arguments(some: Sequence[str | bytes | int]) -> bytes:
+    """Arguments without the line before the first, which says how many there are."""
+    packed = pack(some)
+    return packed[packed.index(b"\n") + 1 :]
+
+
+class Head:
+    """The first arguments of a command, which are the same each time.
+
+    Args:
+        first: they, the command's name included.
+    """
+
+    __slots__ = ("_count", "_packed")
+
+    def __init__(self, first: Sequence[str | bytes | int]) -> None:
+        self._count = len(first)
+        self._packed = arguments(first)
+
+    def followed_by(self, rest: Sequence[str | bytes | int]) -> bytes:
+        """The whole command. It has as many arguments behind the head as ``rest`` has, one at least."""
+        return self.before(len(rest)) + arguments(rest)
+
+    def before(self, count: int) -> bytes:
+        """The command as far as the head goes, of so many arguments more."""
+        return b"*%d\r\n%b" % (self._count + count, self._packed)
