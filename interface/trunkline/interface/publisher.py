@@ -123,7 +123,14 @@ class Publisher:
             self._waiting = None
         if self.closed or not batch:
             return
-        self._linger.left(self._clock(), len(batch))
+        count = len(batch)
+        self._linger.left(self._clock(), count)
+        if count == 1:  # where messages come singly, what follows would be a part of what each costs
+            number = self._layer.publish(batch)
+            owner = batch[0][2]
+            if owner.publication is batch[0]:
+                owner.batch = number
+            return
         for part in _parts(batch):
             number = self._layer.publish(part)
             for publication in part:
@@ -191,8 +198,6 @@ class Publisher:
 
 def _parts(batch: list[Publication]) -> list[list[Publication]]:
     """The batch in calls of at most `MAX_BATCH` publications and about `MAX_BATCH_BYTES`."""
-    if len(batch) == 1:
-        return [batch]
     size = 0
     for publication in batch:
         size += len(publication[1])  # its body; by name it costs twice as much
