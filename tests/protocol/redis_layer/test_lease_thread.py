@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from trunkline.protocol.names import RECEIVE, Keys
 from trunkline.protocol.redis_layer import RedisOperatorLayer
 from trunkline.protocol.redis_layer.lease_thread import Heartbeat, LeaseThread
 from trunkline.protocol.settings import LayerSettings
+from trunkline.protocol.tracks import Share
 
 DELIVERY = Delivery(RECEIVE, "1-1", b"", 1, 0.0)
 
@@ -123,7 +124,6 @@ async def test_without_a_redis_each_call_says_what_it_could_not_do() -> None:
 async def test_a_heartbeat_after_the_event_loop_is_gone_disturbs_nobody(faulty: Faulty) -> None:
     worker = await faulty.worker(RECEIVE)
     layer = worker.redis_layer
-    clock_ms = layer._deliveries.clock_ms
     other = asyncio.new_event_loop()
     other.close()
     loop, layer._loop = layer._loop, other
@@ -131,7 +131,40 @@ async def test_a_heartbeat_after_the_event_loop_is_gone_disturbs_nobody(faulty: 
     layer._heartbeat_from_thread(Heartbeat(0, 0.0, True, []))
 
     layer._loop = loop
-    assert layer._deliveries.clock_ms == pytest.approx(clock_ms, abs=1000)
+    assert not layer._takeover.claimable
+
+
+class Loop:
+    """Notes how often it is woken."""
+
+    def __init__(self) -> None:
+        self.woken: list[Heartbeat] = []
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_soon_threadsafe(self, call: Callable[[Heartbeat], None], beat: Heartbeat) -> None:
+        self.woken.append(beat)
+        call(beat)
+
+
+async def test_only_a_heartbeat_with_news_wakes_the_event_loop(faulty: Faulty) -> None:
+    layer = (await faulty.worker(RECEIVE)).redis_layer
+    layer._lease.stop()
+    loop, layer._loop = layer._loop, Loop()  # type: ignore[assignment]
+    orphan = Share("canary", 10.0, 5)
+
+    quiet = Heartbeat(9_000, 8.0, False, [])
+    claimable = quiet._replace(claimable=True)
+    over = quiet._replace(redis_ms=9_500)
+    orphaned = quiet._replace(shares=[orphan])
+    for beat in (quiet, quiet, claimable, over, over, orphaned, orphaned, quiet):
+        layer._heartbeat_from_thread(beat)
+        assert layer._deliveries.clock_ms == beat.redis_ms - 8000
+
+    woken, layer._loop = layer._loop.woken, loop  # type: ignore[attr-defined]
+    assert woken == [claimable, over, orphaned, quiet]
+    assert not layer._takeover.claimable
 
 
 async def test_entries_handed_back_are_anybodys_and_were_not_begun(faulty: Faulty) -> None:

@@ -1,7 +1,7 @@
 """A worker's lease, kept by a thread of its own: a handler that blocks the event loop must not look like a death.
 
 The thread ticks (``tick.lua``) and, when this worker holds the reaper's lock, buries interface servers that were
-declared dead (``reap.lua``). It has a synchronous redis-py connection; four small calls a second cost nothing.
+declared dead (``reap.lua``). It has a blocking connection of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..redis_layout import Place
 from ..settings import LayerSettings
 from ..tracks import MAIN, Share, read_shares
 from . import connections
+from .blocking_calls import BlockingCalls
 from .faults import Survives
 from .refusals import explained
 from .scripts import scripts_of
@@ -58,6 +59,11 @@ class Heartbeat(NamedTuple):
     local_s: float
     claimable: bool
     shares: list[Share]
+
+    @property
+    def clock_ms(self) -> float:
+        """Redis' clock less our monotonic one."""
+        return self.redis_ms - self.local_s * 1000
 
 
 class LeaseThread:
@@ -95,6 +101,7 @@ class LeaseThread:
         self._redis = connections.blocking_client(
             place, "trunkline-lease", SOCKET_TIMEOUT_S, Retry(NoBackoff(), 0)
         )
+        self._calls = BlockingCalls(self._redis)  # of the thread alone
         self._thread = threading.Thread(target=self._run, name="trunkline-lease", daemon=True)
 
     def first(self) -> Heartbeat:
@@ -121,6 +128,7 @@ class LeaseThread:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(SOCKET_TIMEOUT_S + TICK_S)
+        self._calls.close()
         self._redis.close()
 
     def commit(self, keys: list[str], args: list[str | bytes | int]) -> Any:
@@ -145,11 +153,12 @@ class LeaseThread:
             by_channel.setdefault(delivery.channel, []).append(delivery.id)
         try:
             for channel, ids in by_channel.items():
-                self._call(
-                    "give_back",
-                    [self._keys.stream(channel)],
-                    [self._keys.base, self._keys.consumer_group, channel, self._info.id, 0, after_ms, *ids],
-                )
+                self._redis.eval(
+                    self._scripts["give_back"].text,
+                    1,
+                    self._keys.stream(channel),
+                    self._keys.base, self._keys.consumer_group, channel, self._info.id, 0, after_ms, *ids,
+                )  # fmt: skip
         except (RedisError, OSError) as error:
             raise LayerUnavailable(f"cannot hand entries back: {error}") from error
 
@@ -212,8 +221,9 @@ class LeaseThread:
             pass
 
     def _call(self, script: str, keys: list[str], args: list[str | bytes | int]) -> Any:
+        """Runs a script, on the thread."""
         found = self._scripts[script]
         try:
-            return self._redis.evalsha(found.sha, len(keys), *keys, *args)
+            return self._calls.ask(found.call(keys, args))
         except NoScriptError:
-            return self._redis.eval(found.text, len(keys), *keys, *args)
+            return self._calls.ask(["EVAL", found.text, len(keys), *keys, *args])
