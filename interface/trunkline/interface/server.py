@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from trunkline.protocol.process import pulse
 from trunkline.protocol.process.desired import Load, LoadMeter
 from trunkline.protocol.process.metrics import MetricSet
 from trunkline.protocol.process.runner import Supervised, supervise
@@ -67,7 +68,7 @@ class InterfaceServer:
         layers: LayerFactory | Sequence[LayerFactory],
         metrics: MetricSet | None = None,
         on_death: Callable[[str, BaseException | None], None] | None = None,
-        sleep: Callable[[float], Any] = asyncio.sleep,
+        sleep: Callable[[float], Any] = pulse.beat,
         queue_wait: QueueWait | None = None,
         inherited: Sequence[socket.socket] = (),
         tracing: OpenTracing = no_tracing,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from trunkline.protocol.errors import LayerError
 from trunkline.protocol.names import ChannelName
+from trunkline.protocol.process.pulse import beat
 
 from .admission import LOOK_S, TURN_S
 from .shared import Shared
@@ -50,7 +50,7 @@ async def take_turns(
     shared: Shared,
     queue_wait: QueueWait,
     tenure: Callable[[], Tenure | None],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[None]] = beat,
 ) -> None:
     """Goes on for ever; a background loop.
 

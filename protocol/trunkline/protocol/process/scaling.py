@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from ..messages import ClusterStats, LeaseInfo
 from ..settings import ScalingSettings
 from .desired import Load, Queue, Targets, interfaces_wanted, workers_wanted
 from .logs import RateLimited
+from .pulse import beat
 
 _warnings = RateLimited(logging.getLogger(__name__), per_s=0.1)
 
@@ -128,7 +128,7 @@ class Reporter:
         operator: OperatorLayer,
         identity: Callable[[], str],
         measure: Callable[[float], Load],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]] = beat,
     ) -> None:
         self._tell = operator.report_load if isinstance(operator, Scales) else _told_nobody
         self._identity = identity

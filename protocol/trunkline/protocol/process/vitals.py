@@ -7,6 +7,7 @@ import math
 import time
 from typing import Final
 
+from . import pulse
 from .facts.machine import MachineFacts
 from .metrics import MetricSet
 
@@ -84,7 +85,8 @@ class Vitals:
             self._timer = None
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        due_s = loop.time() + BEAT_S
+        now_s = loop.time()
+        due_s = now_s + pulse.pause_s(BEAT_S, now_s, pulse.behind_s())
         self._timer = loop.call_at(due_s, self._beat, loop, due_s)
 
     def _beat(self, loop: asyncio.AbstractEventLoop, due_s: float) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
 from collections.abc import Callable
 from types import TracebackType
 
+from ..process import pulse
 from ..process.logs import RateLimited
 
 _warnings = RateLimited(logging.getLogger(__name__))
@@ -58,15 +58,15 @@ class Survives:
 
 
 async def keep_doing(step: Callable[[], None], period_s: float, who: Callable[[], str], doing: str) -> None:
-    """Takes a step every ``period_s`` seconds until it is cancelled. A step that raises does not end it.
+    """Takes a step at each beat of a period (see `pulse`) until it is cancelled. A step that raises does not end it.
 
     Args:
         step: what is done.
-        period_s: pause before each step.
+        period_s: seconds between two steps; before the first it is half to one and a half of that.
         who: role and id, asked for before each step: it may be known only later.
         doing: what the step does, for `tell_fault`.
     """
     while True:
-        await asyncio.sleep(period_s)
+        await pulse.beat(period_s)
         with Survives(who(), doing):
             step()

@@ -14,6 +14,7 @@ from ..redis_layout import Place
 from .anew import stream_id
 from .cluster_link import link_to
 from .faults import tell_fault
+from .packing import END, length_line
 from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
 from .standing import Standing
@@ -104,7 +105,8 @@ class MailboxReading:
         self._since_s = time.monotonic()
         read_id = self.read_id.encode()
         self.link.send(
-            b"%b$%d\r\n%b\r\n" % (self._packed or self._command(), len(read_id), read_id), self._have_read
+            b"".join((self._packed or self._command(), length_line(len(read_id)), read_id, END)),
+            self._have_read,
         )
 
     def _command(self) -> bytes:
