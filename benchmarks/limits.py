@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
-_FRACTION: Final = 0.25
-"""Ratios up to here are said as fractions."""
+from .text import FRACTION, fraction
 
 
 class Value(StrEnum):
@@ -52,7 +50,7 @@ class Limit:
     def __str__(self) -> str:
         bound = f"{self.bound:g}"
         if self.ratio:
-            bound = f"1/{1 / self.bound:.0f}" if self.bound <= _FRACTION else f"{bound}x"
+            bound = fraction(self.bound) if self.bound <= FRACTION else f"{bound}x"
         words = ["≥" if self.least else "≤", bound, f"of {self.of}" if self.of else ""]
         if self.workload:
             words.append(f"of {self.workload}")

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from .trimmed import SAID
+
+T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parents[1]
 START_WITHIN_S: Final = 20.0
@@ -139,15 +141,34 @@ def server(argv: Sequence[str], log: Path, ready: str, core: int | None) -> Iter
             process.wait()
 
 
-def _await_line(process: subprocess.Popen[bytes], log: Path, ready: str) -> re.Match[str]:
+def until(process: subprocess.Popen[bytes], log: Path, what: str, found: Callable[[], T | None]) -> T:
+    """Asks again and again for something that a process does as it starts.
+
+    Args:
+        process: that is waited for.
+        log: file of its output; its last lines are in the error.
+        what: is waited for, for the error.
+        found: gives what was waited for, or something false.
+
+    Raises:
+        NotStarted: the process has ended, or it takes too long.
+    """
     deadline_s = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline_s:
-        text = log.read_text(errors="replace")
-        found = re.search(ready, text)
-        if found:
-            return found
-        if process.poll() is not None:
+        ended = process.poll() is not None  # asked first: what it did in its last moment counts
+        if value := found():
+            return value
+        if ended:
             break
         time.sleep(_POLL_S)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
-    raise NotStarted(f"{log.stem} did not say {ready!r} (exit code {process.poll()}):\n{tail}")
+    raise NotStarted(f"{log.stem}: no {what} (exit code {process.poll()}):\n{tail}")
+
+
+def _await_line(process: subprocess.Popen[bytes], log: Path, ready: str) -> re.Match[str]:
+    return until(
+        process,
+        log,
+        f"line {ready!r}",
+        lambda: re.search(ready, log.read_text(errors="replace")),
+    )

@@ -10,13 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from trunkline.deploy.redis_server import find_binary, redis_conf, unix_url
-from trunkline.deploy.rundir import RunDir
-from trunkline.protocol.errors import ConfigError
-
 from .peer import Job, Peer, Route, Shape, System
 from .processes import Cores, Server, server
 from .redis_calls import commands_of
+from .store import missing_store, store, store_version
 
 LISTENING: Final = r"listening address=http://([\d.]+):(\d+)"
 INTERFACE: Final = ("trunkline", "interface", "--port", "0")
@@ -32,15 +29,6 @@ def command(words: Sequence[str], trimmed: bool, *further: str) -> list[str]:
     return [sys.executable, *how, module, *arguments, *further]
 
 
-def redis_missing() -> str | None:
-    """Why there is no Redis; None if there is one."""
-    try:
-        find_binary()
-    except ConfigError as error:
-        return str(error)
-    return None
-
-
 def numbered(role: str, index: int) -> str:
     """The role of the process with this index."""
     return f"{role}-{index + 1}" if index else role
@@ -54,24 +42,15 @@ def trunkline(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
         ConfigError: there is no Redis.
         NotStarted: a process did not come up.
     """
-    run_dir = RunDir(folder / "run")
-    run_dir.make()
     with ExitStack() as stack:
-        if run_dir.sockets != run_dir.path:
-            stack.callback(run_dir.sockets.rmdir)
-        configuration = run_dir.redis / "redis.conf"
-        configuration.write_text(redis_conf(run_dir))
-        url = ("--redis-url", unix_url(run_dir))
+        redis = stack.enter_context(store(cores, folder, shape.persistence))
+        url = ("--redis-url", redis.url)
         slots = ("--concurrency", str(shape.concurrency)) if shape.concurrency else ()
 
         def started(role: str, argv: Sequence[str], ready: str) -> Server:
-            return stack.enter_context(server(argv, run_dir.log_file(role), ready, cores.servers))
+            return stack.enter_context(server(argv, folder / f"{role}.log", ready, cores.servers))
 
-        kept = () if shape.persistence else ("--appendonly", "no")
-        store = started(
-            "redis", [find_binary().path, str(configuration), *kept], "[Rr]eady to accept connections"
-        )
-        pids = {"redis": store.pid}
+        pids = {"redis": redis.pid}
         for index in range(shape.workers):
             role = numbered("worker", index)
             pids[role] = started(role, command(WORKER, False, *url, *slots), "worker is ready").pid
@@ -90,7 +69,7 @@ def trunkline(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
             pids=pids,
             holder=holder,
             further={role: int(running.ready[2]) for role, running in others},
-            redis=str(run_dir.redis_socket),
+            redis=redis.socket,
             scripted=_scripted(),
         )
 
@@ -123,7 +102,7 @@ def _versions(*packages: str) -> dict[str, str]:
 
 def _trunkline_versions() -> dict[str, str]:
     packages = _versions("trunkline", "aiohttp", "uvloop", "hiredis", "msgpack", "redis")
-    return {**packages, "Redis server": find_binary().version}
+    return {**packages, **store_version()}
 
 
 TRUNKLINE: Final = Peer(
@@ -139,7 +118,7 @@ TRUNKLINE: Final = Peer(
         Job.BURN: Route("/burn"),
     },
     commands=("redis-server redis.conf", " ".join(WORKER), " ".join(INTERFACE)),
-    missing=redis_missing,
+    missing=missing_store,
     versions=_trunkline_versions,
     start=trunkline,
     scales=True,

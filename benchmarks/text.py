@@ -7,8 +7,8 @@ from typing import Final
 
 from .figures import Spread
 
-_FRACTION: Final = 0.1
-"""Up to here."""
+FRACTION: Final = 0.25
+"""Ratios up to here are said as fractions, bounds and what was measured alike."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -36,9 +36,15 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
+def fraction(value: float) -> str:
+    """A ratio above 0 as one part of so many."""
+    parts = 1 / value
+    return f"1/{parts:,.0f}" if parts >= 100 else f"1/{parts:.3g}"
+
+
 def ratio(value: float) -> str:
     """A ratio; one far below 1 as a fraction, which is what it is said as."""
-    return f"1/{1 / value:.0f}" if 0 < value <= _FRACTION else f"{number(value)}x"
+    return fraction(value) if 0 < value <= FRACTION else f"{number(value)}x"
 
 
 def ranged(values: Spread | None, show: Callable[[float], str] = number) -> str:

@@ -10,12 +10,12 @@ from typing import Final
 
 from benchmarks.peer import Job, Peer, Route, Shape, System
 from benchmarks.processes import Cores, server
+from benchmarks.store import free_port, missing_store, store, store_version
 
 from .centrifugo_dialect import PATH
 from .kit import ensure
 from .kits import go_kit
 from .python_server import LISTENING, python_server
-from .store import free_port, missing_store, store, store_version
 from .waiting import answers
 
 VERSION: Final = "v6.9.1"
@@ -58,7 +58,7 @@ def _start(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
     api = {"BENCH_API": f"http://127.0.0.1:{port}"}
     command = ("centrifugo_backend",)
     with (
-        store(cores, folder, shape) as redis,
+        store(cores, folder, shape.persistence) as redis,
         python_server(None, command, folder / "backend.log", LISTENING, cores, shape, api) as backend,
     ):
         file = folder / "centrifugo.json"

@@ -9,11 +9,11 @@ from typing import Final
 
 from benchmarks.peer import Job, Peer, Route, Shape, System
 from benchmarks.processes import Cores
+from benchmarks.store import missing_store, store, store_version
 
 from .kit import ensure
 from .kits import python_kit, python_versions
 from .python_server import LISTENING, python_server
-from .store import missing_store, store, store_version
 
 KIT: Final = python_kit("channels")
 
@@ -77,7 +77,7 @@ def _in_process(server: tuple[str, ...], title: str) -> Peer:
 def _with_layer(layer: str, worker: bool, cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
     """uvicorn and a Redis layer; a worker as well if it is asked for."""
     with ExitStack() as stack:
-        redis = stack.enter_context(store(cores, folder, shape))
+        redis = stack.enter_context(store(cores, folder, shape.persistence))
         environment = {**_SETTINGS, "BENCH_LAYER": layer, "BENCH_REDIS": redis.url}
         pids = {"redis": redis.pid}
         if worker:

@@ -10,10 +10,10 @@ from typing import Final
 
 from benchmarks.peer import Job, Peer, Route, Shape, System
 from benchmarks.processes import Cores, server
+from benchmarks.store import free_port, missing_store, store, store_version
 
 from .kit import ensure
 from .kits import debian_command, debian_kit, debian_versions
-from .store import free_port, missing_store, store, store_version
 from .waiting import answers, child
 
 KIT: Final = debian_kit("nchan", ("nginx", "libnginx-mod-nchan"))
@@ -78,7 +78,7 @@ def _missing() -> str | None:
 
 @contextmanager
 def _start(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
-    with store(cores, folder, shape, tcp=True) as redis:
+    with store(cores, folder, shape.persistence, tcp=True) as redis:
         port = free_port()
         file = folder / "nginx.conf"
         file.write_text(configuration(folder, KIT.folder / "root" / _MODULE, port, redis.port))

@@ -11,11 +11,11 @@ from typing import Final
 
 from benchmarks.peer import Job, Peer, Route, Shape, System
 from benchmarks.processes import Cores, server
+from benchmarks.store import free_port
 
 from .kit import ensure
 from .kits import debian_command, debian_kit, debian_versions
 from .python_server import LISTENING, python_server
-from .store import free_port
 from .waiting import answers, child
 
 KIT: Final = debian_kit("pushpin", ("pushpin", "zurl"))

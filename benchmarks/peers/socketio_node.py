@@ -11,12 +11,12 @@ from typing import Final
 
 from benchmarks.peer import Job, Peer, Route, Shape, System
 from benchmarks.processes import Cores, server
+from benchmarks.store import missing_store, store, store_version
 
 from .kit import ensure
 from .kits import APPS, node_kit, node_versions
 from .python_server import LISTENING
 from .socketio_dialect import PATH
-from .store import missing_store, store, store_version
 
 KIT: Final = node_kit("socketio-node")
 
@@ -41,7 +41,7 @@ def _in_process(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
 @contextmanager
 def _with_redis(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
     with (
-        store(cores, folder, shape) as redis,
+        store(cores, folder, shape.persistence) as redis,
         server(_command(redis.socket), folder / "node.log", LISTENING, cores.servers) as running,
     ):
         pids = {"node": running.pid, "redis": redis.pid}

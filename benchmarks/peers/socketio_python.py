@@ -9,12 +9,12 @@ from typing import Final
 
 from benchmarks.peer import Job, Peer, Route, Shape, System
 from benchmarks.processes import Cores
+from benchmarks.store import missing_store, store, store_version
 
 from .kit import ensure
 from .kits import python_kit, python_versions
 from .python_server import LISTENING, python_server
 from .socketio_dialect import PATH
-from .store import missing_store, store, store_version
 
 KIT: Final = python_kit("socketio-python")
 
@@ -30,7 +30,7 @@ def _in_process(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
 
 @contextmanager
 def _with_redis(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
-    with store(cores, folder, shape) as redis:
+    with store(cores, folder, shape.persistence) as redis:
         environment = {"BENCH_REDIS": redis.url}
         log = folder / "uvicorn.log"
         with python_server(KIT, _COMMAND, log, LISTENING, cores, shape, environment) as running:

@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final, TypeVar
 
-from benchmarks.processes import START_WITHIN_S, NotStarted, Server
-
-T = TypeVar("T")
-
-_POLL_S: Final = 0.02
-_SHOWN_LINES: Final = 20
-
-
-def until(running: Server, what: str, found: Callable[[], T | None]) -> T:
-    """Asks again and again.
-
-    Args:
-        running: the server that is waited for.
-        what: is waited for, for the error.
-        found: gives what was waited for, or something false.
-
-    Raises:
-        NotStarted: the server has ended, or it takes too long.
-    """
-    deadline_s = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < deadline_s and running.process.poll() is None:
-        if value := found():
-            return value
-        time.sleep(_POLL_S)
-    tail = "\n".join(running.log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
-    raise NotStarted(f"{running.log.stem}: no {what} (exit code {running.process.poll()}):\n{tail}")
+from benchmarks.processes import Server, until
 
 
 def answers(running: Server, port: int, path: str) -> None:
@@ -59,7 +31,7 @@ def answers(running: Server, port: int, path: str) -> None:
             connection.close()
         return True
 
-    until(running, f"answer to {path}", asked)
+    until(running.process, running.log, f"answer to {path}", asked)
 
 
 def child(running: Server, title: str) -> int:
@@ -75,7 +47,7 @@ def child(running: Server, title: str) -> int:
     Raises:
         NotStarted: there is none.
     """
-    return until(running, f"process {title!r}", lambda: _child(running.pid, title))
+    return until(running.process, running.log, f"process {title!r}", lambda: _child(running.pid, title))
 
 
 def _child(parent: int, title: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.redis_memory import NAMES, SIZES, Row, main, shown, written
-from benchmarks.systems import redis_missing
+from benchmarks.store import missing_store
 
 PLACE = "before\n<!-- redis memory -->\nold\n<!-- end -->\nbehind\n"
 
@@ -30,7 +30,7 @@ def test_a_row_says_what_is_not_the_applications_own() -> None:
 
 @pytest.mark.timeout(600)
 def test_every_row_is_weighed(capsys: pytest.CaptureFixture[str]) -> None:
-    if reason := redis_missing():
+    if reason := missing_store():
         pytest.fail(reason, pytrace=False)
     assert main(["--connections", "30"]) == 0
     lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]

@@ -15,8 +15,9 @@ from benchmarks.peer import Shape, System
 from benchmarks.processes import Cores, NotStarted
 from benchmarks.settings import BenchSettings
 from benchmarks.spec import Kind
+from benchmarks.store import missing_store
 from benchmarks.suite import Suite
-from benchmarks.systems import FLOOR, redis_missing
+from benchmarks.systems import FLOOR
 from benchmarks.workloads import WORKLOADS
 
 NOT_PINNED = Cores(None, None, "")
@@ -25,7 +26,7 @@ TINY = {"pairs": 1, "seconds": 0.3, "warm_up_s": 0.1, "trace_s": 0, "most_connec
 
 @pytest.fixture(autouse=True)
 def needs_redis() -> None:
-    if reason := redis_missing():
+    if reason := missing_store():
         pytest.skip(reason)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.figures import Spread
-from benchmarks.text import bullets, number, ranged, ratio, table
+from benchmarks.text import bullets, fraction, number, ranged, ratio, table
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,26 @@ from benchmarks.text import bullets, number, ranged, ratio, table
 )
 def test_a_number_has_as_many_figures_as_make_sense(value: float, words: str) -> None:
     assert number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (2.4, "2.40x"),
+        (0.251, "0.25x"),
+        (0.25, "1/4"),
+        (1 / 5.88, "1/5.88"),
+        (1 / 90, "1/90"),
+        (1 / 1234, "1/1,234"),
+    ],
+)
+def test_a_small_ratio_is_a_fraction(value: float, words: str) -> None:
+    assert ratio(value) == words
+
+
+def test_no_ratio_is_no_fraction() -> None:
+    assert ratio(0.0) == "0.00x"
+    assert fraction(1 / 6) == "1/6"
 
 
 def test_a_spread_says_its_range_and_nothing_is_void() -> None:

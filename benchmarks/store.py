@@ -1,4 +1,4 @@
-"""The Redis of a peer: the same program with the same configuration as the one behind Trunkline."""
+"""The Redis of a system: one program and one configuration behind all of them, that of `trunkline up`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peer import Shape
-from benchmarks.processes import Cores, server
 from trunkline.deploy.redis_server import find_binary, redis_conf, unix_url
 from trunkline.deploy.rundir import RunDir
 from trunkline.protocol.errors import ConfigError
+
+from .processes import Cores, server
 
 READY: Final = "[Rr]eady to accept connections"
 
@@ -46,7 +46,7 @@ def missing_store() -> str | None:
 
 def store_version() -> dict[str, str]:
     """Its version."""
-    return {"redis": find_binary().version}
+    return {"Redis server": find_binary().version}
 
 
 def free_port() -> int:
@@ -58,16 +58,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def store(cores: Cores, folder: Path, shape: Shape, tcp: bool = False) -> Iterator[Store]:
+def store(cores: Cores, folder: Path, persistence: bool, tcp: bool = False) -> Iterator[Store]:
     """A Redis for the time of the block.
 
     Args:
         cores: where it runs.
         folder: for its data and its log.
-        shape: says whether it keeps an append-only file.
+        persistence: it keeps an append-only file.
         tcp: it listens at a port too, for clients that know no Unix sockets.
 
     Raises:
+        ConfigError: there is none that can be started.
         NotStarted: it did not come up.
     """
     with ExitStack() as stack:
@@ -80,6 +81,6 @@ def store(cores: Cores, folder: Path, shape: Shape, tcp: bool = False) -> Iterat
         port = free_port() if tcp else 0
         argv = [find_binary().path, str(configuration)]
         argv += ["--port", str(port), "--bind", "127.0.0.1"] if tcp else []
-        argv += [] if shape.persistence else ["--appendonly", "no"]
+        argv += [] if persistence else ["--appendonly", "no"]
         running = stack.enter_context(server(argv, run_dir.log_file("redis"), READY, cores.servers))
         yield Store(running.pid, str(run_dir.redis_socket), unix_url(run_dir), port)
