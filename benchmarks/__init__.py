@@ -3,10 +3,11 @@
 ::
 
     __main__, settings         the command
-    suite, workload(s), limits what is run, in which order, how often, and what it may cost
+    suite, turns, workload(s), limits  what is run, in which order, how often, and what it may cost
     peer, dialect              what the suite knows of a system: the contract
-    systems, peers/            Trunkline and the floor, and other people's servers
-    processes                  servers as processes, each on a core
+    systems, peers/, store     Trunkline and the floor, other people's servers, and everybody's Redis
+    processes, quota           servers as processes, each on a core, or held to a part of one
+    shards, standing, redis_memory  commands of their own: several Redises, ten minutes, what Redis keeps
     driver, spec, findings     a generator is run: a spec in, a report out
     generator                  the load, in a process of its own:
       steady, idle, connecting, storm, overload  one course of a run each

@@ -27,31 +27,23 @@ class Limit:
     Attributes:
         bound: the number.
         value: what it is about.
-        of: name of the peer to whose runs it is a ratio, the median over pairs; empty for none.
-        workload: name of another workload to whose median it is a ratio; empty for none.
+        of: to whose runs it is a ratio, the median over pairs: name of a peer, or of another workload, which then takes
+            turns with this one; empty for none.
         least: the value must be no less, not no more.
     """
 
     bound: float
     value: Value = Value.FIGURE
     of: str = ""
-    workload: str = ""
     least: bool = False
 
     def keeps(self, value: float) -> bool:
         """Whether the limit is kept."""
         return value >= self.bound if self.least else value <= self.bound
 
-    @property
-    def ratio(self) -> bool:
-        """Whether it is about a ratio."""
-        return bool(self.of or self.workload)
-
     def __str__(self) -> str:
         bound = f"{self.bound:g}"
-        if self.ratio:
+        if self.of:
             bound = fraction(self.bound) if self.bound <= FRACTION else f"{bound}x"
-        words = ["≥" if self.least else "≤", bound, f"of {self.of}" if self.of else ""]
-        if self.workload:
-            words.append(f"of {self.workload}")
-        return " ".join(word for word in (*words, self.value) if word)
+        words = ["≥" if self.least else "≤", bound, f"of {self.of}" if self.of else "", self.value]
+        return " ".join(word for word in words if word)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .figures import Spread, paired_ratios, spread
@@ -38,7 +38,8 @@ class Outcome:
         workload: what was run.
         connections: how many there were.
         rate: messages a second of a paced load.
-        runs: name of a system to its runs; those of the same index are of one round.
+        runs: name of a system to its runs, and of a workload that takes turns with this one to Trunkline's there; those
+            of the same index are of one round.
         left_out: name of a system to the reason why it is not in the tables.
     """
 
@@ -109,23 +110,12 @@ def value_of(run: Run, value: Value) -> float | None:
             return sum(report.pss_bytes.values()) / _KIB / _KIB
 
 
-def judge(outcome: Outcome, limit: Limit, outcomes: Mapping[str, Outcome]) -> float | None:
-    """The value that a limit is about.
+def judge(outcome: Outcome, limit: Limit) -> float | None:
+    """The value that a limit is about; None if the runs that it takes are missing or void.
 
     Args:
         outcome: of the limit's workload.
         limit: one of that workload's.
-        outcomes: workload name to outcome, for limits that look at another one.
-
-    Returns:
-        None if a run that it takes is missing or void.
     """
-    if limit.of:
-        ratio = outcome.ratio(limit.of)
-        return None if ratio is None else ratio.median
-    mine = outcome.value(OURS, limit.value)
-    if mine is None or not limit.workload:
-        return None if mine is None else mine.median
-    other = outcomes.get(limit.workload)
-    base = None if other is None else other.value(OURS, limit.value)
-    return mine.median / base.median if base is not None and base.median else None
+    found = outcome.ratio(limit.of) if limit.of else outcome.value(OURS, limit.value)
+    return None if found is None else found.median

@@ -5,7 +5,8 @@ A module of `benchmarks.peers` makes one or several `Peer`; `benchmarks.peers.PE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import Final
 from .processes import Cores
 
 PLAIN_DIALECT: Final = "benchmarks.dialect:PLAIN"
+_NUMBER: Final = re.compile(r"-\d+$")
 
 
 class Job(StrEnum):
@@ -59,6 +61,8 @@ class Shape:
         trimmed: processes give their free heap back before the first connection (`benchmarks.trimmed`): memory is
             measured. For Python processes only.
         persistence: Redis keeps an append-only file.
+        redises: Redises, each a shard. More than one only where `Peer.scales`.
+        redis_share: part of a core that each Redis may use; 0 for as much as there is. Only where `Peer.scales`.
     """
 
     interfaces: int = 1
@@ -66,6 +70,26 @@ class Shape:
     concurrency: int = 0
     trimmed: bool = False
     persistence: bool = True
+    redises: int = 1
+    redis_share: float = 0.0
+
+
+def numbered(role: str, index: int) -> str:
+    """The name of the process of a role that has this index."""
+    return f"{role}-{index + 1}" if index else role
+
+
+def role_of(name: str) -> str:
+    """The role of a process, from its name."""
+    return _NUMBER.sub("", name)
+
+
+def by_role(names: Iterable[str]) -> dict[str, list[str]]:
+    """Role to the names of its processes."""
+    roles: dict[str, list[str]] = {}
+    for name in names:
+        roles.setdefault(role_of(name), []).append(name)
+    return roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +99,12 @@ class System:
     Attributes:
         host: where clients connect.
         port: where clients connect.
-        pids: role to process id, of every process that works for a message: brokers, Redis and the children of a master
-            too. CPU, memory and syscalls are counted over them.
+        pids: role (`numbered` where there are several) to process id, of every process that works for a message:
+            brokers, Redis and the children of a master too. CPU, memory and syscalls are counted over them.
         holder: role of the process that holds the sockets.
         further: role to port of further processes that hold sockets, at the same host.
         redis: socket of the system's Redis, a path or ``host:port``, to ask how often it was called; empty if there is
-            none.
+            none, or more than one.
         scripted: names of commands, lower case, that its scripts call and that it calls nowhere else while messages
             flow; they are left out where calls are counted, because a script counts once.
     """
@@ -110,7 +134,7 @@ class Peer:
         start: starts it with a folder of its own for logs and configuration, and stops it when the block ends. Its
             processes run on ``cores.servers`` (`processes.server` does that); it listens at a port of the kernel's
             choice. Raises `processes.NotStarted` if it does not come up.
-        scales: it heeds `Shape.interfaces` and `Shape.workers`.
+        scales: it heeds all of `Shape`.
     """
 
     name: str

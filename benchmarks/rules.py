@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .findings import Report
+from .peer import role_of
 from .spec import Kind
 
 MAX_GENERATOR_SHARE: Final = 0.7
@@ -16,6 +17,9 @@ how busy the generator is; so the rule above says nothing about them."""
 
 LEAST_OFFERED: Final = 0.9
 """Part of the load it should offer that a generator must have offered, for an overload to be one."""
+
+FULL: Final = 0.9
+"""Part of what it may use that a Redis must have used to have been the bottleneck."""
 
 
 def faults(report: Report, kind: Kind, latency: bool, factor: float = 0.0) -> list[str]:
@@ -61,3 +65,20 @@ def _not_offered(report: Report, factor: float) -> list[str]:
     if (report.offered or 0) >= LEAST_OFFERED * wanted:
         return []
     return [f"the generator offered {report.offered or 0:,} messages, {wanted:,.0f} were wanted"]
+
+
+def spared(report: Report, share: float) -> list[str]:
+    """Redises that were held to a part of a core and did not use it up: then something else was the bottleneck.
+
+    Args:
+        report: of the run.
+        share: part of a core that each Redis may use; 0 if they were not held.
+    """
+    used = {
+        name: us / 1e6 / report.window_s for name, us in report.cpu_us.items() if role_of(name) == "redis"
+    }
+    return [
+        f"{name} used {part:.1%} of a core, it was not the bottleneck at {share:.1%}"
+        for name, part in used.items()
+        if part < FULL * share
+    ]

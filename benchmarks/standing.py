@@ -12,8 +12,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -23,8 +23,6 @@ import uvloop
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from trunkline.deploy.redis_server import find_binary, redis_conf, unix_url
-from trunkline.deploy.rundir import RunDir
 from trunkline.protocol.errors import ConfigError
 from trunkline.protocol.settings import PositiveSeconds, Settings, parse_or_exit
 
@@ -33,13 +31,14 @@ from .files import most_connections, raise_limit
 from .idle import HolderFailed, holder, parts
 from .meters import cpu_ns, kernel_bytes, pss_bytes
 from .opening import Door, open_all, source_of
-from .processes import NotStarted, server
+from .peer import PLAIN_DIALECT, Shape, System, by_role
+from .processes import Cores, NotStarted
 from .spec import Kind, Spec, Target
 from .speech import Speech
-from .systems import INTERFACE, LISTENING, WORKER, command
+from .systems import trunkline
 from .tally import Tally
 
-DIALECT: Final = "benchmarks.dialect:PLAIN"
+ANY_CORE: Final = Cores(None, None)
 ROOM: Final = 10
 """Members of a chat."""
 LOOK_S: Final = 60.0
@@ -129,58 +128,6 @@ class Member(Socket):
         self._chat.latencies_ms.append((time.monotonic_ns() - said_ns) / 1e6)
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Processes that run.
-
-    Attributes:
-        ports: of the interface servers.
-        pids: role to the process ids of that role.
-    """
-
-    ports: list[int]
-    pids: dict[str, list[int]]
-
-
-@contextmanager
-def cluster(settings: StandingSettings, folder: Path) -> Iterator[Cluster]:
-    """A cluster for the time of the block.
-
-    Raises:
-        ConfigError: there is no Redis.
-        NotStarted: a process did not come up.
-    """
-    pids: dict[str, list[int]] = {"redis": [], "worker": [], "interface": []}
-    ports: list[int] = []
-    with ExitStack() as stack:
-        urls = []
-        for number in range(settings.redises):
-            run_dir = RunDir(folder / str(number))
-            run_dir.make()
-            if run_dir.sockets != run_dir.path:
-                stack.callback(run_dir.sockets.rmdir)
-            conf = run_dir.redis / "redis.conf"
-            conf.write_text(redis_conf(run_dir))
-            argv = [find_binary().path, str(conf)]
-            started = stack.enter_context(
-                server(argv, run_dir.log_file("redis"), "[Rr]eady to accept connections", None)
-            )
-            pids["redis"].append(started.pid)
-            urls.append(unix_url(run_dir))
-        flags = ("--redis-url", ",".join(urls))
-        for role, words, count, ready in (
-            ("worker", WORKER, settings.workers, "worker is ready"),
-            ("interface", INTERFACE, settings.interfaces, LISTENING),
-        ):
-            for number in range(count):
-                log = folder / f"{role}-{number}.log"
-                started = stack.enter_context(server(command(words, False, *flags), log, ready, None))
-                pids[role].append(started.pid)
-                if role == "interface":
-                    ports.append(int(started.ready[2]))
-        yield Cluster(ports, pids)
-
-
 def table_head(roles: Sequence[str]) -> list[str]:
     """The two first lines of the table."""
     names = ["minute", "connections", "said", "heard", "lost, doubled, out of order", "p50 ms", "p99 ms"]
@@ -193,13 +140,13 @@ class Watch:
     """Looks at a cluster and a chat, and tells what has grown since.
 
     Args:
-        found: the cluster.
+        pids: role to the ids of its processes.
         chat: what is said in it.
         silent: how many say nothing.
     """
 
-    def __init__(self, found: Cluster, chat: Chat, silent: int) -> None:
-        self._found = found
+    def __init__(self, pids: Mapping[str, Sequence[int]], chat: Chat, silent: int) -> None:
+        self._pids = pids
         self._chat = chat
         self._silent = silent
         self._kernel = kernel_bytes()
@@ -207,7 +154,7 @@ class Watch:
         self._cpu_ns = self._cpu()
 
     def _cpu(self) -> dict[str, int]:
-        return {role: sum(map(cpu_ns, pids)) for role, pids in self._found.pids.items()}
+        return {role: sum(map(cpu_ns, pids)) for role, pids in self._pids.items()}
 
     def begin(self) -> None:
         """All connections are open: from here on minutes count."""
@@ -228,7 +175,7 @@ class Watch:
             f"{centiles[49]:.1f}",
             f"{centiles[98]:.1f}",
         ]
-        for role, pids in self._found.pids.items():
+        for role, pids in self._pids.items():
             cells.append(f"{sum(map(pss_bytes, pids)) / MIB:.0f}")
             cells.append(f"{(cpu[role] - self._cpu_ns[role]) / 1e7 / (now_s - self._looked_s):.1f}")
         cells.append(f"{(kernel_bytes() - self._kernel) / MIB:.0f}")
@@ -246,15 +193,17 @@ async def talk(members: Sequence[Member], every_s: float) -> None:
         random.choice(members).say()
 
 
-async def stand(settings: StandingSettings, found: Cluster) -> int:
+async def stand(settings: StandingSettings, system: System) -> int:
     """Opens everything, lets it stand, closes it.
 
     Returns:
         How much was lost, doubled, out of order.
     """
-    chat, speech = Chat(), Speech(DIALECT)
-    watch = Watch(found, chat, settings.silent)
-    target = Target("127.0.0.1", found.ports, "/echo", DIALECT, {}, [])
+    chat, speech = Chat(), Speech(PLAIN_DIALECT)
+    pids = {role: [system.pids[name] for name in names] for role, names in by_role(system.pids).items()}
+    watch = Watch(pids, chat, settings.silent)
+    ports = [system.port, *system.further.values()]
+    target = Target(system.host, ports, "/echo", PLAIN_DIALECT, {}, [])
     async with AsyncExitStack() as stack:
         for number, count in enumerate(parts(settings.silent, most_connections()) if settings.silent else []):
             spec = Spec(Kind.IDLE, target, f"standing{number}", count, 0, 0)
@@ -264,12 +213,10 @@ async def stand(settings: StandingSettings, found: Cluster) -> int:
             lambda index: Member(chat, speech, index % ROOM),
             count,
             speech,
-            lambda index: Door(
-                "127.0.0.1", found.ports[index % len(found.ports)], "/group/{run}", source_of(0)
-            ),
+            lambda index: Door(system.host, ports[index % len(ports)], "/group/{run}", source_of(0)),
             lambda index: f"room{index // ROOM}",
         )
-        print("\n".join(table_head(list(found.pids))), flush=True)
+        print("\n".join(table_head(list(pids))), flush=True)
         watch.begin()
         talking = asyncio.create_task(talk(members, settings.every_s))
         end_s = time.monotonic() + settings.minutes * 60
@@ -299,13 +246,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         StandingSettings, sys.argv[1:] if argv is None else argv, "python -m benchmarks.standing", __doc__
     )
     raise_limit()
+    shape = Shape(settings.interfaces, settings.workers, redises=settings.redises)
     try:
         with (
             tempfile.TemporaryDirectory() as folder,
-            cluster(settings, Path(folder)) as found,
+            trunkline(ANY_CORE, Path(folder), shape) as system,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            broken = runner.run(stand(settings, found))
+            broken = runner.run(stand(settings, system))
     except (ConfigError, NotStarted, HolderFailed, OSError) as error:
         print(f"python -m benchmarks.standing: {error}", file=sys.stderr)
         return 1

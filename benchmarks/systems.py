@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from .peer import Job, Peer, Route, Shape, System
+from .peer import Job, Peer, Route, Shape, System, numbered
 from .processes import Cores, Server, server
+from .quota import quota
 from .redis_calls import commands_of
-from .store import missing_store, store, store_version
+from .store import Store, missing_store, store, store_version
 
 LISTENING: Final = r"listening address=http://([\d.]+):(\d+)"
 INTERFACE: Final = ("trunkline", "interface", "--port", "0")
@@ -29,28 +30,26 @@ def command(words: Sequence[str], trimmed: bool, *further: str) -> list[str]:
     return [sys.executable, *how, module, *arguments, *further]
 
 
-def numbered(role: str, index: int) -> str:
-    """The role of the process with this index."""
-    return f"{role}-{index + 1}" if index else role
-
-
 @contextmanager
 def trunkline(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
-    """A cluster: Redis as `trunkline up` starts it, interface servers, workers.
+    """A cluster: Redises as `trunkline up` starts one, interface servers, workers.
 
     Raises:
-        ConfigError: there is no Redis.
+        ConfigError: there is no Redis, or none that can be held to a part of a core.
         NotStarted: a process did not come up.
     """
     with ExitStack() as stack:
-        redis = stack.enter_context(store(cores, folder, shape.persistence))
-        url = ("--redis-url", redis.url)
+        redises = {
+            numbered("redis", index): stack.enter_context(_shard(cores, folder, shape, index))
+            for index in range(shape.redises)
+        }
+        url = ("--redis-url", ",".join(redis.url for redis in redises.values()))
         slots = ("--concurrency", str(shape.concurrency)) if shape.concurrency else ()
 
         def started(role: str, argv: Sequence[str], ready: str) -> Server:
             return stack.enter_context(server(argv, folder / f"{role}.log", ready, cores.servers))
 
-        pids = {"redis": redis.pid}
+        pids = {role: redis.pid for role, redis in redises.items()}
         for index in range(shape.workers):
             role = numbered("worker", index)
             pids[role] = started(role, command(WORKER, False, *url, *slots), "worker is ready").pid
@@ -69,9 +68,21 @@ def trunkline(cores: Cores, folder: Path, shape: Shape) -> Iterator[System]:
             pids=pids,
             holder=holder,
             further={role: int(running.ready[2]) for role, running in others},
-            redis=redis.socket,
+            redis=redises["redis"].socket if shape.redises == 1 else "",
             scripted=_scripted(),
         )
+
+
+@contextmanager
+def _shard(cores: Cores, folder: Path, shape: Shape, index: int) -> Iterator[Store]:
+    """One of a cluster's Redises."""
+    with (
+        quota(shape.redis_share) if shape.redis_share else nullcontext() as hold,
+        store(cores, folder / numbered("redis", index), shape.persistence) as redis,
+    ):
+        if hold is not None:
+            hold(redis.pid)
+        yield redis
 
 
 def _scripted() -> frozenset[str]:

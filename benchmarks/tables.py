@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Final
 
 from .findings import Report
 from .limits import Value
 from .outcome import OURS, Outcome, Run, counting, judge
+from .peer import by_role
 from .spec import Kind
 from .text import number, ranged, ratio, table
 from .workload import Measure
 
 _MIB = 1024 * 1024
-_NUMBER: Final = re.compile(r"-\d+$")
 
 
 def title(outcome: Outcome) -> str:
@@ -25,11 +23,6 @@ def title(outcome: Outcome) -> str:
         many = ""  # the number is a bound
     at = f" ({outcome.rate:,.0f}/s)" if outcome.workload.half else ""
     return f"{outcome.workload.title}{at}{many}"
-
-
-def by_name(outcomes: Sequence[Outcome]) -> Mapping[str, Outcome]:
-    """Workload name to outcome."""
-    return {outcome.name: outcome for outcome in outcomes}
 
 
 def short(outcomes: Sequence[Outcome], floor: str) -> str:
@@ -61,15 +54,14 @@ def short(outcomes: Sequence[Outcome], floor: str) -> str:
 
 def targets(outcomes: Sequence[Outcome]) -> str:
     """Each limit, what was measured, and whether it is kept."""
-    named = by_name(outcomes)
     rows = []
     for outcome in outcomes:
         for limit in outcome.workload.limits:
-            value = judge(outcome, limit, named)
-            show = ratio if limit.ratio else number
+            value = judge(outcome, limit)
+            show = ratio if limit.of else number
             measured = "not measured" if value is None else show(value)
             kept = "" if value is None else "kept" if limit.keeps(value) else "**not kept**"
-            unit_words = "" if limit.ratio or limit.value else f" {outcome.workload.measure}"
+            unit_words = "" if limit.of or limit.value else f" {outcome.workload.measure}"
             rows.append([title(outcome), f"{limit}{unit_words}", measured, kept])
     return table(["Workload", "target", "measured", ""], rows)
 
@@ -172,13 +164,10 @@ def _others(runs: Sequence[Run]) -> str:
 
 def _roles(outcome: Outcome, runs: Sequence[Run]) -> list[str]:
     """What each role spends; processes of one role, which differ by a number behind it, together."""
-    roles: dict[str, list[str]] = {}
-    for role in runs[0].report.cpu_us:
-        roles.setdefault(_NUMBER.sub("", role), []).append(role)
     return [
         f"{name}{f' x{len(alike)}' if len(alike) > 1 else ''} "
         f"{number(sum(_role(outcome, runs, role) for role in alike))}"
-        for name, alike in roles.items()
+        for name, alike in by_role(runs[0].report.cpu_us).items()
     ]
 
 

@@ -64,7 +64,7 @@ def _workers(job: Job, workers: int, *limits: Limit, quick: bool = False) -> Wor
         limits=limits,
         shape=Shape(workers=workers, concurrency=2),
         floor=False,
-        rounds=3,
+        rounds=0 if limits else 3,
         quick=quick,
     )
 
@@ -181,7 +181,7 @@ WORKLOADS: Final = {
     ),
     "sleep-1": _workers(Job.SLEEP, 1, quick=True),
     "sleep-2": _workers(Job.SLEEP, 2),
-    "sleep-4": _workers(Job.SLEEP, 4, Limit(3.5, workload="sleep-1", least=True), quick=True),
+    "sleep-4": _workers(Job.SLEEP, 4, Limit(3.5, of="sleep-1", least=True), quick=True),
     "sleep-8": _workers(Job.SLEEP, 8),
     "burn-1": _workers(Job.BURN, 1),
     "burn-2": _workers(Job.BURN, 2),
@@ -193,7 +193,7 @@ WORKLOADS: Final = {
         "echo, saturated",
         Kind.CLOSED,
         connections=10_000,
-        limits=(Limit(1.8, workload="echo"),),
+        limits=(Limit(1.8, of="echo"),),
         quick=True,
     ),
     "payload-256": _payload(256, "256 B"),

@@ -20,7 +20,7 @@ def test_a_limit_is_the_most_or_the_least() -> None:
         (Limit(330), "≤ 330"),
         (Limit(2.4, of="floor"), "≤ 2.4x of floor"),
         (Limit(1 / 90, of="channels-worker"), "≤ 1/90 of channels-worker"),
-        (Limit(3.5, workload="sleep-1", least=True), "≥ 3.5x of sleep-1"),
+        (Limit(3.5, of="sleep-1", least=True), "≥ 3.5x of sleep-1"),
         (Limit(0.4, Value.P50_MS), "≤ 0.4 p50 ms"),
     ],
 )

@@ -51,21 +51,13 @@ def test_void_runs_are_left_out() -> None:
 def test_a_limit_on_the_ratio_to_a_system_is_about_pairs() -> None:
     # Medians of both sides would give 30 / 20; the pairs give 3, 1 and 1.5.
     held = outcome([30.0, 20.0, 45.0], [10.0, 20.0, 30.0])
-    assert judge(held, Limit(1.5, of="floor"), {}) == 1.5
-    assert judge(held, Limit(1.5, of="nchan"), {}) is None
-
-
-def test_a_limit_on_another_workload_is_about_our_own_median_there() -> None:
-    limit = Limit(1.8, workload="echo")
-    many, few = outcome([36.0], name="echo-10000"), outcome([24.0])
-    assert judge(many, limit, {"echo": few}) == 1.5
-    assert judge(many, limit, {"echo": outcome([None])}) is None
-    assert judge(many, limit, {}) is None
+    assert judge(held, Limit(1.5, of="floor")) == 1.5
+    assert judge(held, Limit(1.5, of="nchan")) is None
 
 
 def test_a_limit_on_a_value_is_about_our_own_median() -> None:
-    assert judge(outcome([1.0, 2.0]), Limit(0.4, Value.P50_MS), {}) == 0.2
-    assert judge(outcome([None]), Limit(0.4, Value.P50_MS), {}) is None
+    assert judge(outcome([1.0, 2.0]), Limit(0.4, Value.P50_MS)) == 0.2
+    assert judge(outcome([None]), Limit(0.4, Value.P50_MS)) is None
 
 
 def test_targets_say_kept_or_not_kept_or_not_measured() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.rules import faults
+from benchmarks.rules import faults, spared
 from benchmarks.spec import Kind
 from tests.benchmarks.reports import report
 
@@ -58,3 +58,10 @@ def test_an_overload_that_was_none_is_void() -> None:
 def test_an_overload_in_which_a_message_came_twice_is_void() -> None:
     found = faults(report(capacity=100.0, offered=400, duplicates=1), Kind.OVERLOAD, latency=False, factor=2)
     assert found == ["1 messages arrived twice"]
+
+
+def test_a_redis_that_had_some_of_its_part_left_was_not_the_bottleneck() -> None:
+    used = report(window_s=2.0, cpu_us={"redis": 100_000.0, "redis-2": 88_000.0, "worker": 1000.0})
+    assert spared(used, 0.05) == ["redis-2 used 4.4% of a core, it was not the bottleneck at 5.0%"]
+    assert spared(used, 0.04) == []
+    assert spared(report(cpu_us={"redis": 0.0}), 0.0) == []

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.contenders import chosen
-from benchmarks.peer import Shape, System
+from benchmarks.outcome import judge
+from benchmarks.peer import Shape, System, by_role
 from benchmarks.processes import Cores, NotStarted
 from benchmarks.settings import BenchSettings
 from benchmarks.spec import Kind
@@ -19,6 +20,10 @@ from benchmarks.store import missing_store
 from benchmarks.suite import Suite
 from benchmarks.systems import FLOOR
 from benchmarks.workloads import WORKLOADS
+
+pytestmark = pytest.mark.timeout(
+    600
+)  # some start nine processes, and the machine may do other things besides
 
 NOT_PINNED = Cores(None, None, "")
 TINY = {"pairs": 1, "seconds": 0.3, "warm_up_s": 0.1, "trace_s": 0, "most_connections": 6}
@@ -47,6 +52,16 @@ def test_each_kind_of_load_makes_the_trip(name: str) -> None:
             # How busy the machine keeps the generator is no matter of this test.
             assert [fault for fault in run.faults if "generator" not in fault] == []
             assert (run.report.messages > 0) is (WORKLOADS[name].kind is not Kind.IDLE)
+
+
+def test_a_workload_that_is_compared_with_another_one_takes_turns_with_it() -> None:
+    (outcome,) = Suite(tiny("sleep-4"), NOT_PINNED, chosen([]), lambda line: None).run()
+    assert outcome.left_out == {}
+    (four,), (one,) = outcome.runs["trunkline"], outcome.runs["sleep-1"]
+    assert (four.faults, one.faults) == ([], [])
+    assert len(by_role(four.report.cpu_us)["worker"]) == 4
+    assert len(by_role(one.report.cpu_us)["worker"]) == 1
+    assert judge(outcome, outcome.workload.limits[0]) is not None
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.contenders import NAMES, chosen, divided
+from benchmarks.limits import Limit
 from benchmarks.peer import Job, Peer, Shape
 from benchmarks.speech import Speech
-from benchmarks.suite import connections, route_of, takes_part
 from benchmarks.systems import FLOOR, TRUNKLINE
+from benchmarks.turns import connections, route_of, takes_part, turns
 from benchmarks.workload import ALL, Workload
 from benchmarks.workloads import WORKLOADS
 
@@ -19,13 +20,32 @@ NAMED = [peer.name for peer in PEERS]
 
 
 @pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
-def test_a_limit_is_about_a_system_and_a_workload_that_take_part(workload: Workload) -> None:
+def test_a_limit_is_about_a_system_or_a_workload_that_take_part(workload: Workload) -> None:
     for limit in workload.limits:
-        assert not (limit.of and limit.workload)
-        assert not limit.workload or limit.workload in WORKLOADS
-        assert limit.of != FLOOR.name or workload.floor
-        if limit.of not in ("", FLOOR.name):
+        if limit.of in WORKLOADS:
+            other = WORKLOADS[limit.of]
+            assert (other.fresh, other.measure) == (workload.fresh, workload.measure)
+            assert not limit.value, "a ratio is one of figures"
+        elif limit.of == FLOOR.name:
+            assert workload.floor
+        elif limit.of:
             assert workload.peers == ALL or limit.of in workload.peers
+
+
+def test_no_workload_is_named_like_a_system() -> None:
+    assert not set(NAMED) & set(WORKLOADS)
+
+
+def test_a_workload_takes_turns_with_the_one_that_it_is_compared_with() -> None:
+    workloads = {
+        "one": replace(WORKLOADS["sleep-1"], limits=()),
+        "four": replace(WORKLOADS["sleep-4"], limits=(Limit(3.5, of="one"), Limit(3, of="one"), Limit(9))),
+    }
+    taking = turns("four", [TRUNKLINE, FLOOR], workloads)
+    assert [(turn.name, turn.peer, turn.workload) for turn in taking] == [
+        (TRUNKLINE.name, TRUNKLINE, workloads["four"]),
+        ("one", TRUNKLINE, workloads["one"]),
+    ]
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=NAMED)
@@ -61,7 +81,7 @@ def test_silent_connections_may_be_silent_anywhere() -> None:
 def test_connections_are_bounded_by_what_was_said_and_by_the_files_of_their_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("benchmarks.suite.most_connections", lambda: 900)
+    monkeypatch.setattr("benchmarks.turns.most_connections", lambda: 900)
     idle = replace(WORKLOADS["idle-50000"], shape=Shape(interfaces=3))
     assert connections(WORKLOADS["echo"], 10) == 10
     assert connections(WORKLOADS["echo-10000"], 50_000) == 900
