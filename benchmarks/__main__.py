@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.settings import parse_or_exit
@@ -39,9 +40,11 @@ def main(argv: Sequence[str]) -> int:
     facts = [f"{datetime.now(UTC):%Y-%m-%d}", *describe(), *_method(settings, cores, argv)]
     results = Results(files, peers, missing, facts)
     outcomes: list[Outcome] = []
+    begin_s = monotonic()
     for outcome in Suite(settings, cores, peers, _say).run():
         outcomes.append(outcome)
         results.write(outcomes)
+        _say(f"{outcome.name} is done, {(monotonic() - begin_s) / 60:.1f} minutes since the begin")
     _say("\n".join(["", short(outcomes, FLOOR.name), "", targets(outcomes)]))
     _say("\n".join([*(f"void: {line}" for line in voids(outcomes)), *map("written: {}".format, files)]))
     failed = [line for line in left_out(outcomes) if f": {OURS}: " in line]

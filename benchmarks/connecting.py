@@ -8,7 +8,7 @@ from time import monotonic
 from .client import Socket, close
 from .crowd import door
 from .findings import Report
-from .opening import AT_ONCE, open_one
+from .opening import AT_ONCE, first_error, open_one
 from .sample import Sampler, summarize
 from .spec import Spec
 from .speech import Speech
@@ -38,9 +38,10 @@ async def measure(spec: Spec) -> Report:
 
     async def open_for(seconds: float, most: int) -> None:
         deadline_s = monotonic() + seconds
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, most)):
-                group.create_task(open_until(deadline_s, most))
+        with first_error():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(AT_ONCE, most)):
+                    group.create_task(open_until(deadline_s, most))
 
     await open_for(spec.warm_up_s, max(1, spec.connections // 4))
     settle()

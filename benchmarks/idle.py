@@ -61,6 +61,12 @@ def parts(connections: int, limit: int) -> list[int]:
     return [limit] * full + ([rest] if rest or not full else [])
 
 
+def last_line(errors: bytes) -> str:
+    """Why a process ended, as far as it said so."""
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
 class HolderFailed(RuntimeError):
     """A process that should hold connections does not."""
 
@@ -78,6 +84,7 @@ async def holder(spec: Spec) -> AsyncIterator[None]:
         "benchmarks.holder",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
     assert process.stdin is not None
@@ -86,11 +93,12 @@ async def holder(spec: Spec) -> AsyncIterator[None]:
         process.stdin.write(spec.encode().encode() + b"\n")
         said = (await process.stdout.readline()).decode().strip()
         if said != OPEN:
-            raise HolderFailed(f"expected {OPEN!r} of a holder, got {said!r}")
+            _, errors = await process.communicate()
+            raise HolderFailed(f"a holder of {spec.connections:,} connections: {last_line(errors)}")
         yield
-        process.stdin.close()
-        if await process.wait():
-            raise HolderFailed("a holder lost connections")
+        _, errors = await process.communicate()
+        if process.returncode:
+            raise HolderFailed(f"a holder lost connections: {last_line(errors)}")
     finally:
         if process.returncode is None:
             process.kill()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
@@ -187,7 +188,17 @@ async def open_all(
         for index in indexes:
             await open_one(made[index], speech, door(index), room(index))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(AT_ONCE, count)):
-            group.create_task(one_by_one())
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, count)):
+                group.create_task(one_by_one())
     return made
+
+
+@contextmanager
+def first_error() -> Iterator[None]:
+    """Of several tasks that failed alike, one tells why: whoever reports it shows its last line."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None

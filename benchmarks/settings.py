@@ -73,10 +73,11 @@ class BenchSettings(Settings):
         return {**QUICK, **values} if values.get("quick") in (True, "true", "1") else values
 
     def names(self) -> list[str]:
-        """The workloads to run, in order."""
+        """The workloads to run, in order: those with a target first, so that a run that is broken off has them."""
         if self.only:
             return list(self.only)
-        return [name for name, workload in WORKLOADS.items() if workload.quick or not self.quick]
+        taken = [name for name, workload in WORKLOADS.items() if workload.quick or not self.quick]
+        return sorted(taken, key=lambda name: not WORKLOADS[name].limits)
 
     @property
     def complete(self) -> bool:

@@ -3,6 +3,10 @@
 Redis is the bottleneck on purpose: the kernel holds each to a small part of a core (`benchmarks.quota`), so that two
 cores are ample for everything else, and everything else is real: interface servers, workers, clients. A run in which a
 Redis had some of its part left is void.
+
+Each Redis gets the same load: so many connections, and a worker that asks it for so many entries at once. A worker asks
+each shard for its share of ``--concurrency``, so that is given it in proportion; with smaller reads each Redis would
+pay for more of them.
 """
 
 from __future__ import annotations
@@ -48,7 +52,10 @@ class ShardsSettings(Settings):
         0.05, description="part of a core that each Redis may use"
     )
     connections: Annotated[int, Field(ge=1, le=15_000)] = Field(
-        400, description="connections, with one message outstanding on each"
+        400, description="connections for each Redis, with one message outstanding on each"
+    )
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
+        100, description="entries for each Redis that the worker may have at work at once"
     )
     pairs: Annotated[int, Field(ge=1, le=1000)] = Field(
         5, description="rounds, in each of which both have one run"
@@ -66,9 +73,11 @@ def workloads(settings: ShardsSettings) -> dict[str, Workload]:
             f"echo, saturated, {many} with {settings.redis_share:.1%} of a core each",
             Kind.CLOSED,
             measure=Measure.RATE,
-            connections=settings.connections,
+            connections=settings.connections * redises,
             limits=limits,
-            shape=Shape(redises=redises, redis_share=settings.redis_share),
+            shape=Shape(
+                concurrency=settings.concurrency * redises, redises=redises, redis_share=settings.redis_share
+            ),
             # So that no append-only file grows until Redis rewrites it in the middle of a run.
             fresh=True,
             floor=False,

@@ -32,12 +32,13 @@ def needs_redis() -> None:
         pytest.fail(reason, pytrace=False)
 
 
-def test_all_but_the_number_of_redises_is_alike() -> None:
+def test_each_redis_has_the_same_load() -> None:
     made = workloads(ShardsSettings.model_validate({"redises": 4, "redis_share": 0.03}))
     several, one = made[SEVERAL], made[ONE]
     assert (several.shape.redises, one.shape.redises) == (4, 1)
     assert several.shape.redis_share == one.shape.redis_share == 0.03
-    assert several.connections == one.connections
+    assert several.connections / 4 == one.connections == 400
+    assert several.shape.concurrency / 4 == one.shape.concurrency == 100
     assert (several.fresh, several.kind, several.measure) == (one.fresh, one.kind, one.measure)
 
 
