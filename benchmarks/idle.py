@@ -61,6 +61,14 @@ def parts(connections: int, limit: int) -> list[int]:
     return [limit] * full + ([rest] if rest or not full else [])
 
 
+async def _ended(process: asyncio.subprocess.Process) -> str:
+    """Has a holder end, by the end of its standard input; its last words."""
+    assert process.stdin is not None
+    process.stdin.close()  # `communicate` does not, before Python 3.12
+    _, errors = await process.communicate()
+    return last_line(errors)
+
+
 def last_line(errors: bytes) -> str:
     """Why a process ended, as far as it said so."""
     lines = errors.decode(errors="replace").strip().splitlines()
@@ -93,12 +101,11 @@ async def holder(spec: Spec) -> AsyncIterator[None]:
         process.stdin.write(spec.encode().encode() + b"\n")
         said = (await process.stdout.readline()).decode().strip()
         if said != OPEN:
-            _, errors = await process.communicate()
-            raise HolderFailed(f"a holder of {spec.connections:,} connections: {last_line(errors)}")
+            raise HolderFailed(f"a holder of {spec.connections:,} connections: {await _ended(process)}")
         yield
-        _, errors = await process.communicate()
+        why = await _ended(process)
         if process.returncode:
-            raise HolderFailed(f"a holder lost connections: {last_line(errors)}")
+            raise HolderFailed(f"a holder lost connections: {why}")
     finally:
         if process.returncode is None:
             process.kill()

@@ -5,8 +5,8 @@ cores are ample for everything else, and everything else is real: interface serv
 Redis had some of its part left is void.
 
 Each Redis gets the same load: so many connections, and a worker that asks it for so many entries at once. A worker asks
-each shard for its share of ``--concurrency``, so that is given it in proportion; with smaller reads each Redis would
-pay for more of them.
+each shard for its share of ``--concurrency``, so that is given it in proportion. With ``--no-grow-load`` several
+Redises get together what one gets: each then pays for more calls, with less in each.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ class ShardsSettings(Settings):
     concurrency: Annotated[int, Field(ge=1, le=1000)] = Field(
         100, description="entries for each Redis that the worker may have at work at once"
     )
+    grow_load: bool = Field(
+        True, description="each Redis gets the load of one; --no-grow-load deals the load of one to all"
+    )
     pairs: Annotated[int, Field(ge=1, le=1000)] = Field(
         5, description="rounds, in each of which both have one run"
     )
@@ -69,14 +72,15 @@ def workloads(settings: ShardsSettings) -> dict[str, Workload]:
 
     def echo(redises: int, *limits: Limit) -> Workload:
         many = f"{redises} Redises" if redises > 1 else "1 Redis"
+        loads = redises if settings.grow_load else 1
         return Workload(
             f"echo, saturated, {many} with {settings.redis_share:.1%} of a core each",
             Kind.CLOSED,
             measure=Measure.RATE,
-            connections=settings.connections * redises,
+            connections=settings.connections * loads,
             limits=limits,
             shape=Shape(
-                concurrency=settings.concurrency * redises, redises=redises, redis_share=settings.redis_share
+                concurrency=settings.concurrency * loads, redises=redises, redis_share=settings.redis_share
             ),
             # So that no append-only file grows until Redis rewrites it in the middle of a run.
             fresh=True,

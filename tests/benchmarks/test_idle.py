@@ -26,3 +26,10 @@ async def test_a_holder_that_cannot_connect_says_why(unused_tcp_port: int) -> No
     with pytest.raises(HolderFailed, match="a holder of 3 connections: ConnectionRefusedError"):
         async with holder(Spec(Kind.IDLE, target, "none", 3, 0, 0)):
             pass
+
+
+async def test_a_holder_ends_when_it_is_no_longer_needed() -> None:
+    async with holder(
+        Spec(Kind.IDLE, Target("127.0.0.1", [1], "/echo", PLAIN_DIALECT, {}, []), "none", 0, 0, 0)
+    ):
+        pass

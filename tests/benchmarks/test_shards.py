@@ -42,6 +42,11 @@ def test_each_redis_has_the_same_load() -> None:
     assert (several.fresh, several.kind, several.measure) == (one.fresh, one.kind, one.measure)
 
 
+def test_several_may_get_together_the_load_of_one() -> None:
+    several = workloads(ShardsSettings.model_validate({"grow_load": False}))[SEVERAL]
+    assert (several.connections, several.shape.concurrency, several.shape.redises) == (400, 100, 2)
+
+
 @pytest.mark.parametrize(
     ("figure", "words"), [(1700.0, "1.70x | kept |"), (1690.0, "1.69x | **not kept** |")]
 )

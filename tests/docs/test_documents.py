@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.redis_memory import MemorySettings
 from benchmarks.settings import BenchSettings
+from benchmarks.shards import ShardsSettings
+from benchmarks.standing import StandingSettings
 from tests.docs.reference import METRICS, VERBS, sample_names
 from tests.faults.rows import anchor
 from trunkline.deploy import cli, dead
@@ -30,6 +32,8 @@ MAKE_VERBS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(),
 SETTINGS: list[type[Settings]] = [
     BenchSettings,
     MemorySettings,
+    ShardsSettings,
+    StandingSettings,
     *(declared for declared, _ in VERBS.values()),
 ]
 FLAGS = {f"--{name.replace('_', '-')}" for declared in SETTINGS for name in declared.model_fields}
