@@ -6,7 +6,7 @@
 -- ARGV[4] number of the batch
 -- ARGV[5] highest number whose answer the interface has read
 -- ARGV[6] capacity of a stream in entries
--- then for entries that follow each other on one channel: channel, 1 if they must be taken even when the stream is full
+-- ARGV[7..n] for entries that follow each other on one channel: channel, 1 if they must be taken even when the stream is full
 --   else 0, how many they are, and their bodies
 -- Answer: 1 (all taken), or an array:
 --   {'refused', i, j, …}  the streams of these entries (from 1) are full, the rest was taken
