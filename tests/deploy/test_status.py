@@ -102,6 +102,26 @@ def test_a_redis_that_is_away_and_a_process_that_died_are_said() -> None:
         assert part in text
 
 
+def test_each_shard_is_a_line_and_one_that_is_away_says_why() -> None:
+    shards = [
+        {"url": "redis://a", "redis_version": "7.2.4", "primary": "10.0.0.2:6379"},
+        {"url": "redis://b", "error": "connection refused"},
+    ]
+    redis = {
+        "url": "redis://a,redis://b",
+        "own": False,
+        "shards": shards,
+        "error": "shard 1: connection refused",
+    }
+
+    lines = table({**REPORT, "redis": redis})
+
+    assert lines[1:3] == [
+        "shard 0: Redis 7.2.4 at redis://a, now 10.0.0.2:6379",
+        "shard 1: does not answer: connection refused",
+    ]
+
+
 def test_where_sentinel_says_that_the_primary_is_stands_behind_the_url() -> None:
     redis = {**REPORT["redis"], "primary": "10.0.0.2:6379"}
     assert "Redis 7.2.4 at redis://host, now 10.0.0.2:6379" in table({**REPORT, "redis": redis})

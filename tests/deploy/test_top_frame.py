@@ -108,3 +108,15 @@ def test_a_redis_that_is_away_is_told_in_place_of_figures() -> None:
 )  # fmt: skip
 def test_numbers_are_short(told: str, text: str) -> None:
     assert told == text
+
+
+def test_each_shard_is_a_line_and_one_that_is_away_says_so_within_the_width() -> None:
+    servers = tuple(replace(HEALTHY.servers[0], shard=shard) for shard in (0, 2))
+
+    lines = shown(
+        replace(HEALTHY, servers=servers, away={1: "Redis at redis://b: " + "x" * 99}), 24
+    ).splitlines()
+
+    assert [line.split(",")[0] for line in lines[1:3]] == ["shard 0", "shard 2"]
+    assert lines[3].startswith("shard 1 does not answer: Redis at redis://b: xxx")
+    assert len(lines[3]) == 80

@@ -37,6 +37,7 @@ def figures(**changes: Any) -> dict[str, Any]:
     """A small, healthy cluster."""
     return {
         "trouble": "",
+        "away": [],
         "totals": {
             "at_s": 1.0, "in_per_s": 240.0, "handled_per_s": 240.0, "out_per_s": 1_000.0, "connections": 24,
             "waiting": 3, "wait_s": 0.002, "failed_per_s": 0.0, "dead_letters": 0,

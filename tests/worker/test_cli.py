@@ -117,7 +117,7 @@ async def test_it_serves_until_sigterm_and_ends_with_0(command: Command, interfa
         async with session.get(f"{address}/metrics") as answer:
             shown = await answer.text()
     assert re.search(r'trunkline_messages_total\{channel="websocket.receive",outcome="ok".*\} 1', shown)
-    assert 'trunkline_stream_length{channel="websocket.receive"}' in shown
+    assert 'trunkline_stream_length{channel="websocket.receive",shard="0"}' in shown
 
     worker.terminate()
     assert await worker.ends() == ExitCode.OK

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from trunkline.protocol.errors import TrunklineError
-from trunkline.protocol.redis_layer.track_shares import TrackShares
+from trunkline.protocol.redis_layer.track_shares import ShardedTrackShares
 from trunkline.protocol.settings import LayerSettings
+from trunkline.protocol.sharding.asking import said
 from trunkline.protocol.tracks import MAIN
 
 from . import supervisor
@@ -111,10 +113,12 @@ def roll_back(run_dir: RunDir, state: ClusterState) -> Release:
     Raises:
         NoCanary: there is none.
         SupervisorError: circus does not do what it is asked to.
-        LayerUnavailable: Redis does not answer; nothing was changed.
+        LayerUnavailable: Redis does not answer, or no shard; nothing was changed.
     """
     canary = present(run_dir)
-    asyncio.run(set_share(state.layer_settings(), canary.track, 0.0))
+    away = asyncio.run(take_share(state.layer_settings(), canary.track))
+    if away:
+        print(f"the canary's share is remembered there, and worth nothing without its workers: {said(away)}")
     _end(run_dir, state)
     return canary
 
@@ -132,11 +136,16 @@ async def set_share(layer: LayerSettings, track: str, percent: float) -> None:
     """Gives a track its share of new connections, on every shard; 0 takes it away.
 
     Raises:
-        LayerUnavailable: Redis does not answer.
+        LayerUnavailable: Redis does not answer, or a shard.
     """
-    for shard in range(len(layer.places)):
-        async with TrackShares(layer, shard) as shares:
-            await shares.set(track, percent)
+    async with ShardedTrackShares(layer) as shares:
+        await shares.set(track, percent)
+
+
+async def take_share(layer: LayerSettings, track: str) -> Mapping[int, str]:
+    """See `ShardedTrackShares.take`."""
+    async with ShardedTrackShares(layer) as shares:
+        return await shares.take(track)
 
 
 async def has_workers(layer: LayerSettings, track: str) -> bool:
@@ -145,7 +154,7 @@ async def has_workers(layer: LayerSettings, track: str) -> bool:
     Raises:
         LayerUnavailable: Redis does not answer.
     """
-    async with TrackShares(layer) as shares:
+    async with ShardedTrackShares(layer) as shares:
         found, now_ms = await shares.all()
         return any(share.name == track and share.alive(now_ms) for share in found)
 
@@ -156,5 +165,5 @@ async def share_of(layer: LayerSettings, track: str) -> float:
     Raises:
         LayerUnavailable: Redis does not answer.
     """
-    async with TrackShares(layer) as shares:
+    async with ShardedTrackShares(layer) as shares:
         return next((share.percent for share in (await shares.all())[0] if share.name == track), 0.0)

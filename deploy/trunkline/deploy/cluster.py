@@ -15,8 +15,8 @@ import aiohttp
 from trunkline.protocol.errors import LayerUnavailable, TrunklineError
 from trunkline.protocol.messages import ClusterStats, LeaseInfo
 from trunkline.protocol.redis_layer import RedisOperatorLayer, shards
-from trunkline.protocol.redis_url import without_secrets
 from trunkline.protocol.settings import LayerSettings
+from trunkline.protocol.sharding.asking import ask_each, said
 
 TRIP_TIMEOUT_S = 10.0
 SCRAPE_TIMEOUT_S = 3.0
@@ -123,14 +123,32 @@ async def server_info(settings: LayerSettings) -> list[dict[str, str]]:
     Raises:
         LayerUnavailable: one does not answer or refuses us.
     """
-    found = []
-    for shard, place in enumerate(settings.places):
-        layer = RedisOperatorLayer(settings, shard)
-        try:
-            found.append({"url": without_secrets(place.url)} | await layer.server_info())
-        finally:
-            await layer.close()
+    found = await server_info_of_some(settings)
+    away = {shard: info["error"] for shard, info in enumerate(found) if "error" in info}
+    if away:
+        raise LayerUnavailable(said(away))
     return found
+
+
+async def server_info_of_some(settings: LayerSettings) -> list[dict[str, str]]:
+    """As `server_info`; of a shard that does not answer, while others do, the reason as its ``error``.
+
+    Raises:
+        LayerUnavailable: none answers.
+    """
+    urls = shards.places(settings)
+    sides = {shard: RedisOperatorLayer(settings, shard) for shard in range(len(urls))}
+    try:
+        if len(sides) == 1:
+            return [{"url": urls[0]} | await sides[0].server_info()]
+        answers = await ask_each(sides, lambda side: side.server_info(), places=urls)
+    finally:
+        for side in sides.values():
+            await side.close()
+    return [
+        {"url": url} | (answers.told.get(shard) or {"error": answers.away[shard]})
+        for shard, url in enumerate(urls)
+    ]
 
 
 async def trips(interfaces: Iterable[LeaseInfo]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from trunkline.protocol.errors import ConfigError, LayerUnavailable
@@ -15,6 +15,8 @@ from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.messages import DeadLetterRecord
 from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import parse_or_exit
+from trunkline.protocol.sharding import ShardedOperatorLayer
+from trunkline.protocol.sharding.asking import said
 
 from .dead_changes import TEXTS, Changes, Result
 from .dead_fields import SCHEMA, counted, fields, lines, local, safe, utc
@@ -61,7 +63,13 @@ async def _run(settings: DeadSettings) -> int:
     layer = shards.operator_layer(layer_settings(settings.run_dir, settings))
     try:
         if isinstance(settings, DeadListSettings):
-            return await (_count if settings.summary else _list)(layer, settings)
+            away = await _leave_out_what_is_away(layer)
+            code = await (_count if settings.summary else _list)(layer, settings)
+            return (
+                refuse("dead list", f"letters are missing here: {said(away)}", ExitCode.NO_REDIS)
+                if away
+                else code
+            )
         if isinstance(settings, DeadShowSettings):
             return await _show(layer, settings)
         assert isinstance(settings, DeadDropSettings)
@@ -71,6 +79,16 @@ async def _run(settings: DeadSettings) -> int:
 
 
 # ---- to look at ----
+
+
+async def _leave_out_what_is_away(layer: OperatorLayer) -> Mapping[int, str]:
+    """The shards that do not answer, which are listed no more. What is put back or dropped is another matter: there
+    "all" must be all, or the letters that are named."""
+    if not isinstance(layer, ShardedOperatorLayer):
+        return {}
+    away = (await layer.stats()).away
+    layer.leave_out(away)
+    return away
 
 
 async def _list(layer: OperatorLayer, settings: DeadListSettings) -> int:

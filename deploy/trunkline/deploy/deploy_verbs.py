@@ -17,8 +17,9 @@ from typing import Any
 
 from trunkline.protocol.errors import ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
-from trunkline.protocol.redis_layer.track_shares import TrackShares
+from trunkline.protocol.redis_layer.track_shares import ShardedTrackShares
 from trunkline.protocol.settings import Settings, parse_or_exit
+from trunkline.protocol.sharding.asking import said
 
 from . import canary
 from .canary import NoCanary
@@ -171,8 +172,11 @@ def _status(settings: DeployStatusSettings) -> None:
 
 async def _look(settings: DeployStatusSettings) -> list[Any]:
     layer = layer_settings(settings.run_dir, settings)
-    workers = (await stats_of(layer)).workers
-    async with TrackShares(layer) as tracks:
+    stats = await stats_of(layer)
+    if stats.away:
+        print(f"trunkline deploy status: {said(stats.away)}", file=sys.stderr)
+    workers = stats.workers
+    async with ShardedTrackShares(layer) as tracks:
         shares, _ = await tracks.all()
     admins = [worker.admin for worker in workers]
     first, began_s = await expositions(admins), time.monotonic()

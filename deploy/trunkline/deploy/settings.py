@@ -292,7 +292,9 @@ class ShardsSettings(LayerSettings, JsonCommand):
         "", description="where the shards are; else the running cluster's, else REDIS_URL", repr=False
     )
     use: Annotated[int, Field(ge=1, le=MAX_SHARDS)] | None = Field(
-        None, description="let newcomers use so many shards from now on, once every process is on all of them"
+        None,
+        description="let newcomers use so many shards from now on: more once every process is on all of them, "
+        "fewer while no process lives and the last ones are empty",
     )
 
 

@@ -13,9 +13,10 @@ from trunkline.protocol.errors import ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import ClusterStats, LeaseInfo
 from trunkline.protocol.redis_url import without_secrets
+from trunkline.protocol.sharding.asking import said
 
 from . import supervisor
-from .cluster import leases_here, scrape, server_info, stats_of
+from .cluster import leases_here, scrape, server_info_of_some, stats_of
 from .failures import refuse
 from .rundir import ClusterState, RunDir
 from .running import NotRunning, running
@@ -53,10 +54,15 @@ async def gather(run_dir: RunDir, state: ClusterState, interval_s: float) -> dic
     stats = ClusterStats([], [], [], 0, {})
     try:
         stats = await stats_of(state.layer_settings())
-        servers = await server_info(state.layer_settings())
+        servers = await server_info_of_some(state.layer_settings())
         redis |= servers[0] | {"url": redis["url"]}
         if len(servers) > 1:
             redis["shards"] = servers
+            silent = {shard: one["error"] for shard, one in enumerate(servers) if "error" in one}
+            away = {**stats.away, **silent}
+            redis.pop("error", None)
+            if away:
+                redis["error"] = said(away)
     except LayerUnavailable as error:
         redis["error"] = str(error)
     leases = {lease.pid: lease for lease in leases_here(_all(stats), {member.pid for member in members})}
@@ -159,7 +165,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
         f"{report['routing']} at {report['address']}, up {duration(report['uptime_s'])}; "
         f"wanted: {wanted['interface']} interface servers, {wanted['worker']} workers"
         + (f", {wanted['canary']} of a canary" if wanted["canary"] else ""),
-        f"Redis{version} at {redis['url']}{primary}" + (f": {redis['error']}" if "error" in redis else ""),
+        *_redis(redis, f"{version} at {redis['url']}{primary}"),
         *([f"live at {report['dashboard']}"] if report.get("dashboard") else []),
         *_prometheus(report),
         "",
@@ -193,6 +199,22 @@ def table(report: Mapping[str, Any]) -> list[str]:
     if not report["healthy"]:
         lines.append("NOT HEALTHY: see above, and 'trunkline logs'")
     return lines
+
+
+def _redis(redis: Mapping[str, Any], only: str) -> list[str]:
+    """A line for the Redis, or one for each shard."""
+    shards = redis.get("shards")
+    if not shards:
+        return [f"Redis{only}" + (f": {redis['error']}" if "error" in redis else "")]
+    return [
+        f"shard {shard}: " + (f"does not answer: {one['error']}" if "error" in one else _server(one))
+        for shard, one in enumerate(shards)
+    ]
+
+
+def _server(one: Mapping[str, str]) -> str:
+    primary = f", now {one['primary']}" if "primary" in one else ""
+    return f"Redis {one.get('redis_version', '?')} at {one['url']}{primary}"
 
 
 def _prometheus(report: Mapping[str, Any]) -> list[str]:

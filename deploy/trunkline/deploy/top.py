@@ -13,6 +13,7 @@ from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process.facts.gatherer import Gatherer
 from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import LayerSettings
+from trunkline.protocol.sharding.asking import WATCH_S
 
 from .failures import refuse
 from .running import guessed, layer_settings
@@ -72,7 +73,7 @@ async def _watch(layer: LayerSettings, interval_s: float, console: Console) -> N
 
 
 def _gatherer(layer: LayerSettings, ends: contextlib.AsyncExitStack) -> Gatherer:
-    operator = shards.operator_layer(layer)
+    operator = shards.operator_layer(layer, WATCH_S)
     ends.push_async_callback(operator.close)
     gatherer = Gatherer(operator)
     ends.push_async_callback(gatherer.close)

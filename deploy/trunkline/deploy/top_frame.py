@@ -20,6 +20,7 @@ CHANNELS: Final = 8
 LEAST_PROCESSES: Final = 4
 OTHER_LINES: Final = 12
 """Lines of a frame that are no row of a table."""
+WIDTH: Final = 80
 BUSY: Final = 0.9
 LATE_S: Final = 0.5
 
@@ -35,11 +36,16 @@ def frame(facts: Facts, height: int | None = None) -> RenderableType:
         why = Text.assemble(("Redis does not answer: ", "bold red"), safe(facts.unavailable))
         return Group(_clock(facts), why, Text("'trunkline doctor' tells what to do; trying again", "dim"))
     channels = [channel for channel in facts.channels if _stirs(channel)]
-    parts: list[RenderableType] = [_clock(facts), *map(_server, facts.servers), _rates(facts), Text()]
+    parts: list[RenderableType] = [_clock(facts), *map(_server, facts.servers)]
+    parts += [*(_silent(shard, why) for shard, why in sorted(facts.away.items())), _rates(facts), Text()]
     most = None
     if height is not None:
         taken = (
-            min(CHANNELS, len(channels)) + min(ROUTES, len(facts.routes)) + OTHER_LINES + len(facts.servers)
+            min(CHANNELS, len(channels))
+            + min(ROUTES, len(facts.routes))
+            + OTHER_LINES
+            + len(facts.servers)
+            + len(facts.away)
         )
         most = max(LEAST_PROCESSES, height - taken)
     parts += [_processes(_first(facts.processes, most)), *_more(facts.processes, most)]
@@ -72,8 +78,15 @@ def _clock(facts: Facts) -> Text:
     )
 
 
+def _silent(shard: int, why: str) -> Text:
+    told = Text.assemble((f"shard {shard} does not answer: ", "bold red"), safe(why))
+    told.truncate(WIDTH, overflow="ellipsis")
+    return told
+
+
 def _server(server: ServerFacts) -> Text:
-    used = f"{server.version}: CPU {server.cpu:.0%}, {size(server.number('used_memory'))}, "
+    shard = "" if server.shard is None else f"shard {server.shard}, "
+    used = f"{shard}{server.version}: CPU {server.cpu:.0%}, {size(server.number('used_memory'))}, "
     told = (
         used
         + f"{rate(server.commands_per_s)} commands/s, {server.number('connected_clients'):.0f} connections"

@@ -6,13 +6,13 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
 from trunkline.protocol.dashboard.look import Examine
 from trunkline.protocol.dashboard.page import Dashboard
-from trunkline.protocol.errors import ConfigError
+from trunkline.protocol.errors import ConfigError, LayerUnavailable
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.layer import OperatorLayer
 from trunkline.protocol.process.admin import AdminServer
@@ -28,6 +28,7 @@ from trunkline.protocol.process.scaling import Reporter, targets_of
 from trunkline.protocol.process.targets import Targets
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.settings import parse_or_exit
+from trunkline.protocol.sharding.asking import WATCH_S
 
 from .newcomers import UsedShards
 from .server import InterfaceServer
@@ -38,6 +39,11 @@ from .turns import QueueWait
 DESCRIPTION = (
     "Holds the sockets of browsers and turns their events into messages for the workers. "
     "Stops on SIGTERM or SIGINT after its drain, with exit code 0."
+)
+
+ALL_SHARDS = (
+    "an interface server begins once every shard answers, for handlers on each must reach its connections: start that "
+    "Redis again, or an empty one in its place (docs/shards.md), and whoever supervises this process starts it anew"
 )
 
 
@@ -64,9 +70,18 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
 
     async def serving(stop: asyncio.Event) -> int:
         queues, layout = shards.QueueWaits(settings), shards.layout(settings)
+
+        async def agree() -> None:
+            try:
+                await layout.agree()
+            except LayerUnavailable as error:
+                if shards.count(settings) == 1:
+                    raise
+                raise LayerUnavailable(f"{error}; {ALL_SHARDS}") from error
+
         try:
-            await layout.agree()
-            layers, operator = shards.interface_layers(settings), shards.operator_layer(settings)
+            await agree()
+            layers, operator = shards.interface_layers(settings), shards.operator_layer(settings, WATCH_S)
             return await serve(
                 settings,
                 layers,
@@ -77,6 +92,7 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
                 inherited,
                 examine,
                 layout.used,
+                agree,
             )
         finally:
             await queues.close()
@@ -96,6 +112,7 @@ async def serve(
     inherited: Sequence[socket.socket] = (),
     examine: Examine | None = None,
     used_shards: UsedShards | None = None,
+    agree: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Runs one interface server with its admin server until it is told to stop.
 
@@ -109,6 +126,7 @@ async def serve(
         inherited: see `InterfaceServer`.
         examine: see `main`.
         used_shards: see `InterfaceServer`.
+        agree: sees to it that all processes have the same shards, or raises.
 
     Returns:
         `ExitCode.OK` after its drain, `ExitCode.LOOP_DIED` if a background loop ended.
@@ -158,6 +176,9 @@ async def serve(
         ends.push_async_callback(dashboard.close)
         ends.push_async_callback(server.close)
         addresses = await server.start(advertised(await admin.start(), settings.admin_advertise))
+        if agree is not None:
+            # Once more: while it had no lease, nobody who changes the shards could see it.
+            await agree()
         reporter = Reporter(operator, lambda: server.id, server.load)
         ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)
         settle_gc()

@@ -196,10 +196,10 @@ class OperatorLayer(Protocol):
     """The side of people and their commands."""
 
     async def stats(self) -> ClusterStats:
-        """How long the streams are, who is alive.
+        """How long the streams are, who is alive. Of several shards those that answer count, and the others are named.
 
         Raises:
-            LayerUnavailable: Redis does not answer.
+            LayerUnavailable: Redis does not answer, or no shard.
         """
         ...
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .names import ChannelName, ConnectionId, GroupName, InterfaceId, ReplyName
@@ -229,6 +231,8 @@ class ClusterStats(NamedTuple):
         delayed_ever: messages that were made to wait for their time, ever.
         servers: what carries the messages; none in memory.
         skew_s: how far the clock of whoever asked is ahead of the layer's, beyond what the asking took.
+        shards: of several shards, each that answers by itself; empty where there is one.
+        away: shards that do not answer, each with the reason; nothing of theirs is in the other figures.
     """
 
     channels: list[ChannelStats]
@@ -241,6 +245,13 @@ class ClusterStats(NamedTuple):
     delayed_ever: int = 0
     servers: tuple[ServerStats, ...] = ()
     skew_s: float = 0.0
+    shards: Mapping[int, ClusterStats] = MappingProxyType({})
+    away: Mapping[int, str] = MappingProxyType({})
+
+    @property
+    def by_shard(self) -> Mapping[int, ClusterStats]:
+        """The figures of each shard that answers; the only one is shard 0."""
+        return self.shards or {0: self}
 
 
 class DeadLetterRecord(NamedTuple):

@@ -20,6 +20,7 @@ from trunkline.protocol.process.facts import (
     SlowCommand,
 )
 from trunkline.protocol.process.facts.hot import HotGroup
+from trunkline.protocol.process.facts.samples import Samples
 from trunkline.protocol.settings import LayerSettings
 
 SETTINGS = LayerSettings.model_validate({"capacity": 1000, "mailbox_capacity": 4000})
@@ -378,5 +379,77 @@ def test_the_busiest_part_is_named_first() -> None:
     )
 
     assert busiest_text(facts) == "workers 50 %, Redis 20 %"
-    two = replace(facts, servers=(*facts.servers, replace(SERVER, name="redis://other")))
-    assert [name for name, _ in busiest(two)] == ["workers", "Redis redis://host", "Redis redis://other"]
+    two = replace(facts, servers=tuple(replace(facts.servers[0], shard=shard) for shard in range(2)))
+    assert [name for name, _ in busiest(two)] == ["workers", "shard 0", "shard 1"]
+
+
+def sharded() -> Facts:
+    """Two shards, and nothing wrong."""
+    servers = tuple(replace(HEALTHY.servers[0], shard=shard) for shard in range(2))
+    return replace(HEALTHY, servers=servers)
+
+
+def test_what_is_wrong_with_a_shard_is_said_of_that_shard() -> None:
+    first, second = sharded().servers
+    full = replace(second, info={**second.info, "maxmemory_policy": "allkeys-lru", "used_memory": 96_000_000})
+    slow = replace(second, round_trip_s=0.3)
+    facts = replace(sharded(), servers=(first, full))
+
+    assert found(sharded()) == []
+    assert {finding.where for finding in diagnose(facts, SETTINGS)} == {f"shard 1, {second.name}"}
+    assert {finding.check for finding in diagnose(facts, SETTINGS)} == {"eviction", "memory"}
+    (finding,) = diagnose(replace(sharded(), servers=(first, slow)), SETTINGS)
+    assert (finding.check, finding.where) == ("slow-answers", f"shard 1, {second.name}")
+    assert "300 ms" in finding.what
+    assert busiest(sharded())[-1][0].startswith(("shard", "workers", "interface"))
+
+
+def test_a_shard_that_is_away_is_named_and_processes_that_miss_it_are_not_besides() -> None:
+    missing = tuple(
+        replace(process, now=Samples('trunkline_shard_up{shard="1"} 0\ntrunkline_redis_up 0\n'), before=None)
+        for process in HEALTHY.workers
+    )
+    facts = replace(sharded(), servers=sharded().servers[:1], away={1: "Redis at redis://b: refused"})
+
+    (finding,) = diagnose(facts, SETTINGS)
+    assert (finding.check, finding.where, finding.what) == ("redis", "shard 1", "Redis at redis://b: refused")
+    assert "newcomers use the other shards" in finding.fix
+    cut_off = replace(facts, processes=(*HEALTHY.interfaces, *missing))
+    assert "redis-away" not in [one.check for one in diagnose(cut_off, SETTINGS)]
+    told = [one for one in diagnose(replace(cut_off, away={}), SETTINGS) if one.check == "redis-away"]
+    assert len(told) == len(missing) and all("shard 1 does not answer it" in one.what for one in told)
+
+
+def test_a_process_that_is_not_on_every_shard_is_named() -> None:
+    lacking = replace(HEALTHY.workers[0], lacks=(1,))
+    facts = replace(sharded(), processes=(*HEALTHY.interfaces, lacking))
+
+    (finding,) = diagnose(facts, SETTINGS)
+
+    assert (finding.check, finding.severity) == ("not-on-shard", "warning")
+    assert finding.what == "it holds no lease on shard 1"
+
+
+def test_bounds_are_those_of_one_shard_and_the_shard_is_named() -> None:
+    full = ChannelFacts("jobs", waiting=1200, in_work=0, served_by=1, fullest=900, fullest_shard=1)
+    half = replace(full, fullest=600)
+    late = replace(half, wait_s=3.0, wait_shard=0)
+    interface = HEALTHY.interfaces[0]
+
+    (finding,) = diagnose(replace(sharded(), channels=(full,)), SETTINGS)
+    assert "900 entries on shard 1, 90 % of --capacity" in finding.what
+    assert found(replace(sharded(), channels=(half,))) == []
+    (finding,) = diagnose(replace(sharded(), channels=(late,)), SETTINGS)
+    assert "the oldest for 3.0 s on shard 0" in finding.what
+    boxes = replace(sharded(), mailboxes={interface.id: 3000}, mailboxes_on={interface.id: 1})
+    (finding,) = diagnose(boxes, SETTINGS)
+    assert "its mailbox on shard 1, which holds 3000" in finding.what
+
+
+def test_a_lease_that_ends_is_told_with_its_shard() -> None:
+    first, second = sharded().servers
+    ending = replace(second, leases={HEALTHY.workers[0].id: -2.0})
+
+    (finding,) = diagnose(replace(sharded(), servers=(first, ending)), SETTINGS)
+
+    assert finding.where.endswith(", shard 1")

@@ -75,3 +75,16 @@ def test_a_redis_that_is_away_is_told_first() -> None:
 
 def test_what_users_named_cannot_move_a_cursor() -> None:
     assert report.safe("a\x1b[2Jb\nc\td\ud800") == "a\\x1b[2Jb\\nc d\\ud800"
+
+
+def test_shards_are_named_in_the_first_line_and_in_what_was_not_seen() -> None:
+    servers = tuple(replace(HEALTHY.servers[0], shard=shard, unseen=("CONFIG GET",)) for shard in (0, 2))
+    facts = replace(HEALTHY, servers=servers, away={1: "gone fishing"})
+
+    first, *rest = report.lines(facts, diagnose(facts, SETTINGS))
+
+    name = HEALTHY.servers[0].name
+    assert (
+        f"shard 0 (Redis 7.2.4 at {name}), shard 2 (Redis 7.2.4 at {name}); no answer from shard 1" in first
+    )
+    assert "not seen: shard 2: CONFIG GET" in rest

@@ -14,7 +14,7 @@ def facts(**changes: Any) -> dict[str, Any]:
     return {
         "at_s": 1_000.0, "span_s": 2.0, "unavailable": "", "connections": 7,
         "rates": {"frames_in": 10.0, "frames_out": 20.0, "events": 9.0},
-        "servers": [], "processes": [], "channels": [], "routes": [], "dead_letters": 3,
+        "servers": [], "away": [], "processes": [], "channels": [], "routes": [], "dead_letters": 3,
         **changes,
     }  # fmt: skip
 
@@ -38,6 +38,17 @@ def route(name: str = "app.echo", **changes: Any) -> dict[str, Any]:
     return {
         "route": name, "count": 8.0, "per_s": 4.0, "mean_s": 0.1, "p99_s": 0.4, "errors": 1.0, **changes
     }  # fmt: skip
+
+
+def test_a_shard_that_is_away_is_told_and_a_redis_is_called_by_its_shard() -> None:
+    server = {
+        "name": "redis://host", "shard": 1, "version": "Redis 7", "clients": 1.0, "commands_per_s": 2.0,
+        "cpu_cores": 0.1, "memory_bytes": 5.0, "round_trip_s": 0.001,
+    }  # fmt: skip
+    found = shown(facts(servers=[server, {**server, "shard": None}], away=[{"shard": 0, "why": "x" * 999}]))
+
+    assert [one["id"] for one in found["processes"]] == ["shard 1 redis://host", "redis://host"]
+    assert found["away"] == [{"shard": 0, "why": "x" * NAME}]
 
 
 def test_totals_are_of_the_cluster() -> None:
@@ -77,7 +88,7 @@ def test_of_a_process_that_does_not_answer_no_figures_are_made_up() -> None:
 
 def test_redis_stands_among_the_processes() -> None:
     server = {
-        "name": "redis://host:6379/0", "version": "Redis 7.2", "clients": 9.0, "commands_per_s": 100.0,
+        "name": "redis://host:6379/0", "shard": None, "version": "Redis 7.2", "clients": 9.0, "commands_per_s": 100.0,
         "cpu_cores": 0.3, "memory_bytes": 5e6, "round_trip_s": 0.001,
     }  # fmt: skip
     (found,) = shown(facts(servers=[server]))["processes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import pytest
@@ -40,7 +41,7 @@ class OnTheSecond(ShardedWorkerLayer):
     def apply(
         self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
     ) -> None:
-        self._layers[1 if within is None else within.shard].apply(effects, done, within)
+        self._joined[1 if within is None else within.shard].apply(effects, done, within)
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class ShardedSides:
         return RedisInterfaceLayer(self.settings, 1)
 
     def worker(self) -> WorkerLayer:
-        layers = [RedisWorkerLayer(self.settings, shard) for shard in range(2)]
-        return OnTheSecond(layers, home=lambda connection: 1)
+        make = [partial(RedisWorkerLayer, self.settings, shard) for shard in range(2)]
+        return OnTheSecond(make, home=lambda connection: 1)
 
     def operator(self) -> OperatorLayer:
         return ShardedOperatorLayer([RedisOperatorLayer(self.settings, shard) for shard in range(2)])

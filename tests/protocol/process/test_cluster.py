@@ -84,25 +84,27 @@ async def test_a_scrape_shows_streams_leases_mailboxes_and_dead_letters(
     shown = _lines(metrics)
 
     for line in (
-        'trunkline_stream_length{channel="websocket.receive"} 7.0',
-        'trunkline_stream_pending{channel="websocket.receive"} 3.0',
-        'trunkline_stream_oldest_seconds{channel="websocket.receive"} 1.5',
+        'trunkline_stream_length{channel="websocket.receive",shard="0"} 7.0',
+        'trunkline_stream_pending{channel="websocket.receive",shard="0"} 3.0',
+        'trunkline_stream_oldest_seconds{channel="websocket.receive",shard="0"} 1.5',
         "trunkline_live_interfaces 2.0",
         "trunkline_live_workers 1.0",
         "trunkline_stream_capacity 100000.0",
         "trunkline_mailbox_capacity 50000.0",
-        "trunkline_clock_skew_seconds -0.25",
+        'trunkline_clock_skew_seconds{shard="0"} -0.25',
         'trunkline_redis_memory_bytes{shard="0"} 1000.0',
         'trunkline_redis_memory_limit_bytes{shard="0"} 4000.0',
         'trunkline_redis_clients{shard="0"} 6.0',
         'trunkline_redis_append_failing{shard="0"} 1.0',
         'trunkline_redis_cpu_seconds_total{shard="0"} 2.5',
         'trunkline_redis_commands_total{shard="0"} 70.0',
-        'trunkline_mailbox_length{interface="i1"} 9.0',
-        "trunkline_dead_letters_kept 4.0",
-        "trunkline_dead_letters_trimmed_total 7.0",
-        "trunkline_delayed_length 5.0",
-        "trunkline_delayed_total 8.0",
+        'trunkline_mailbox_length{interface="i1",shard="0"} 9.0',
+        'trunkline_dead_letters_kept{shard="0"} 4.0',
+        'trunkline_dead_letters_trimmed_total{shard="0"} 7.0',
+        'trunkline_delayed_length{shard="0"} 5.0',
+        'trunkline_delayed_total{shard="0"} 8.0',
+        'trunkline_shard_interfaces{shard="0"} 2.0',
+        'trunkline_shard_workers{shard="0"} 1.0',
     ):
         assert line in shown
 
@@ -123,13 +125,38 @@ async def test_while_the_layer_is_away_no_old_figure_is_shown(
         "trunkline_stream_oldest",
         "trunkline_mailbox_length",
         "trunkline_redis_",
+        "trunkline_shard_",
+        "trunkline_clock_skew_seconds",
+        "trunkline_dead_letters_",
+        "trunkline_delayed_",
     )
     assert not [line for line in shown if line.startswith(old)]
-    unknown = ("live_interfaces", "live_workers", "clock_skew_seconds", "dead_letters_kept", "delayed_length")
-    for name in unknown:
+    for name in ("live_interfaces", "live_workers"):
         assert f"trunkline_{name} NaN" in shown
-    assert not [line for line in shown if line.startswith("trunkline_delayed_total")]
-    assert not [line for line in shown if line.startswith("trunkline_dead_letters_trimmed_total")]
+
+
+async def test_of_several_shards_each_that_answers_is_told_and_the_others_are_named_in_the_log(
+    operator: Operator, metrics: MetricSet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = STATS._replace(channels=[ChannelStats(RECEIVE, 5, 1, 0.5)], dead_letters=1, skew_s=0.0)
+
+    async def stats() -> ClusterStats:
+        return STATS._replace(shards={0: STATS, 2: other}, away={1: "gone fishing"})
+
+    monkeypatch.setattr(operator, "stats", stats)
+
+    await ClusterMetrics(metrics, operator).refresh()
+
+    shown = _lines(metrics)
+    for line in (
+        'trunkline_stream_length{channel="websocket.receive",shard="0"} 7.0',
+        'trunkline_stream_length{channel="websocket.receive",shard="2"} 5.0',
+        'trunkline_dead_letters_kept{shard="2"} 1.0',
+        "trunkline_stream_capacity 100000.0",
+    ):
+        assert line in shown
+    assert not [line for line in shown if 'shard="1"' in line]
+    assert "no cluster metrics of shard 1: gone fishing" in caplog.text
 
 
 async def test_scrapes_at_once_share_one_look(operator: Operator, metrics: MetricSet) -> None:

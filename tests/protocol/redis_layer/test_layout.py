@@ -87,6 +87,58 @@ async def test_a_shard_that_does_not_answer_is_told(two: LayerSettings, tmp_path
     await gone.close()
 
 
+async def test_a_worker_agrees_with_those_that_answer_once_one_of_them_knows_the_layout(
+    layout: RedisLayout, two: LayerSettings, tmp_path: Path
+) -> None:
+    first, second = two.redis_url.split(",")
+    nobody = f"unix://{tmp_path / 'nobody'}"
+    half = two.model_copy(update={"redis_url": f"{nobody},{second}"})
+    with pytest.raises(LayerUnavailable, match="no shard that answers tells"):
+        await shards.agree_with_some(half)
+
+    assert await layout.agree() == 2
+
+    with pytest.raises(LayerUnavailable, match="shard 0: cannot reach Redis"):
+        await shards.agree(half)  # as an interface server does
+    away = await shards.agree_with_some(half)
+    assert list(away) == [0] and f"cannot reach Redis at {nobody}" in away[0]
+    assert await shards.agree_with_some(two) == {}
+    for wrong in (f"{nobody},{first}", f"{second},{nobody}"):
+        with pytest.raises(ConfigError, match="holds shard"):
+            await shards.agree_with_some(two.model_copy(update={"redis_url": wrong}))
+    with pytest.raises(LayerUnavailable, match=r"shard 0: .* shard 1: "):
+        await shards.agree_with_some(two.model_copy(update={"redis_url": f"{nobody},{nobody}2"}))
+    gone = shards.layout(half)
+    for change in (gone.use(2), gone.alive()):
+        with pytest.raises(LayerUnavailable, match=r"cannot reach Redis at unix://.*nobody"):
+            await change
+    await gone.close()
+
+
+async def test_shards_that_are_given_up_are_forgotten_and_fewer_may_begin(
+    layout: RedisLayout, two: LayerSettings
+) -> None:
+    first, second = two.redis_url.split(",")
+    await layout.agree()
+    keys = Keys(two.prefix, 1)
+    with closing(redis.Redis.from_url(second)) as client:
+        client.zadd(keys.leases("worker"), {"w1": 1})
+        client.zadd(keys.leases("interface"), {"i1": 1})
+        client.zadd(keys.reaping, {"i2": 1})
+        assert not await layout.alive()
+        assert await layout.unburied() == [0, 0]
+        client.hset(keys.registry("i2"), "c1", b"x")
+        client.zadd(keys.leases("worker"), {"w1": "+inf"})
+    assert await layout.alive()
+    assert await layout.unburied() == [0, 1]
+
+    await layout.use(1)
+    await layout.forget(1)
+
+    await shards.agree(two.model_copy(update={"redis_url": first}))
+    assert await layout.agree() == 1
+
+
 async def test_who_sends_from_outside_takes_a_shard_that_is_in_use(
     layout: RedisLayout, two: LayerSettings
 ) -> None:

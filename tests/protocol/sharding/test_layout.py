@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from trunkline.protocol.errors import ConfigError
-from trunkline.protocol.messages import ClusterStats, LeaseInfo
-from trunkline.protocol.sharding.layout import Found, Record, agreed, missing, wrong_number
+from trunkline.protocol.errors import ConfigError, LayerUnavailable
+from trunkline.protocol.messages import ChannelStats, ClusterStats, LeaseInfo
+from trunkline.protocol.names import RECEIVE
+from trunkline.protocol.sharding.layout import Found, Record, agreed, holds, missing, wrong_number
 
 
 def there(where: str, *records: Record, living: bool = False) -> Found:
@@ -74,8 +75,38 @@ def test_who_is_not_on_every_shard_is_named() -> None:
     assert missing(shards[:1]) == []
 
 
-def test_the_number_of_shards_that_newcomers_use_only_rises_and_not_beyond_the_known() -> None:
-    assert wrong_number(1, 2, 2) is None
-    assert wrong_number(2, 2, 2) is None
-    assert wrong_number(1, 2, 3) == "--use 3: expected at most 2, as many as --redis-url names"
-    assert (wrong_number(2, 2, 1) or "").startswith("--use 1: expected at least 2")
+def test_newcomers_use_no_shard_that_nobody_knows() -> None:
+    assert wrong_number(2, 2) is None
+    assert wrong_number(2, 3) == "--use 3: expected at most 2, as many as --redis-url names"
+
+
+def away(where: str) -> Found:
+    return Found(where, away="gone fishing")
+
+
+def test_any_shard_tells_the_layout_of_those_that_are_away() -> None:
+    found = [away("a"), there("b", Record("x", 1, 2)), there("c")]
+
+    assert agreed(found, "new") == [Record("x", shard, 2) for shard in range(3)]
+    with pytest.raises(ConfigError, match="told of 2 shards, and 3 are in use"):
+        agreed([away("a"), there("b", Record("x", 1, 3))], "new")
+    with pytest.raises(ConfigError, match="b is given as shard 1, and holds shard 0"):
+        agreed([away("a"), there("b", Record("x", 0, 2))], "new")
+
+
+@pytest.mark.parametrize("first", [there("a"), there("a", living=True)])
+def test_without_a_record_no_layout_begins_while_a_shard_is_away(first: Found) -> None:
+    with pytest.raises(
+        LayerUnavailable, match="no shard that answers tells how many there are: shard 1: gone"
+    ):
+        agreed([first, away("b")], "new")
+
+
+def test_what_a_shard_holds_is_told() -> None:
+    empty = ClusterStats([ChannelStats(RECEIVE, 0, 0, 0.0)], [], [], 0, {})
+    full = ClusterStats([ChannelStats(RECEIVE, 2, 1, 0.0)], [], [], 3, {}, 4)
+
+    assert holds(empty, 0) == ""
+    assert holds(full, 1) == (
+        "1 interface servers with connections, 2 messages, 4 delayed messages, 3 dead letters"
+    )

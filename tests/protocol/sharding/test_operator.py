@@ -113,12 +113,37 @@ async def test_figures_are_added_up_and_of_ages_the_greatest_counts() -> None:
     assert (stats.dead_letters, stats.delayed, stats.dead_trimmed, stats.delayed_ever) == (11, 11, 22, 33)
 
 
-async def test_a_shard_that_does_not_answer_is_named() -> None:
-    shards = [One(stats=ClusterStats([], [], [], 0, {})), One()]
+async def test_of_a_shard_that_does_not_answer_only_that_is_told() -> None:
+    first = ClusterStats([ChannelStats(A, 3, 1, 2.0)], [], [lease("w1")], 1, {})
+    shards = [One(stats=first), One()]
     layer = ShardedOperatorLayer(shards)
 
-    with pytest.raises(LayerUnavailable, match="shard 1: gone fishing"):
-        await layer.stats()
+    stats = await layer.stats()
+
+    assert stats.away == {1: "gone fishing"}
+    assert stats.shards == stats.by_shard == {0: first}
+    assert (stats.channels, stats.dead_letters) == (first.channels, 1)
+    assert first.by_shard == {0: first}
+    with pytest.raises(LayerUnavailable, match="shard 0: gone fishing; shard 1: gone fishing"):
+        await ShardedOperatorLayer([One(), One()]).stats()
 
     await layer.close()
     assert all(one.closed for one in shards)
+
+
+class Away(One):
+    """A shard whose letters nobody can see."""
+
+    async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
+        raise LayerUnavailable("gone fishing")
+
+
+async def test_letters_are_listed_of_all_shards_or_of_those_that_are_not_left_out() -> None:
+    layer = ShardedOperatorLayer([Away("1-0"), One("2-0", "3-0")])
+    with pytest.raises(LayerUnavailable, match="shard 0: gone fishing"):
+        await layer.dead_letters()
+
+    layer.leave_out([0])
+
+    assert [one.id for one in await layer.dead_letters()] == ["2-0@1", "3-0@1"]
+    assert [one.id for one in await layer.dead_letters("2-0@1")] == ["3-0@1"]

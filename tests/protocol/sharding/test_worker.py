@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -44,8 +45,17 @@ class Refusing(FakeWorkerLayer):
         raise LayerUnavailable("gone fishing")
 
 
+def sharded(*layers: FakeWorkerLayer) -> ShardedWorkerLayer:
+    """One over these."""
+
+    def made(layer: FakeWorkerLayer) -> FakeWorkerLayer:
+        return layer
+
+    return ShardedWorkerLayer([partial(made, layer) for layer in layers])
+
+
 async def opened(*layers: FakeWorkerLayer) -> tuple[ShardedWorkerLayer, Receiver]:
-    layer, receiver = ShardedWorkerLayer(layers), Receiver()
+    layer, receiver = sharded(*layers), Receiver()
     await layer.open(lease_info("w1", "worker"), [JOBS], receiver)
     return layer, receiver
 
@@ -152,3 +162,73 @@ async def test_it_opens_on_all_shards_or_on_none() -> None:
         await opened(one, Refusing())
 
     assert one.closed
+
+
+async def half_opened(one: FakeWorkerLayer, two: FakeWorkerLayer) -> tuple[ShardedWorkerLayer, Receiver]:
+    """On the first shard, while the second is away."""
+    layer, receiver = sharded(one, two), Receiver()
+    layer.leave_out([1])
+    await layer.open(lease_info("w1", "worker"), [JOBS], receiver)
+    return layer, receiver
+
+
+async def test_without_a_shard_that_is_away_it_serves_the_others_and_reads_that_one_once_it_has_joined() -> (
+    None
+):
+    one, two = FakeWorkerLayer(), FakeWorkerLayer()
+    layer, receiver = await half_opened(one, two)
+    assert layer.missing == [1]
+    assert receiver.told == ["1 away"]
+
+    layer.read(5)
+    layer.apply([DeadLetter(b"x")], lambda: None)
+    layer.apply([DeadLetter(b"x")], lambda: None)
+    assert (one.reads, two.reads) == ([5], [])
+    assert len(one.applied) == 2
+
+    await layer.join(1)
+    assert layer.missing == []
+    assert receiver.told == ["1 away", "1 back"]
+    assert two.reads == [3]
+    two.give(delivery(1, 1))
+    assert receiver.told[-1] == [delivery(1, 1)]
+    await layer.close()
+    assert one.closed and two.closed
+
+
+async def test_a_session_on_a_shard_that_is_away_is_read_once_it_has_joined() -> None:
+    one, two = FakeWorkerLayer(), FakeWorkerLayer()
+    layer, _ = await half_opened(one, two)
+    here, there = new_connection_id(), new_connection_id(1)
+    one.stored[here], two.stored[there] = b"zero", b"one"
+    found: asyncio.Queue[list[bytes]] = asyncio.Queue()
+
+    layer.sessions([there, here], found.put_nowait)
+    layer.stop_reading()
+    await layer.join(1)
+
+    assert await found.get() == [b"one", b"zero"]
+    assert two.reads == []
+
+
+async def test_a_shard_that_cannot_be_joined_is_named_and_leaves_nothing_behind() -> None:
+    away = Refusing()
+    layer, receiver = await half_opened(FakeWorkerLayer(), away)
+
+    with pytest.raises(LayerUnavailable, match="shard 1: gone fishing"):
+        await layer.join(1)
+
+    assert away.closed
+    assert layer.missing == [1]
+    assert receiver.told == ["1 away"]
+
+
+async def test_a_shard_that_is_joined_while_the_worker_ends_is_left_again() -> None:
+    two = FakeWorkerLayer()
+    layer, _ = await half_opened(FakeWorkerLayer(), two)
+    await layer.close()
+
+    with pytest.raises(LayerUnavailable, match="the worker has ended"):
+        await layer.join(1)
+
+    assert two.closed

@@ -13,7 +13,7 @@ from functools import partial
 
 from trunkline.protocol.dashboard.look import Examine
 from trunkline.protocol.dashboard.page import Dashboard
-from trunkline.protocol.errors import RoutingError
+from trunkline.protocol.errors import ConfigError, RoutingError, TrunklineError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
@@ -27,6 +27,9 @@ from trunkline.protocol.process.targets import Targets
 from trunkline.protocol.process.tracing import open_tracing
 from trunkline.protocol.redis_layer import shards
 from trunkline.protocol.settings import parse_or_exit
+from trunkline.protocol.sharding import ShardedWorkerLayer
+from trunkline.protocol.sharding.asking import WATCH_S
+from trunkline.protocol.sharding.joining import join_missing
 
 from .code_version import code_version
 from .log_context import carry_context
@@ -34,6 +37,8 @@ from .process import WorkerProcess
 from .routing import Routing
 from .settings import WorkerSettings
 from .watchdog import end_process
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = (
     "Takes messages from Redis and runs the handlers that MODULE routes them to. "
@@ -66,11 +71,24 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
         tracing = partial(open_tracing, settings, "worker")
         layer = shards.worker_layer(settings, settings.track)
         worker = WorkerProcess(settings, layer, routing, tracing, shards.count(settings))
-        await shards.agree(settings)  # behind what is wrong without a Redis
+        away = await shards.agree_with_some(settings)  # behind what is wrong without a Redis
         logs.setup(settings.log_level, worker.id, settings.log_format, "worker")
         carry_context()
+        if isinstance(layer, ShardedWorkerLayer):
+            layer.leave_out(away)
+            for shard, why in away.items():
+                log.warning("begins without shard=%d and joins it when it answers: %s", shard, why)
+        refused: list[ConfigError] = []
+
+        async def join(layer: ShardedWorkerLayer) -> None:
+            try:
+                await join_missing(layer, partial(shards.agree_with_some, settings))
+            except ConfigError as error:
+                refused.append(error)
+                stop.set()
+
         async with AsyncExitStack() as ends:
-            operator = shards.operator_layer(settings)
+            operator = shards.operator_layer(settings, WATCH_S)
             ends.push_async_callback(operator.close)
             ends.callback(notifier.close)
             if worker.dispatcher.tracing is not None:
@@ -94,14 +112,29 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
             await worker.start(address, settings.module)
             reporter = Reporter(operator, lambda: worker.id, metrics.load)
             ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)
+            # Once more: while this worker had no lease, nobody who changes the shards could see it.
+            try:
+                await shards.agree_with_some(settings)
+            except TrunklineError:
+                await worker.drain()
+                raise
+            if isinstance(layer, ShardedWorkerLayer) and layer.missing:
+                ends.push_async_callback(_ended, asyncio.create_task(join(layer), name="joining"))
             settle_gc()
-            logging.getLogger(__name__).info("worker is ready, metrics at http://%s/metrics", address)
+            log.info("worker is ready, metrics at http://%s/metrics", address)
             notifier.ready(f"serves {settings.module}")
             await stop.wait()
             notifier.stopping(settings.drain_s)
             await worker.drain()
+        if refused:
+            raise refused[0]
         if worker.at_work:
             end_process(ExitCode.OK)  # Python would wait for it
         return ExitCode.OK
 
     return run(serve, settings.loop)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -11,6 +11,7 @@ from . import machine_checks, process_checks, queue_checks, redis_checks
 from .finding import Check, Finding, percent
 
 CHECKS: Final[tuple[Check, ...]] = (
+    redis_checks.away,
     process_checks.missing,
     process_checks.layer,
     redis_checks.connections,
@@ -21,7 +22,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     redis_checks.output_buffers,
     redis_checks.processor,
     redis_checks.slow_commands,
+    redis_checks.slow_answers,
     process_checks.leases,
+    process_checks.partial,
     process_checks.silent,
     process_checks.late,
     process_checks.saturated,
@@ -56,24 +59,14 @@ def diagnose(facts: Facts, settings: LayerSettings) -> list[Finding]:
 
 
 def _away(facts: Facts) -> Finding:
-    refused = "user " in facts.unavailable and (
-        "may not" in facts.unavailable or "not let in" in facts.unavailable
-    )
-    if refused:
-        fix = "mend user and password in --redis-url, or the user's rights: docs/redis.md has the ACL line"
-    else:
-        fix = (
-            "is it running, and is this its address? --redis-url, TRUNKLINE_REDIS_URL or REDIS_URL say where it is; "
-            "'redis-cli PING' and Redis' own log tell more. Sockets stay open meanwhile, and nothing is lost"
-        )
+    fix = redis_checks.unanswered(facts.unavailable, "Sockets stay open meanwhile, and nothing is lost")
     return Finding("redis", "error", "Redis", facts.unavailable, fix)
 
 
 def busiest(facts: Facts) -> list[tuple[str, float]]:
     """What could be the bottleneck, with the share of what it can do that it does; the busiest first."""
     parts = [
-        (f"Redis {server.name}" if len(facts.servers) > 1 else "Redis", server.cpu)
-        for server in facts.servers
+        ("Redis" if server.shard is None else f"shard {server.shard}", server.cpu) for server in facts.servers
     ]
     for name, processes in (("workers", facts.workers), ("interface servers", facts.interfaces)):
         shares = [process.saturation for process in processes if process.answers]

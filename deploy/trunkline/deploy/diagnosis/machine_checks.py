@@ -32,7 +32,7 @@ def clocks(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
                     "clocks",
                     "warning",
                     f"{process.role} {process.id} on {process.lease.host}",
-                    f"its clock is {abs(skew_s):.1f} s {ahead} that of Redis at {server.name}: times in logs, in dead "
+                    f"its clock is {abs(skew_s):.1f} s {ahead} that of Redis at {server.where}: times in logs, in dead "
                     "letters and of waits are off by as much",
                     "run chrony or systemd-timesyncd on both machines; messages are not in danger, leases go by Redis' "
                     "clock alone",
@@ -87,7 +87,7 @@ def listen_queues(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "listen-queue",
                 "note",
-                server.name,
+                server.where,
                 f"net.core.somaxconn is {somaxconn}, below Redis' tcp-backlog {backlog}",
                 f"sysctl -w net.core.somaxconn={backlog}, and in /etc/sysctl.d too",
             )
@@ -107,7 +107,7 @@ def kernel(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "kernel",
                 "warning",
-                server.name,
+                server.where,
                 "transparent huge pages are always on: Redis stands still for moments whenever it saves",
                 "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled, and at boot too",
             )
@@ -115,7 +115,7 @@ def kernel(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "kernel",
                 "warning",
-                server.name,
+                server.where,
                 "vm.overcommit_memory is 0 and Redis holds over half of the memory: its fork for saving may be refused",
                 "sysctl -w vm.overcommit_memory=1, and in /etc/sysctl.d too",
             )

@@ -138,6 +138,8 @@ def leases(facts: Facts, settings: LayerSettings) -> Iterator[Finding]:
             process = known.get(name)
             role = "interface" if name.startswith("i") else "worker"
             where = place(process) if process is not None else f"{role} {name}"
+            if server.shard is not None:
+                where += f", shard {server.shard}"
             fix = (
                 "a process that died is declared dead within seconds, and its work taken over: look again. One that "
                 "lives has no CPU or does not reach Redis: see its log"
@@ -150,15 +152,33 @@ def leases(facts: Facts, settings: LayerSettings) -> Iterator[Finding]:
                 yield Finding("lease", "warning", where, what, fix)
 
 
-def layer(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
-    """Processes for which Redis is away."""
+def partial(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
+    """Processes that are not on every shard."""
     for process in facts.processes:
-        if process.now.value("trunkline_redis_up") == 0:
+        if process.lacks:
+            shards = ", ".join(map(str, process.lacks))
+            yield Finding(
+                "not-on-shard",
+                "warning",
+                place(process),
+                f"it holds no lease on shard {shards}",
+                "it joins within seconds if it was started while that shard was away; else it was told of fewer URLs: "
+                "start it again with all of them. docs/shards.md has the order in which a shard is added",
+            )
+
+
+def layer(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
+    """Processes for which a Redis is away that answers this command."""
+    several = any(server.shard is not None for server in facts.servers)
+    for process in facts.processes:
+        missed = [shard for shard in process.cut_off if shard not in facts.away]
+        if missed:
+            which = f"shard {', '.join(map(str, missed))}" if several else "Redis"
             yield Finding(
                 "redis-away",
                 "error",
                 place(process),
-                "it says that Redis does not answer it",
+                f"it says that {which} does not answer it",
                 "its connection is broken or Redis is busy for it alone: see its log, and the network between them",
             )
 
@@ -170,12 +190,14 @@ def mailboxes(facts: Facts, settings: LayerSettings) -> Iterator[Finding]:
         lag_s = process.now.total("trunkline_mailbox_lag_seconds")
         # What was read is cut off once a second: a long mailbox that is read is no lag.
         full = length >= MAILBOX_SHARE * settings.mailbox_capacity
+        shard = facts.mailboxes_on.get(process.id)
+        which = "its mailbox" if shard is None else f"its mailbox on shard {shard}"
         if full or (lag_s >= LATE_S and length >= MAILBOX):
             yield Finding(
                 "mailbox",
                 "error" if full or lag_s >= VERY_LATE_S else "warning",
                 place(process),
-                f"it is {lag_s:.1f} s behind with its mailbox, which holds {length} of at most "
+                f"it is {lag_s:.1f} s behind with {which}, which holds {length} of at most "
                 f"{settings.mailbox_capacity} entries; it uses {percent(process.cpu)} of a core",
                 "more interface servers, if they have all they can do; fewer or smaller sends, if groups are large. A "
                 "mailbox over its bound fences its interface server",

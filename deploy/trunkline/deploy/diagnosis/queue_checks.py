@@ -42,13 +42,15 @@ def growing(facts: Facts, settings: LayerSettings) -> Iterator[Finding]:
     """Channels in which entries wait for long, or ever more of them."""
     for channel in facts.channels:
         wait_s = channel.wait_s or 0.0
-        held = (channel.waiting + channel.in_work) / settings.capacity
+        # Each shard has a stream of its own, with a bound of its own.
+        entries = channel.fullest or channel.waiting + channel.in_work
+        held = entries / settings.capacity
         if held >= FULL:
             yield Finding(
                 "queue",
                 "error",
                 f"channel {channel.channel}",
-                f"it holds {channel.waiting + channel.in_work} entries, {percent(held)} of --capacity: soon messages "
+                f"it holds {entries} entries{_on(channel.fullest_shard)}, {percent(held)} of --capacity: soon messages "
                 "are refused",
                 "more workers, or quicker handlers; a larger --capacity only puts it off",
             )
@@ -59,10 +61,14 @@ def growing(facts: Facts, settings: LayerSettings) -> Iterator[Finding]:
                 "queue",
                 "error" if grows else "warning",
                 f"channel {channel.channel}",
-                f"{channel.waiting} entries wait, the oldest for {wait_s:.1f} s{what}",
+                f"{channel.waiting} entries wait, the oldest for {wait_s:.1f} s{_on(channel.wait_shard)}{what}",
                 "more workers ('trunkline scale --workers N'; trunkline_desired_workers tells how many) where Redis "
                 "has CPU to spare, or quicker handlers: 'trunkline top' shows the slowest routes",
             )
+
+
+def _on(shard: int | None) -> str:
+    return "" if shard is None else f" on shard {shard}"
 
 
 def dead_letters(facts: Facts, _: LayerSettings) -> Iterator[Finding]:

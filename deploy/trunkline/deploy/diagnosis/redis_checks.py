@@ -22,7 +22,33 @@ SLOW_S: Final = 0.05
 """Everybody waits while a command runs."""
 RECENT_S: Final = 300.0
 FORK_S: Final = 0.5
+WAITS: Final = (
+    "Connections that live there stay open and wait, and lose nothing; newcomers use the other shards"
+)
+ROUND_TRIP_S: Final = 0.25
+"""Each step of a message waits as long as an answer takes."""
 CONF: Final = "in redis.conf too, or it is forgotten at the next start"
+
+
+def away(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
+    """Shards that do not answer, while others do."""
+    for shard, why in sorted(facts.away.items()):
+        yield Finding("redis", "error", f"shard {shard}", why, unanswered(why, WAITS))
+
+
+def unanswered(why: str, meanwhile: str) -> str:
+    """What to do about a Redis that does not answer.
+
+    Args:
+        why: as the layer says it.
+        meanwhile: what holds until it does.
+    """
+    if "user " in why and ("may not" in why or "not let in" in why):
+        return "mend user and password in --redis-url, or the user's rights: docs/redis.md has the ACL line"
+    return (
+        "is it running, and is this its address? --redis-url, TRUNKLINE_REDIS_URL or REDIS_URL say where it is; "
+        f"'redis-cli PING' and Redis' own log tell more. {meanwhile}"
+    )
 
 
 def eviction(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
@@ -33,7 +59,7 @@ def eviction(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "eviction",
                 "error",
-                server.name,
+                server.where,
                 f"maxmemory-policy is {policy}: when its memory is full it throws away messages that were accepted",
                 f"redis-cli CONFIG SET maxmemory-policy noeviction, {CONF}",
             )
@@ -42,7 +68,7 @@ def eviction(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "eviction",
                 "error",
-                server.name,
+                server.where,
                 f"it has thrown {evicted:.0f} keys away since its start",
                 "give it more memory (maxmemory) and maxmemory-policy noeviction; what is gone is gone",
             )
@@ -55,7 +81,7 @@ def persistence(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "persistence",
                 "warning",
-                server.name,
+                server.where,
                 "there is no append-only file: a restart forgets what waits, sessions and dead letters",
                 f"redis-cli CONFIG SET appendonly yes, {CONF}",
             )
@@ -63,7 +89,7 @@ def persistence(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "persistence",
                 "warning",
-                server.name,
+                server.where,
                 "appendfsync is no: a machine that fails takes half a minute of messages with it",
                 f"redis-cli CONFIG SET appendfsync everysec (or always), {CONF}",
             )
@@ -79,7 +105,7 @@ def persistence(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
                 yield Finding(
                     "persistence",
                     "error",
-                    server.name,
+                    server.where,
                     what,
                     "look into Redis' log; most often its disk is full",
                 )
@@ -87,7 +113,7 @@ def persistence(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "persistence",
                 "warning",
-                server.name,
+                server.where,
                 f"its disk kept the append-only file waiting {server.grown('aof_delayed_fsync'):.0f} times just now",
                 "give Redis a disk of its own, or a faster one",
             )
@@ -101,7 +127,7 @@ def output_buffers(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "output-buffers",
                 "warning",
-                server.name,
+                server.where,
                 f"client-output-buffer-limit of normal clients is {megabytes(limit)}: a process that was away for a "
                 "moment is cut off instead of reading on",
                 f"redis-cli CONFIG SET client-output-buffer-limit 'normal 0 0 0', {CONF}",
@@ -111,7 +137,7 @@ def output_buffers(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
                 yield Finding(
                     "output-buffers",
                     "warning",
-                    server.name,
+                    server.where,
                     f"a connection named {client or '(none)'} has {megabytes(waiting)} unread",
                     "its process reads too slowly: see what else is said of it; redis-cli CLIENT LIST has its address",
                 )
@@ -135,7 +161,7 @@ def memory(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "memory",
                 "error" if used / bound >= NEARLY_FULL else "warning",
-                server.name,
+                server.where,
                 f"it uses {percent(used / bound)} of {what} ({megabytes(used)} of {megabytes(bound)}); "
                 "at 100 % every message is refused",
                 "see what grows here (queues, dead letters, delayed messages); else raise maxmemory, or the machine's "
@@ -151,7 +177,7 @@ def processor(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "redis-cpu",
                 "error" if server.cpu >= TOO_BUSY else "warning",
-                server.name,
+                server.where,
                 f"its main thread uses {percent(server.cpu)} of the one core it can use"
                 + (f", most of it for {', '.join(name for name, _ in most)}" if most else ""),
                 "another Redis beside it (several URLs in --redis-url), a faster core, or fewer and larger messages",
@@ -172,7 +198,7 @@ def slow_commands(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "slow-commands",
                 "warning",
-                server.name,
+                server.where,
                 f"{counted(len(slow), 'command')} of the last minutes took over {SLOW_S * 1000:.0f} ms, during which "
                 f"everybody waits; the worst {worst.took_s * 1000:.0f} ms: {worst.words}",
                 "KEYS, SORT or a large DEL are somebody else's: give them another Redis. A script of Trunkline, or a "
@@ -183,10 +209,26 @@ def slow_commands(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "slow-commands",
                 "warning",
-                server.name,
+                server.where,
                 f"its last fork, for a snapshot or a rewrite, stopped it for "
                 f"{server.number('latest_fork_usec') / 1e6:.1f} s",
                 "switch transparent huge pages off, give it less to hold, or take snapshots on a replica",
+            )
+
+
+def slow_answers(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
+    """A Redis that answers late, each time it is asked."""
+    for server in facts.servers:
+        before_s = server.before.round_trip_s if server.before is not None else server.round_trip_s
+        took_s = min(before_s, server.round_trip_s)
+        if took_s >= ROUND_TRIP_S:
+            yield Finding(
+                "slow-answers",
+                "warning",
+                server.where,
+                f"an answer takes {took_s * 1000:.0f} ms: a message waits for six of them, one after the other",
+                "is it far away, or the network between full? Its machine may have no CPU or swap, or a disk that "
+                "holds up the append-only file: look at 'redis-cli --latency' there",
             )
 
 
@@ -197,7 +239,7 @@ def rights(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "rights",
                 "error",
-                server.name,
+                server.where,
                 f"this user may not run {', '.join(server.lacking)}",
                 "docs/redis.md has the ACL line a cluster needs: ACL SETUSER … +"
                 + " +".join(name.lower().replace(" ", "|") for name in server.lacking),
@@ -209,7 +251,7 @@ def rights(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "rights",
                 "warning",
-                server.name,
+                server.where,
                 "it refuses somebody commands for want of permission: "
                 + ", ".join(f"{name} ({count:.0f})" for name, count in sorted(refused.items())),
                 "redis-cli ACL LOG tells whom; docs/redis.md has the ACL line a cluster needs",
@@ -233,7 +275,7 @@ def connections(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "redis-connections",
                 "error",
-                server.name,
+                server.where,
                 f"{clients:.0f} of at most {bound:.0f} connections are open (maxclients)",
                 f"redis-cli CONFIG SET maxclients {bound * 2:.0f}, {CONF}; a process has about six",
             )
@@ -241,7 +283,7 @@ def connections(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "redis-connections",
                 "error",
-                server.name,
+                server.where,
                 f"it turned {server.grown('rejected_connections'):.0f} connections away just now",
                 "raise maxclients",
             )
@@ -249,7 +291,7 @@ def connections(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "redis-connections",
                 "error",
-                server.name,
+                server.where,
                 "it is a replica, which takes no writes",
                 "name the primary in --redis-url, or the sentinels that know it",
             )
@@ -257,7 +299,7 @@ def connections(facts: Facts, _: LayerSettings) -> Iterator[Finding]:
             yield Finding(
                 "redis-connections",
                 "error",
-                server.name,
+                server.where,
                 "it is still loading its data and answers nothing else",
                 "wait; an append-only file that is rewritten more often loads faster (auto-aof-rewrite-min-size)",
             )

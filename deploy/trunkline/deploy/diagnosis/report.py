@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from trunkline.protocol.process.facts import Facts
+from trunkline.protocol.process.facts import Facts, ServerFacts
 from trunkline.protocol.process.logs import printable
 
 from .checks import busiest_text
@@ -71,16 +71,27 @@ def head(facts: Facts) -> str:
     """What was looked at."""
     if facts.unavailable:
         return "nothing of the cluster can be seen: its Redis has all addresses"
-    servers = ", ".join(f"{server.version} at {server.name}" for server in facts.servers)
+    servers = ", ".join(map(_server, facts.servers))
+    if facts.away:
+        servers += f"; no answer from {', '.join(f'shard {shard}' for shard in sorted(facts.away))}"
     return (
         f"{counted(len(facts.interfaces), 'interface server')}, {counted(len(facts.workers), 'worker')}, "
         f"{facts.connections} connections, {servers}; looked for {facts.span_s:.1f} s\nbusiest: {busiest_text(facts)}"
     )
 
 
+def _server(server: ServerFacts) -> str:
+    told = f"{server.version} at {server.name}"
+    return told if server.shard is None else f"shard {server.shard} ({told})"
+
+
 def unseen(facts: Facts) -> list[str]:
     """What could not be asked."""
-    return [safe(text) for server in facts.servers for text in server.unseen]
+    return [
+        safe(text if server.shard is None else f"shard {server.shard}: {text}")
+        for server in facts.servers
+        for text in server.unseen
+    ]
 
 
 def verdict(findings: Sequence[Finding]) -> str:

@@ -30,6 +30,7 @@ def shown(facts: Json, messages: Iterable[Json] = (), findings: Iterable[Json] =
     channels = sorted(facts["channels"], key=lambda channel: -channel["waiting"])
     return {
         "trouble": facts["unavailable"][:1_000],
+        "away": [{"shard": one["shard"], "why": one["why"][:NAME]} for one in facts["away"]],
         "totals": _totals(facts, channels),
         "processes": [
             *(_process(process, at_s) for process in facts["processes"][:PROCESSES]),
@@ -86,8 +87,9 @@ def _process(process: Json, at_s: float) -> dict[str, Any]:
 
 
 def _server(server: Json) -> dict[str, Any]:
+    shard = "" if server["shard"] is None else f"shard {server['shard']} "
     return {
-        "id": server["name"][:NAME],
+        "id": (shard + server["name"])[:NAME],
         "role": "redis",
         "host": server["version"],
         "pid": None,

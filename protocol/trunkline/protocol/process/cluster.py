@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import LayerError
 from ..layer import OperatorLayer
-from ..messages import ClusterStats, ServerStats
+from ..messages import ChannelStats, ClusterStats, ServerStats
 from ..settings import LayerSettings
+from ..sharding.asking import said
 from .desired import Targets
+from .logs import RateLimited
 from .metrics import Labels, MetricSet
 from .scaling import Scales, decide
 
 log = logging.getLogger(__name__)
+_warnings = RateLimited(log, per_s=0.1)
 
 FRESH_S = 1.0
 """Two scrapes within this time share one look at the layer."""
@@ -34,7 +37,7 @@ _OF_SERVERS: tuple[tuple[str, str, Callable[[ServerStats], float]], ...] = (
 class ClusterMetrics:
     """Gauges of the cluster in a process's metrics.
 
-    Every process tells the same, so sum over channels but never over instances; take `max`.
+    Every process tells the same, so sum over channels and shards but never over instances; take `max`.
 
     Args:
         metrics: where they are declared.
@@ -51,44 +54,26 @@ class ClusterMetrics:
         settings: LayerSettings | None = None,
     ) -> None:
         bounds = settings or LayerSettings.model_validate({})
-        shards = len(bounds.places)
         self._operator = operator
         self._targets = targets or Targets()
         self._desired: Mapping[str, int] = {}
         self._stats: ClusterStats | None = None
         self._asked_s = 0.0
-        channel = ("channel",)
-        metrics.labelled_gauge("stream_length", "Entries in a channel's stream.", channel, self._lengths)
-        metrics.labelled_gauge(
-            "stream_pending", "Entries delivered and not committed.", channel, self._pending
-        )
-        metrics.labelled_gauge(
-            "stream_oldest_seconds", "Age of the oldest entry of a stream.", channel, self._ages
-        )
-        metrics.gauge(
-            "stream_capacity", "Entries a stream may hold, on all shards.", lambda: shards * bounds.capacity
-        )
+        self._declare_streams(metrics, bounds)
+        self._declare_rest(metrics)
         metrics.gauge("live_interfaces", "Interface servers with a lease.", self._interfaces)
         metrics.gauge("live_workers", "Workers with a lease.", self._workers)
         metrics.labelled_gauge(
-            "mailbox_length", "Entries in an interface server's mailbox.", ("interface",), self._mailboxes
+            "shard_interfaces",
+            "Interface servers with a lease on a shard.",
+            ("shard",),
+            self._of_shards(lambda one: len(one.interfaces)),
         )
-        metrics.gauge(
-            "mailbox_capacity",
-            "Entries a mailbox may hold, on all shards.",
-            lambda: shards * bounds.mailbox_capacity,
-        )
-        metrics.gauge("dead_letters_kept", "Dead letters in the store.", self._dead)
-        metrics.counter_elsewhere(
-            "dead_letters_trimmed",
-            "Dead letters that made room for newer ones, in the whole cluster.",
-            self._trimmed,
-        )
-        metrics.gauge(
-            "delayed_length", "Messages that wait for their time, or to be tried again.", self._delayed
-        )
-        metrics.counter_elsewhere(
-            "delayed", "Messages that were made to wait so, in the whole cluster.", self._delayed_ever
+        metrics.labelled_gauge(
+            "shard_workers",
+            "Workers with a lease on a shard.",
+            ("shard",),
+            self._of_shards(lambda one: len(one.workers)),
         )
         metrics.gauge(
             "desired_workers",
@@ -100,10 +85,75 @@ class ClusterMetrics:
             "Interface servers that the cluster should have, for an autoscaler.",
             lambda: self._desired.get("interface"),
         )
-        metrics.gauge(
-            "clock_skew_seconds", "How far this machine's clock is ahead of Redis' clock.", self._skew
-        )
         self._declare_servers(metrics)
+
+    def _declare_streams(self, metrics: MetricSet, bounds: LayerSettings) -> None:
+        channel = ("channel", "shard")
+        metrics.labelled_gauge(
+            "stream_length",
+            "Entries in a channel's stream, on each shard.",
+            channel,
+            self._of_channels(lambda item: item.length),
+        )
+        metrics.labelled_gauge(
+            "stream_pending",
+            "Entries delivered and not committed, on each shard.",
+            channel,
+            self._of_channels(lambda item: item.pending),
+        )
+        metrics.labelled_gauge(
+            "stream_oldest_seconds",
+            "Age of the oldest entry of a stream, on each shard.",
+            channel,
+            self._of_channels(lambda item: item.oldest_s),
+        )
+        metrics.gauge(
+            "stream_capacity", "Entries a stream may hold on each shard.", lambda: float(bounds.capacity)
+        )
+        metrics.labelled_gauge(
+            "mailbox_length",
+            "Entries in an interface server's mailbox, on each shard.",
+            ("interface", "shard"),
+            self._mailboxes,
+        )
+        metrics.gauge(
+            "mailbox_capacity",
+            "Entries a mailbox may hold on each shard.",
+            lambda: float(bounds.mailbox_capacity),
+        )
+
+    def _declare_rest(self, metrics: MetricSet) -> None:
+        shard = ("shard",)
+        metrics.labelled_gauge(
+            "dead_letters_kept",
+            "Dead letters in the store of each shard.",
+            shard,
+            self._of_shards(lambda one: one.dead_letters),
+        )
+        metrics.labelled_counter_elsewhere(
+            "dead_letters_trimmed",
+            "Dead letters that made room for newer ones on each shard, in the whole cluster.",
+            shard,
+            self._of_shards(lambda one: one.dead_trimmed),
+        )
+        metrics.labelled_gauge(
+            "delayed_length",
+            "Messages that wait for their time, or to be tried again, on each shard.",
+            shard,
+            self._of_shards(lambda one: one.delayed),
+        )
+        metrics.labelled_counter_elsewhere(
+            "delayed",
+            "Messages that were made to wait so on each shard, in the whole cluster.",
+            shard,
+            self._of_shards(lambda one: one.delayed_ever),
+        )
+        metrics.labelled_gauge(
+            "clock_skew_seconds",
+            "How far this machine's clock is ahead of that of a shard's Redis.",
+            shard,
+            self._of_shards(lambda one: one.skew_s),
+        )
 
     def _declare_servers(self, metrics: MetricSet) -> None:
         shard = ("shard",)
@@ -137,6 +187,9 @@ class ClusterMetrics:
             self._stats = None
             self._desired = {}
             log.warning("no cluster metrics: %s", error)
+        else:
+            if self._stats.away:
+                _warnings.warning("away", "no cluster metrics of %s", said(self._stats.away))
 
     async def look(self) -> ClusterStats | None:
         """The cluster as it is now, or was a moment ago; None if the layer does not answer within `LOOK_LIMIT_S`."""
@@ -147,14 +200,27 @@ class ClusterMetrics:
             return None
         return self._stats
 
-    def _lengths(self) -> Mapping[Labels, float]:
-        return {(item.channel,): float(item.length) for item in self._stats.channels} if self._stats else {}
+    def _shards(self) -> Iterable[tuple[int, ClusterStats]]:
+        """Those that answered. Nothing is told of the others: old figures would hide what is wrong, and a sum that
+        falls would be taken for one that began again."""
+        return self._stats.by_shard.items() if self._stats else ()
 
-    def _pending(self) -> Mapping[Labels, float]:
-        return {(item.channel,): float(item.pending) for item in self._stats.channels} if self._stats else {}
+    def _of_shards(self, read: Callable[[ClusterStats], float]) -> Callable[[], Mapping[Labels, float]]:
+        return lambda: {(str(shard),): float(read(one)) for shard, one in self._shards()}
 
-    def _ages(self) -> Mapping[Labels, float]:
-        return {(item.channel,): item.oldest_s for item in self._stats.channels} if self._stats else {}
+    def _of_channels(self, read: Callable[[ChannelStats], float]) -> Callable[[], Mapping[Labels, float]]:
+        return lambda: {
+            (item.channel, str(shard)): float(read(item))
+            for shard, one in self._shards()
+            for item in one.channels
+        }
+
+    def _mailboxes(self) -> Mapping[Labels, float]:
+        return {
+            (name, str(shard)): float(length)
+            for shard, one in self._shards()
+            for name, length in one.mailbox_lengths.items()
+        }
 
     def _interfaces(self) -> float:
         return float(len(self._stats.interfaces)) if self._stats else float("nan")
@@ -162,29 +228,7 @@ class ClusterMetrics:
     def _workers(self) -> float:
         return float(len(self._stats.workers)) if self._stats else float("nan")
 
-    def _skew(self) -> float:
-        return self._stats.skew_s if self._stats else float("nan")
-
     def _of_servers(self, read: Callable[[ServerStats], float]) -> Callable[[], Mapping[Labels, float]]:
         return lambda: (
             {(server.shard,): float(read(server)) for server in self._stats.servers} if self._stats else {}
         )
-
-    def _mailboxes(self) -> Mapping[Labels, float]:
-        return (
-            {(name,): float(length) for name, length in self._stats.mailbox_lengths.items()}
-            if self._stats
-            else {}
-        )
-
-    def _delayed(self) -> float:
-        return float(self._stats.delayed) if self._stats else float("nan")
-
-    def _delayed_ever(self) -> float | None:
-        return float(self._stats.delayed_ever) if self._stats else None
-
-    def _trimmed(self) -> float | None:
-        return float(self._stats.dead_trimmed) if self._stats else None
-
-    def _dead(self) -> float:
-        return float(self._stats.dead_letters) if self._stats else float("nan")

@@ -86,19 +86,22 @@ def pool(place: Place, **options: Any) -> Any:
     return redis.asyncio.ConnectionPool(**options, **found, seeker=seeker_of(place))
 
 
-def client(place: Place, name: str, timeout_s: float) -> redis.asyncio.Redis:
+def client(place: Place, name: str, timeout_s: float, *, patient: bool = True) -> redis.asyncio.Redis:
     """A client for asyncio, which connects when it is first asked.
 
     Args:
         place: where Redis is.
         name: for CLIENT LIST.
         timeout_s: of a connection to be made, and of each answer.
+        patient: leaves it to redis-py how often a Redis that refuses connections is tried, with pauses of seconds.
     """
     options = _options(name, timeout_s)
+    # Once more at once: a connection that waited in the pool may be the one to the primary, or to the Redis, of before.
+    again = SoonRetry(NoBackoff(), 1)
     if not isinstance(place, Direct):
-        # Once more at once: a connection that waited in the pool may be the one to the primary of before.
-        again = SoonRetry(NoBackoff(), 1)
         return redis.asyncio.Redis.from_pool(pool(place, retry=again, **options))
+    if not patient:
+        options["retry"] = again
     return redis.asyncio.Redis.from_url(place.url, **options)
 
 

@@ -14,6 +14,7 @@ from ..names import MAX_SHARDS, Keys
 from ..redis_layout import BySlot
 from ..redis_url import without_secrets
 from ..settings import LayerSettings
+from ..sharding.asking import ask_each, said
 from ..sharding.layout import Found, Record, agreed
 from . import connections
 from .plain import was_reset
@@ -21,6 +22,8 @@ from .refusals import explained
 
 TIMEOUT_S = 5.0
 _HINT = ". Is it running, and is this its address? --redis-url or TRUNKLINE_REDIS_URL say where it is"
+LIMIT_S = 3.0
+"""How long the start of a process waits for a shard of several."""
 _ID, _USED = "id", "used"
 
 
@@ -30,17 +33,22 @@ class ShardLayout:
     Args:
         settings: where its Redis is.
         shard: its number.
+
+    Attributes:
+        where: for people, without secrets.
     """
 
     def __init__(self, settings: LayerSettings, shard: int) -> None:
         place = settings.places[shard]
         self._url = place.url
+        self.where = without_secrets(place.url)
         # In a Redis Cluster another shard may be on another node, and none can be in a wrong place.
         self._seen = [shard] if isinstance(place, BySlot) else range(MAX_SHARDS)
         self._prefix = settings.prefix
         self._keys = Keys(settings.prefix, shard)
         self._shard = shard
-        self._redis = connections.client(place, "trunkline-layout", TIMEOUT_S)
+        alone = len(settings.places) == 1
+        self._redis = connections.client(place, "trunkline-layout", TIMEOUT_S, patient=alone)
 
     async def close(self) -> None:
         """Ends the connection. Idempotent."""
@@ -61,7 +69,7 @@ class ShardLayout:
         found = {
             shard: _record(fields, shard) for shard, fields in zip(self._seen, records, strict=True) if fields
         }
-        return Found(without_secrets(self._url), found, bool(interfaces or workers))
+        return Found(self.where, found, bool(interfaces or workers))
 
     async def used(self) -> int | None:
         """How many shards newcomers use; None where that is not written (any more).
@@ -86,15 +94,48 @@ class ShardLayout:
             await self._ask(self._redis.hsetnx(key, _ID, record.id))
         return _record(await self._ask(self._redis.hgetall(key)), self._shard)
 
+    async def alive(self) -> bool:
+        """Whether a process holds a lease here that has not ended.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+        seconds, _ = await self._ask(self._redis.time())
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for role in ("interface", "worker"):
+                pipeline.zrangebyscore(self._keys.leases(role), seconds * 1000, "+inf")
+            return any(await self._ask(pipeline.execute()))
+
+    async def unburied(self) -> int:
+        """How many interface servers have connections registered here that ended with them, or will: disconnects of
+        theirs are to be published.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.zrange(self._keys.leases("interface"), 0, -1)
+            pipeline.zrange(self._keys.reaping, 0, -1)
+            ended, reaped = await self._ask(pipeline.execute())
+        names = {name.decode() for name in (*ended, *reaped)}
+        return sum([await self._ask(self._redis.exists(self._keys.registry(name))) for name in names])
+
+    async def forget(self) -> None:
+        """Takes the record away: this is no shard of the deployment any more.
+
+        Raises:
+            LayerUnavailable: Redis does not answer.
+        """
+        await self._ask(self._redis.hdel(self._keys.layout, _ID, _USED))
+
     async def _ask(self, answer: Any) -> Any:
         # redis-py types its commands as "awaitable or not", for its synchronous twin.
         try:
             return await answer
         except (RedisError, OSError) as error:
-            where = without_secrets(self._url)
             told = explained(error, self._url)
             hint = _HINT if told == str(error) else ""
-            raise LayerUnavailable(f"cannot reach Redis at {where}: {told.rstrip('.')}{hint}") from error
+            raise LayerUnavailable(f"cannot reach Redis at {self.where}: {told.rstrip('.')}{hint}") from error
         except RuntimeError as error:
             raise await was_reset(self._redis, error) from error
 
@@ -124,15 +165,41 @@ class RedisLayout:
             ConfigError: this process was told of other shards than the rest.
             LayerUnavailable: a shard does not answer.
         """
-        found = await asyncio.gather(*(shard.find() for shard in self._shards))
+        used, away = await self.agree_with_some()
+        if away:
+            raise LayerUnavailable(said(away))
+        return used
+
+    async def agree_with_some(self) -> tuple[int, Mapping[int, str]]:
+        """As `agree`, of those shards that answer. Any of them knows how many there are and how many newcomers use, and
+        the others must be agreed with before this process takes a lease there.
+
+        Returns:
+            How many newcomers use, and the shards that are away, each with the reason.
+
+        Raises:
+            ConfigError: this process was told of other shards than the rest.
+            LayerUnavailable: none answers, or none of those that do has a record.
+        """
+        found, away = await self._find()
         records = agreed(found, secrets.token_hex(8))
         if len(self._shards) == 1:
-            return 1  # nothing is written: a deployment of one shard has no record
+            return 1, {}  # nothing is written: a deployment of one shard has no record
+        answering = [shard for shard in range(len(found)) if shard not in away]
         # The first decides, if several processes begin a layout at the same time.
-        first = await self._shards[0].write(records[0])
-        for shard, record in zip(self._shards[1:], records[1:], strict=True):
-            await shard.write(record._replace(id=first.id, used=first.used))
-        return first.used
+        first = await self._shards[answering[0]].write(records[answering[0]])
+        for shard in answering[1:]:
+            await self._shards[shard].write(records[shard]._replace(id=first.id, used=first.used))
+        return first.used, away
+
+    async def _find(self) -> tuple[list[Found], Mapping[int, str]]:
+        places = [shard.where for shard in self._shards]
+        answers = await ask_each(dict(enumerate(self._shards)), lambda shard: shard.find(), LIMIT_S, places)
+        found = [
+            answers.told.get(shard) or Found(where, away=answers.away[shard])
+            for shard, where in enumerate(places)
+        ]
+        return found, answers.away
 
     async def used(self) -> int | None:
         """How many shards newcomers use, as the first shard tells that answers; None where that is not written."""
@@ -143,13 +210,32 @@ class RedisLayout:
                 continue
         return None
 
+    async def alive(self) -> bool:
+        """Whether any process holds a lease on any shard that has not ended.
+
+        Raises:
+            LayerUnavailable: a shard does not answer.
+        """
+        return any([await shard.alive() for shard in self._shards])
+
+    async def unburied(self) -> list[int]:
+        """See `ShardLayout.unburied`, of each."""
+        return [await shard.unburied() for shard in self._shards]
+
+    async def forget(self, behind: int) -> None:
+        """Takes the record from all shards but the first so many."""
+        for shard in self._shards[behind:]:
+            await shard.forget()
+
     async def use(self, number: int) -> None:
         """Lets newcomers use so many shards.
 
         Raises:
             LayerUnavailable: a shard does not answer; some may have taken note of it.
         """
-        found = await asyncio.gather(*(shard.find() for shard in self._shards))
+        found, away = await self._find()
+        if away:
+            raise LayerUnavailable(said(away))
         for shard, record in zip(self._shards, agreed(found, secrets.token_hex(8)), strict=True):
             await shard.write(record._replace(used=number), anew=True)
 

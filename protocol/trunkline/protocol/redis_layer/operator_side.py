@@ -50,7 +50,9 @@ class RedisOperatorLayer:
         self._keys = Keys(settings.prefix, shard)
         self._shard = shard
         self._capacity = settings.capacity
-        self._redis = connections.client(place, "trunkline-operator", TIMEOUT_S)
+        # One shard of several that is away is told of at once: the others are what is asked for then.
+        alone = len(settings.places) == 1
+        self._redis = connections.client(place, "trunkline-operator", TIMEOUT_S, patient=alone)
         self._scaling = Scaling(self._redis, self._keys)
 
     async def close(self) -> None:

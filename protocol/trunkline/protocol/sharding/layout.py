@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LayerUnavailable
 from ..messages import ClusterStats
+from .asking import said
 
 
 class Record(NamedTuple):
@@ -35,11 +36,13 @@ class Found(NamedTuple):
         where: for people, without secrets.
         records: of the shards that are there, by the number in their keys; more than one if they share a Redis.
         living: whether a process holds a lease on the shard.
+        away: why nothing is known of it; empty if it answers.
     """
 
     where: str
-    records: Mapping[int, Record]
-    living: bool
+    records: Mapping[int, Record] = {}
+    living: bool = False
+    away: str = ""
 
 
 def agreed(found: Sequence[Found], fresh_id: str) -> list[Record]:
@@ -51,6 +54,7 @@ def agreed(found: Sequence[Found], fresh_id: str) -> list[Record]:
 
     Raises:
         ConfigError: the process was told of other shards than the rest.
+        LayerUnavailable: shards are away, and no other has a record: what would be agreed on now, they might gainsay.
     """
     records = [one.records.get(shard) for shard, one in enumerate(found)]
     known = next((record for record in records if record is not None), None)
@@ -67,6 +71,9 @@ def agreed(found: Sequence[Found], fresh_id: str) -> list[Record]:
                 f"--redis-url: {one.where} holds shard {shard} of another deployment with this prefix: expected the "
                 "URLs that all processes have, or give one of them another --prefix"
             )
+    away = {shard: one.away for shard, one in enumerate(found) if one.away}
+    if away and known is None:
+        raise LayerUnavailable(f"no shard that answers tells how many there are: {said(away)}")
     # A cluster of before has one shard and no record. Its processes know no other, so newcomers use no other yet.
     used = 1 if found[0].living else len(found)
     layout_id = fresh_id
@@ -95,22 +102,32 @@ def missing(shards: Sequence[ClusterStats]) -> list[str]:
     ]
 
 
-def wrong_number(used: int, known: int, wanted: int) -> str | None:
+def wrong_number(known: int, wanted: int) -> str | None:
     """Why newcomers cannot use so many shards, or None.
 
     Args:
-        used: what they use now.
         known: shards that the command was told of.
         wanted: what they shall use.
     """
     if wanted > known:
         return f"--use {wanted}: expected at most {known}, as many as --redis-url names"
-    if wanted < used:
-        return (
-            f"--use {wanted}: expected at least {used}: processes refuse to start with fewer shards than are in use, "
-            "and connections may live on each"
-        )
     return None
+
+
+def holds(stats: ClusterStats, unburied: int) -> str:
+    """What would be lost if a shard were given up, in words; empty if nothing.
+
+    Args:
+        stats: of the shard.
+        unburied: interface servers with connections that are registered there.
+    """
+    counts = {
+        "interface servers with connections": unburied,
+        "messages": sum(channel.length for channel in stats.channels),
+        "delayed messages": stats.delayed,
+        "dead letters": stats.dead_letters,
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def _shards(count: int) -> str:

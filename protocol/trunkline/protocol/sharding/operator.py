@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from ..errors import LayerError, LayerUnavailable
@@ -11,6 +11,7 @@ from ..layer import OperatorLayer
 from ..messages import ChannelStats, ClusterStats, DeadLetterRecord, LeaseInfo
 from ..names import ChannelName, InterfaceId
 from ..redriving import Redriven
+from .asking import COMMAND_S, Answers, ask_each
 from .letters import Place, listed, place
 
 T = TypeVar("T")
@@ -21,23 +22,33 @@ class ShardedOperatorLayer(OperatorLayer):
 
     Args:
         layers: the same side of each shard, in the order of their numbers.
+        limit_s: seconds after which a shard that has not answered is away.
+        places: where each is, for people.
     """
 
-    def __init__(self, layers: Sequence[OperatorLayer]) -> None:
+    def __init__(
+        self, layers: Sequence[OperatorLayer], limit_s: float = COMMAND_S, places: Sequence[str] = ()
+    ) -> None:
         self._layers = tuple(layers)
+        self._limit_s = limit_s
+        self._places = places
+        self._listed = dict(enumerate(self._layers))
 
     async def stats(self) -> ClusterStats:
-        """See `layer.OperatorLayer.stats`: of all shards together.
+        """See `layer.OperatorLayer.stats`: of all shards that answer together, and of each."""
+        answers = await self._ask(lambda layer: layer.stats())
+        return merged(answers.told)._replace(shards=answers.told, away=answers.away)
 
-        Raises:
-            LayerUnavailable: a shard does not answer; the text names it. The others' figures alone would mislead.
-        """
-        return merged(
-            await asyncio.gather(*(named(shard, layer.stats()) for shard, layer in enumerate(self._layers)))
-        )
+    def leave_out(self, shards: Collection[int]) -> None:
+        """From now on these shards have no letters to list, so that those of the others can be while they are away."""
+        self._listed = {shard: layer for shard, layer in self._listed.items() if shard not in shards}
 
     async def dead_letters(self, after: str = "", count: int = 100) -> list[DeadLetterRecord]:
-        """See `layer.OperatorLayer.dead_letters`."""
+        """See `layer.OperatorLayer.dead_letters`.
+
+        Raises:
+            LayerUnavailable: a shard does not answer that is not left out; the text names it.
+        """
         behind = place(after, len(self._layers)) if after else None
         if after and behind is None:
             raise LayerError(
@@ -46,12 +57,12 @@ class ShardedOperatorLayer(OperatorLayer):
         pages = await asyncio.gather(
             *(
                 named(shard, layer.dead_letters(behind.before(shard) if behind else "", count))
-                for shard, layer in enumerate(self._layers)
+                for shard, layer in self._listed.items()
             )
         )
         letters = [
             letter._replace(id=listed(letter.id, shard))
-            for shard, page in enumerate(pages)
+            for shard, page in zip(self._listed, pages, strict=True)
             for letter in page
         ]
         letters.sort(key=lambda letter: place(letter.id, len(self._layers)) or Place((0, 0), 0))
@@ -81,6 +92,9 @@ class ShardedOperatorLayer(OperatorLayer):
         """See `layer.OperatorLayer.close`."""
         await asyncio.gather(*(layer.close() for layer in self._layers))
 
+    async def _ask(self, ask: Callable[[OperatorLayer], Awaitable[T]]) -> Answers[T]:
+        return await ask_each(dict(enumerate(self._layers)), ask, self._limit_s, self._places)
+
 
 async def named(shard: int, answer: Awaitable[T]) -> T:
     """Waits for the answer of a shard.
@@ -94,8 +108,9 @@ async def named(shard: int, answer: Awaitable[T]) -> T:
         raise LayerUnavailable(f"shard {shard}: {error}") from error
 
 
-def merged(stats: Sequence[ClusterStats]) -> ClusterStats:
+def merged(told: Mapping[int, ClusterStats]) -> ClusterStats:
     """The figures of all shards together: what can be counted is added up, of ages the greatest is told."""
+    stats = list(told.values())
     channels: dict[ChannelName, ChannelStats] = {}
     mailboxes: dict[InterfaceId, int] = {}
     for one in stats:

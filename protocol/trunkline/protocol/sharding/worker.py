@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..errors import LayerUnavailable
 from ..layer import WorkerLayer, WorkerReceiver
 from ..messages import Delivery, Effect, LeaseInfo, Outcome
 from ..names import ChannelName, ConnectionId, shard_of
+from .operator import named
 from .parts import by_shard, total
 
 log = logging.getLogger(__name__)
@@ -40,43 +41,93 @@ class _Receiver(WorkerReceiver):
 class ShardedWorkerLayer(WorkerLayer):
     """See `layer.WorkerLayer`.
 
-    A shard that is away holds up what came from it, and nothing else.
+    A shard that is away holds up what came from it, and nothing else. One that is away when the worker begins is joined
+    later, see `joining`.
 
     Args:
-        layers: the same side of each shard, in the order of their numbers; not opened yet.
+        make: makes the same side of each shard, in the order of their numbers.
         home: tells where a connection lives.
     """
 
-    def __init__(self, layers: Sequence[WorkerLayer], home: Callable[[ConnectionId], int] = shard_of) -> None:
-        self._layers = tuple(layers)
+    def __init__(
+        self, make: Sequence[Callable[[], WorkerLayer]], home: Callable[[ConnectionId], int] = shard_of
+    ) -> None:
+        self._make = tuple(make)
         self._home = home
-        self._open: list[WorkerLayer] = []
-        self._loop: asyncio.AbstractEventLoop
+        self._joined: dict[int, WorkerLayer] = {}
+        self._held: dict[int, list[Callable[[WorkerLayer], None]]] = {}
+        self._wanted = 0
+        self._left_out: frozenset[int] = frozenset()
+        self._closed = False
         self._next = 0
+        self._loop: asyncio.AbstractEventLoop
+        self._opening: tuple[LeaseInfo, Sequence[ChannelName], WorkerReceiver]
+
+    @property
+    def missing(self) -> list[int]:
+        """The shards that it has not joined yet."""
+        return [shard for shard in range(len(self._make)) if shard not in self._joined]
+
+    def leave_out(self, shards: Collection[int]) -> None:
+        """These are away now: `open` does not try them. To be called before it, with less than all of them."""
+        self._left_out = frozenset(shards)
 
     async def open(self, info: LeaseInfo, channels: Sequence[ChannelName], receiver: WorkerReceiver) -> None:
-        """See `layer.WorkerLayer.open`. All shards must answer."""
+        """See `layer.WorkerLayer.open`. Those that were left out are `missing`, and away for the receiver; all others
+        must answer."""
         self._loop = asyncio.get_running_loop()
+        self._opening = info, channels, receiver
         try:
-            for shard, layer in enumerate(self._layers):
-                try:
-                    await layer.open(info, channels, _Receiver(shard, receiver))
-                except LayerUnavailable as error:
-                    raise LayerUnavailable(f"shard {shard}: {error}") from error
-                self._open.append(layer)
+            for shard in range(len(self._make)):
+                if shard not in self._left_out:
+                    await named(shard, self._open(shard))
         except BaseException:  # also when cancelled: those that are open hold leases
             await self.close()
             raise
+        for shard in self.missing:
+            receiver.away(shard)
+
+    async def join(self, shard: int) -> None:
+        """Joins a shard that is missing, whose layout was agreed on. Cancelling it leaves it missing.
+
+        Raises:
+            LayerUnavailable: it does not answer.
+        """
+        await named(shard, self._open(shard))
+        layer = self._joined[shard]
+        self._opening[2].back(shard)
+        for call in self._held.pop(shard, ()):
+            call(layer)
+        if self._wanted:
+            layer.read(self._share(self._wanted))
+
+    async def _open(self, shard: int) -> None:
+        layer = self._make[shard]()
+        info, channels, receiver = self._opening
+        try:
+            await layer.open(info, channels, _Receiver(shard, receiver))
+        except BaseException:  # what is half open has connections, and may have a lease
+            await layer.close()
+            raise
+        if self._closed:
+            await layer.close()
+            raise LayerUnavailable("the worker has ended")
+        self._joined[shard] = layer
+
+    def _share(self, count: int) -> int:
+        return -(-count // len(self._joined))
 
     def read(self, count: int) -> None:
         """See `layer.WorkerLayer.read`: every shard is asked for its share, so a busy one starves no other."""
-        share = -(-count // len(self._layers))
-        for layer in self._layers:
+        self._wanted = count
+        share = self._share(count)
+        for layer in self._joined.values():
             layer.read(share)
 
     def stop_reading(self) -> None:
         """See `layer.WorkerLayer.stop_reading`."""
-        for layer in self._layers:
+        self._wanted = 0
+        for layer in self._joined.values():
             layer.stop_reading()
 
     def sessions(self, connections: Sequence[ConnectionId], done: Callable[[list[bytes]], None]) -> None:
@@ -103,18 +154,25 @@ class ShardedWorkerLayer(WorkerLayer):
         part: list[ConnectionId],
         answered: Callable[[Sequence[ConnectionId], Sequence[bytes]], None],
     ) -> None:
-        if shard >= len(self._layers):
+        if shard >= len(self._make):
             # Of a layout with more shards, or not made by us: there is no session that we could know of.
             self._loop.call_soon(answered, part, [b""] * len(part))
             return
-        self._layers[shard].sessions(part, lambda raws: answered(part, raws))
+
+        def ask(layer: WorkerLayer) -> None:
+            layer.sessions(part, lambda raws: answered(part, raws))
+
+        if shard in self._joined:
+            ask(self._joined[shard])
+        else:
+            self._held.setdefault(shard, []).append(ask)
 
     def commit(self, outcomes: Sequence[Outcome], done: Callable[[int], None]) -> None:
         """See `layer.WorkerLayer.commit`."""
         parts = by_shard(outcomes, _shard_of_outcome)
         done = total(len(parts), done) if len(parts) > 1 else done
         for shard, part in parts.items():
-            self._layers[shard].commit(part, done)
+            self._joined[shard].commit(part, done)
         if not parts:
             self._loop.call_soon(done, 0)
 
@@ -123,7 +181,7 @@ class ShardedWorkerLayer(WorkerLayer):
         parts = by_shard(outcomes, _shard_of_outcome)
         done = total(len(parts), done)
         for shard, part in parts.items():
-            layer = self._layers[shard]
+            layer = self._joined[shard]
             try:
                 layer.commit_now(part, done)
             except LayerUnavailable as error:
@@ -137,10 +195,11 @@ class ShardedWorkerLayer(WorkerLayer):
     ) -> None:
         """See `layer.WorkerLayer.apply`. What is within no delivery goes to the shards in turn."""
         if within is not None:
-            self._layers[within.shard].apply(effects, done, within)
+            self._joined[within.shard].apply(effects, done, within)
             return
-        self._next = (self._next + 1) % len(self._layers)
-        self._layers[self._next].apply(effects, done)
+        self._next += 1
+        shards = sorted(self._joined)
+        self._joined[shards[self._next % len(shards)]].apply(effects, done)
 
     def give_back(self, deliveries: Sequence[Delivery], after_ms: int = 0) -> None:
         """See `layer.WorkerLayer.give_back`.
@@ -153,7 +212,7 @@ class ShardedWorkerLayer(WorkerLayer):
         failed: LayerUnavailable | None = None
         for shard, part in by_shard(deliveries, _shard_of_delivery).items():
             try:
-                self._layers[shard].give_back(part, after_ms)
+                self._joined[shard].give_back(part, after_ms)
             except LayerUnavailable as error:
                 failed = error
         if failed is not None:
@@ -161,8 +220,8 @@ class ShardedWorkerLayer(WorkerLayer):
 
     async def close(self) -> None:
         """See `layer.WorkerLayer.close`."""
-        layers, self._open = self._open, []
-        await asyncio.gather(*(layer.close() for layer in layers))
+        self._closed = True
+        await asyncio.gather(*(layer.close() for layer in self._joined.values()))
 
 
 def _shard_of_delivery(delivery: Delivery) -> int:

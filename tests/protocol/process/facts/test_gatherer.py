@@ -163,6 +163,40 @@ async def test_a_redis_that_is_away_is_told(operator: Operator, gathering: Gathe
     assert facts.machine.host
 
 
+async def test_of_several_shards_what_is_where_and_who_is_away_is_told(
+    operator: Operator, gathering: Gatherer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    i1, w1 = a_lease("i1", ""), a_lease("w1", "")
+    one = ClusterStats([ChannelStats(RECEIVE, 3, 0, 0.0)], [i1], [w1], 2, {InterfaceId("i1"): 5})
+    two = ClusterStats([ChannelStats(RECEIVE, 1, 0, 0.0)], [i1], [], 40, {InterfaceId("i1"): 9})
+    both = ClusterStats([ChannelStats(RECEIVE, 4, 0, 0.0)], [i1], [w1], 42, {InterfaceId("i1"): 14})
+    looks = iter(
+        [
+            both._replace(shards={0: one, 1: two}),
+            one._replace(shards={0: one}, away={1: "gone fishing"}),
+            both._replace(shards={0: one, 1: two}),
+            both._replace(shards={1: two, 0: one}, dead_letters=43),
+        ]
+    )
+
+    async def stats() -> ClusterStats:
+        return next(looks)
+
+    monkeypatch.setattr(operator, "stats", stats)
+
+    first, without, back, last = [await gathering.look() for _ in range(4)]
+
+    assert {process.id: process.lacks for process in first.processes} == {"i1": (), "w1": (1,)}
+    for look in (first, last):
+        assert (look.mailboxes, look.mailboxes_on) == ({"i1": 9}, {"i1": 1})
+    assert (first.channels[0].fullest, first.channels[0].fullest_shard) == (3, 0)
+    assert without.away == {1: "gone fishing"} and not without.unavailable
+    assert without.as_json()["away"] == [{"shard": 1, "why": "gone fishing"}]
+    # Forty letters have come back, and were no new ones.
+    assert (back.dead_letters_per_s, back.channels[0].growth_per_s) == (0.0, 0.0)
+    assert last.dead_letters_per_s > 0
+
+
 async def test_of_an_answer_that_does_not_end_only_its_begin_is_read(
     operator: Operator, gathering: Gatherer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

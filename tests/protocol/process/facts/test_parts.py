@@ -12,7 +12,7 @@ from trunkline.protocol.messages import ChannelStats
 from trunkline.protocol.names import RECEIVE, ChannelName, ConnectionId, GroupName
 from trunkline.protocol.operations import encode_group_send, encode_mailbox, encode_text_release
 from trunkline.protocol.process.facts import Facts, MachineFacts, ServerFacts
-from trunkline.protocol.process.facts.channels import channels_of
+from trunkline.protocol.process.facts.channels import channels_of, placed
 from trunkline.protocol.process.facts.cluster import Inspected
 from trunkline.protocol.process.facts.hot import hottest
 from trunkline.protocol.process.facts.routes import routes_of
@@ -174,10 +174,30 @@ def test_what_several_redises_tell_is_one() -> None:
     first = Inspected((ServerFacts("a"),), {RECEIVE: 1.0, "x": 3.0}, (b"1",))
     other = Inspected((ServerFacts("b"),), {RECEIVE: 2.0}, (b"2",))
 
-    joined = Inspected.of([first, other])
+    joined = Inspected.of({0: first, 2: other}, {1: "gone fishing"})
 
-    assert [server.name for server in joined.servers] == ["a", "b"]
+    assert [server.where for server in joined.servers] == ["shard 0, a", "shard 2, b"]
     assert (joined.waits_s, joined.posted) == ({RECEIVE: 2.0, "x": 3.0}, (b"1", b"2"))
+    assert joined.waits_on == {RECEIVE: 2, "x": 0}
+    assert joined.away == {1: "gone fishing"}
+    assert first.servers[0].where == "a"
+
+
+def test_a_channel_of_several_shards_tells_where_it_is_fullest_and_where_its_oldest_entry_waits() -> None:
+    one, two = ChannelStats(RECEIVE, 3, 1, 0.0), ChannelStats(RECEIVE, 7, 2, 0.0)
+    (channel,) = channels_of([ChannelStats(RECEIVE, 10, 3, 0.0)], {RECEIVE: 1.5}, [], {}, 0.0)
+    assert (channel.fullest, channel.fullest_shard, channel.wait_shard) == (10, None, None)
+
+    (placed_one,) = placed([channel], {0: [one], 1: [two]}, {RECEIVE: 0})
+
+    assert (placed_one.fullest, placed_one.fullest_shard, placed_one.wait_shard) == (7, 1, 0)
+
+
+def test_a_process_tells_which_shards_do_not_answer_it() -> None:
+    up = 'trunkline_shard_up{shard="0"} 1\ntrunkline_shard_up{shard="1"} 0\ntrunkline_redis_up 0\n'
+    assert a_process("w1", up).cut_off == [1]
+    assert a_process("w1", "trunkline_redis_up 0\n").cut_off == [0]
+    assert a_process("w1", "trunkline_redis_up 1\n").cut_off == []
 
 
 def test_the_machine_is_read_as_far_as_it_shows_itself(tmp_path: Path) -> None:

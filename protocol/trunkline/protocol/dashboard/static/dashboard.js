@@ -148,6 +148,7 @@ export function alertsOf(facts) {
   if (facts.trouble) alerts.push(["error", facts.trouble]);
   else if (!has("worker")) alerts.push(["error", "No worker lives: messages wait until one is started."]);
   if (!facts.trouble && !has("interface")) alerts.push(["error", "No interface server lives: nobody can connect."]);
+  for (const { shard, why } of facts.away ?? []) alerts.push(["error", `Shard ${shard} does not answer: ${why}`]);
   const silent = facts.processes.filter((it) => !it.answers);
   if (silent.length) alerts.push(["warning", `No figures from ${silent.map((it) => it.id).join(", ")}: no answer at the admin port.`]);
   return alerts;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...messages import ChannelStats
@@ -28,6 +28,9 @@ class ChannelFacts:
         taken_wait_s: how long those entries had waited on average that were taken between the two looks; None if none.
         taken_p99_s: the same for 99 of 100.
         served_by: workers that say they read it; None if no worker tells.
+        wait_shard: where its oldest entry waits, of several shards.
+        fullest: entries, waiting or in work, on the shard that holds most of them.
+        fullest_shard: which that is, of several.
     """
 
     channel: str
@@ -40,6 +43,9 @@ class ChannelFacts:
     taken_wait_s: float | None = None
     taken_p99_s: float | None = None
     served_by: int | None = None
+    wait_shard: int | None = None
+    fullest: int = 0
+    fullest_shard: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -64,6 +70,33 @@ def channels_of(
     """
     workers = [process for process in processes if process.role == "worker"]
     return [_channel(item, waits_s.get(item.channel), workers, before, span_s) for item in stats]
+
+
+def placed(
+    channels: Iterable[ChannelFacts],
+    shards: Mapping[int, Sequence[ChannelStats]],
+    waits_on: Mapping[str, int],
+) -> list[ChannelFacts]:
+    """The channels of several shards, with the shard that each is about most.
+
+    Args:
+        channels: of all shards together.
+        shards: what each shard says.
+        waits_on: where the oldest entry of each waits.
+    """
+    fullest: dict[str, tuple[int, int]] = {}
+    for shard, stats in shards.items():
+        for item in stats:
+            fullest[item.channel] = max(fullest.get(item.channel, (-1, 0)), (item.length, -shard))
+    return [
+        replace(
+            channel,
+            wait_shard=waits_on.get(channel.channel),
+            fullest=fullest[channel.channel][0],
+            fullest_shard=-fullest[channel.channel][1],
+        )
+        for channel in channels
+    ]
 
 
 def _channel(
@@ -91,6 +124,7 @@ def _channel(
         taken_wait_s=waited_s / taken if taken else None,
         taken_p99_s=quantile(buckets, 0.99),
         served_by=_served_by(name, workers),
+        fullest=stats.length,
     )
 
 

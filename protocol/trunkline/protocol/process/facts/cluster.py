@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .channels import ChannelFacts
@@ -25,11 +25,13 @@ class Facts:
         at_s: Unix time of the look.
         span_s: seconds over which rates are measured; 0 at a first look, when rates are those since the starts.
         unavailable: why Redis does not answer, empty if it does. Then nothing else is known but what the machine is.
-        servers: its Redises.
+        servers: its Redises, of those that answer.
+        away: shards that do not answer, each with the reason; nothing of theirs is in the other figures.
         processes: every process with a lease, interface servers first.
         channels: every channel.
         routes: every route that was called, the slowest first.
-        mailboxes: interface id to the entries in its mailbox.
+        mailboxes: interface id to the entries in its mailbox, on the shard where they are most.
+        mailboxes_on: of several shards, interface id to that shard.
         dead_letters: how many are kept.
         dead_letters_per_s: by how much that rose a second.
         dead_letters_trimmed: how many made room for newer ones, ever.
@@ -42,10 +44,12 @@ class Facts:
     span_s: float = 0.0
     unavailable: str = ""
     servers: tuple[ServerFacts, ...] = ()
+    away: Mapping[int, str] = field(default_factory=dict)
     processes: tuple[ProcessFacts, ...] = ()
     channels: tuple[ChannelFacts, ...] = ()
     routes: tuple[RouteFacts, ...] = ()
     mailboxes: Mapping[str, int] = field(default_factory=dict)
+    mailboxes_on: Mapping[str, int] = field(default_factory=dict)
     dead_letters: int = 0
     dead_letters_per_s: float = 0.0
     dead_letters_trimmed: int = 0
@@ -98,6 +102,7 @@ class Facts:
             "unavailable": self.unavailable,
             "connections": self.connections,
             "rates": self.rates(),
+            "away": [{"shard": shard, "why": why} for shard, why in sorted(self.away.items())],
             "servers": [server.as_json() for server in self.servers],
             "processes": [process.as_json() for process in self.processes],
             "channels": [channel.as_json() for channel in self.channels],
@@ -116,25 +121,37 @@ class Inspected:
     """What a layer tells of the cluster besides `ClusterStats`.
 
     Attributes:
-        servers: its Redises.
+        servers: its Redises, of those that answer.
         waits_s: channel to the age of the oldest entry that no worker was given.
         posted: the last entries of the mailboxes; only after a deep look.
+        waits_on: of several shards, channel to the one where its oldest entry waits.
+        away: shards that do not answer, each with the reason.
     """
 
     servers: tuple[ServerFacts, ...]
     waits_s: Mapping[str, float] = field(default_factory=dict)
     posted: tuple[bytes, ...] = ()
+    waits_on: Mapping[str, int] = field(default_factory=dict)
+    away: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: Iterable[Inspected]) -> Inspected:
-        """What several Redises of one cluster tell, as one: a channel's entries wait as long as the oldest of any."""
-        told = list(parts)
+    def of(cls, told: Mapping[int, Inspected], away: Mapping[int, str]) -> Inspected:
+        """What several Redises of one cluster tell, as one: a channel's entries wait as long as the oldest of any.
+
+        Args:
+            told: shard to what it tells.
+            away: shards that do not answer, each with the reason.
+        """
         waits_s: dict[str, float] = {}
-        for part in told:
+        waits_on: dict[str, int] = {}
+        for shard, part in told.items():
             for channel, wait_s in part.waits_s.items():
-                waits_s[channel] = max(wait_s, waits_s.get(channel, 0.0))
+                if wait_s > waits_s.get(channel, -1.0):
+                    waits_s[channel], waits_on[channel] = wait_s, shard
         return cls(
-            tuple(server for part in told for server in part.servers),
+            tuple(replace(server, shard=shard) for shard, part in told.items() for server in part.servers),
             waits_s,
-            tuple(entry for part in told for entry in part.posted),
+            tuple(entry for part in told.values() for entry in part.posted),
+            waits_on,
+            away,
         )

@@ -13,7 +13,7 @@ import aiohttp
 from ...errors import LayerError, LayerUnavailable
 from ...layer import OperatorLayer
 from ...messages import ClusterStats, LeaseInfo
-from .channels import channels_of
+from .channels import channels_of, placed
 from .cluster import Facts, Inspected
 from .hot import hottest
 from .machine import MachineFacts
@@ -72,7 +72,8 @@ class Gatherer:
         self._session: aiohttp.ClientSession | None = None
         self._machine = MachineFacts.read()
         self._scrapes: dict[str, _Scrape] = {}
-        self._servers: dict[str, ServerFacts] = {}
+        self._servers: dict[tuple[int | None, str], ServerFacts] = {}
+        self._away: frozenset[int] = frozenset()
         self._waiting: dict[str, int] = {}
         self._dead_ever: int | None = None
         self._looked_s: float | None = None
@@ -88,7 +89,8 @@ class Gatherer:
         now_s = time.monotonic()
         span_s = now_s - self._looked_s if self._looked_s is not None else 0.0
         try:
-            stats, inspected = await asyncio.gather(self._operator.stats(), self._inspect(deep))
+            stats = await self._operator.stats()
+            inspected = await self._inspect(deep)
         except LayerError as error:
             # The processes are known by their leases only, which Redis has.
             return Facts(time.time(), unavailable=str(error) or "no answer", machine=self._machine)
@@ -98,7 +100,12 @@ class Gatherer:
             for name, left in server.leases.items():
                 left_s[name] = min(left, left_s.get(name, left))
         scrapes = await self._scrape_all(leases)
-        processes = tuple(self._process(lease, scrapes[lease.id], left_s.get(lease.id)) for lease in leases)
+        processes = tuple(
+            replace(
+                self._process(lease, scrapes[lease.id], left_s.get(lease.id)), lacks=_lacking(lease.id, stats)
+            )
+            for lease in leases
+        )
         facts = self._facts(stats, inspected, processes, span_s)
         self._remember(now_s, stats, facts, scrapes)
         return facts
@@ -117,19 +124,31 @@ class Gatherer:
     def _facts(
         self, stats: ClusterStats, inspected: Inspected, processes: tuple[ProcessFacts, ...], span_s: float
     ) -> Facts:
+        away = {**inspected.away, **stats.away}
+        # What a shard has that was away, or is now, did not grow or shrink.
+        comparable = self._away == away.keys()
         dead_ever = stats.dead_letters + stats.dead_trimmed
-        grown = dead_ever - self._dead_ever if self._dead_ever is not None else 0
+        grown = dead_ever - self._dead_ever if self._dead_ever is not None and comparable else 0
+        before = self._waiting if comparable else {}
+        channels = channels_of(stats.channels, inspected.waits_s, processes, before, span_s)
+        if stats.shards:
+            told = {shard: one.channels for shard, one in stats.shards.items()}
+            channels = placed(channels, told, inspected.waits_on)
+        mailboxes, mailboxes_on = _mailboxes(stats)
         servers = tuple(
-            replace(server, before=self._servers.get(server.name)) for server in inspected.servers
+            replace(server, before=self._servers.get((server.shard, server.name)))
+            for server in inspected.servers
         )
         return Facts(
             at_s=time.time(),
             span_s=span_s,
             servers=servers,
+            away=away,
             processes=processes,
-            channels=tuple(channels_of(stats.channels, inspected.waits_s, processes, self._waiting, span_s)),
+            channels=tuple(channels),
             routes=tuple(routes_of(processes)),
-            mailboxes={str(name): length for name, length in stats.mailbox_lengths.items()},
+            mailboxes=mailboxes,
+            mailboxes_on=mailboxes_on,
             dead_letters=stats.dead_letters,
             dead_letters_per_s=max(0, grown) / span_s if span_s > 0 else 0.0,
             dead_letters_trimmed=stats.dead_trimmed,
@@ -143,9 +162,12 @@ class Gatherer:
         # A process that did not answer this time is compared with its last answer the next time.
         kept = {name: self._scrapes[name] for name in scrapes.keys() & self._scrapes.keys()}
         self._scrapes = kept | {name: scrape for name, scrape in scrapes.items() if not scrape.error}
-        self._servers = {server.name: replace(server, before=None) for server in facts.servers}
+        self._servers = {
+            (server.shard, server.name): replace(server, before=None) for server in facts.servers
+        }
         self._waiting = {channel.channel: channel.waiting for channel in facts.channels}
         self._dead_ever = stats.dead_letters + stats.dead_trimmed
+        self._away = frozenset(facts.away)
 
     # ---- processes ----
 
@@ -174,6 +196,27 @@ class Gatherer:
         asked = list(leases)
         answers = await asyncio.gather(*(_scrape(session, lease, self._timeout_s) for lease in asked))
         return {lease.id: answer for lease, answer in zip(asked, answers, strict=True)}
+
+
+def _lacking(identity: str, stats: ClusterStats) -> tuple[int, ...]:
+    """The shards that answer and know no lease of this process."""
+    return tuple(
+        shard
+        for shard, one in stats.shards.items()
+        if not any(lease.id == identity for lease in (*one.interfaces, *one.workers))
+    )
+
+
+def _mailboxes(stats: ClusterStats) -> tuple[dict[str, int], dict[str, int]]:
+    """Entries in the longest mailbox of each interface server, and of several shards the one where that is: each
+    mailbox has a bound of its own."""
+    lengths: dict[str, int] = {}
+    places: dict[str, int] = {}
+    for shard, one in stats.by_shard.items():
+        for name, length in one.mailbox_lengths.items():
+            if length > lengths.get(name, -1):
+                lengths[str(name)], places[str(name)] = length, shard
+    return lengths, places if stats.shards else {}
 
 
 async def _scrape(session: aiohttp.ClientSession, lease: LeaseInfo, timeout_s: float) -> _Scrape:

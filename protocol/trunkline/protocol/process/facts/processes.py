@@ -30,6 +30,7 @@ class ProcessFacts:
         span_s: seconds between the two looks, or since its start.
         took_s: seconds that the answer to the last look took.
         clock_off_s: its clock less that of whoever gathers; None if it does not tell.
+        lacks: shards that answer and on which it holds no lease.
     """
 
     lease: LeaseInfo
@@ -40,6 +41,7 @@ class ProcessFacts:
     span_s: float = 0.0
     took_s: float = 0.0
     clock_off_s: float | None = None
+    lacks: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -55,6 +57,12 @@ class ProcessFacts:
     def answers(self) -> bool:
         """Whether it told its metrics."""
         return not self.error
+
+    @property
+    def cut_off(self) -> list[int]:
+        """The shards that say nothing to it, as it says itself; the only one is shard 0."""
+        shards = [int(labels["shard"]) for labels, up in self.now.of("trunkline_shard_up") if not up]
+        return sorted(shards) or ([0] if self.now.value("trunkline_redis_up") == 0 else [])
 
     @cached_property
     def growth(self) -> Growth:
@@ -126,6 +134,7 @@ class ProcessFacts:
             "detail": self.lease.detail,
             "started_s": self.lease.started_s,
             "lease_left_s": self.lease_left_s,
+            "lacks_shards": list(self.lacks),
             "error": self.error,
             "connections": self.connections,
             "slots": self.slots,

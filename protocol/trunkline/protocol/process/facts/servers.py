@@ -40,6 +40,7 @@ class ServerFacts:
         leases: process id to seconds until the lease ends, below 0 for suspects.
         before: the same Redis at an earlier look.
         local: whether it runs on this machine.
+        shard: that it holds, where there are several.
     """
 
     name: str
@@ -55,6 +56,13 @@ class ServerFacts:
     leases: Mapping[str, float] = field(default_factory=dict)
     before: ServerFacts | None = None
     local: bool = False
+    shard: int | None = None
+
+    @property
+    def where(self) -> str:
+        """As people find it: its address, and its shard where there are several. Those of a Redis Cluster have one
+        address."""
+        return self.name if self.shard is None else f"shard {self.shard}, {self.name}"
 
     def number(self, name: str) -> float:
         """A field of INFO as a number; 0 if it is missing or none."""
@@ -118,6 +126,7 @@ class ServerFacts:
         """For programs: what people look at, not all of INFO."""
         return {
             "name": self.name,
+            "shard": self.shard,
             "version": self.version,
             "cpu_cores": self.cpu,
             "commands_per_s": self.commands_per_s,
