@@ -1,7 +1,7 @@
 """What the dashboard shows: rows of panels, each with its queries. `dashboard` puts the JSON around them.
 
-Figures of the cluster (streams, mailboxes, leases, Redis) are told by every process alike: `max` over processes, never
-`sum`.
+Figures of the cluster (streams, mailboxes, leases, Redis) are told by every process alike, for each shard: `max` over
+processes, never `sum`. Bounds are those of one shard, so what has one is shown for each.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ def mean(metric: str) -> str:
 def of_cluster(metric: str, by: str = "") -> str:
     """A figure that every process tells."""
     return f"max by ({by}) ({metric}{{{HERE}}})" if by else f"max({metric}{{{HERE}}})"
+
+
+def of_shards(metric: str) -> str:
+    """A figure that every process tells of each shard, of all shards together."""
+    return f"sum(max by (shard) ({metric}{{{HERE}}}))"
 
 
 HOPS = {
@@ -231,29 +236,29 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             "Streams",
-            "Entries that wait or are being handled, by channel, and how many a stream takes.",
+            "Entries that wait or are being handled, by channel and shard, and how many a stream takes.",
             "short",
-            [Query(of_cluster("trunkline_stream_length", "channel"), "{{channel}}"),
+            [Query(of_cluster("trunkline_stream_length", "channel, shard"), "{{channel}}, shard {{shard}}"),
              Query(of_cluster("trunkline_stream_capacity"), "capacity")],
         ),
         Panel(
             "Oldest entry",
             "It grows while a handler takes its time, or nobody takes the entry.",
             "s",
-            [Query(of_cluster("trunkline_stream_oldest_seconds", "channel"), "{{channel}}")],
+            [Query(of_cluster("trunkline_stream_oldest_seconds", "channel, shard"), "{{channel}}, shard {{shard}}")],
         ),
         Panel(
             "Mailboxes",
             "Entries that interface servers have not trimmed yet; one that is full has its server fenced.",
             "short",
-            [Query(of_cluster("trunkline_mailbox_length", "interface"), "{{interface}}")],
+            [Query(of_cluster("trunkline_mailbox_length", "interface, shard"), "{{interface}}, shard {{shard}}")],
         ),
         Panel(
             "Delayed and dead",
             "Messages that wait for their time or to be tried again, and dead letters that are kept.",
             "short",
-            [Query(of_cluster("trunkline_delayed_length"), "delayed"),
-             Query(of_cluster("trunkline_dead_letters_kept"), "dead letters")],
+            [Query(of_shards("trunkline_delayed_length"), "delayed"),
+             Query(of_shards("trunkline_dead_letters_kept"), "dead letters")],
         ),
         Panel(
             "Entries in a batch",
@@ -432,10 +437,17 @@ ROWS: dict[str, list[Panel]] = {
             [Query(of_cluster("trunkline_redis_clients", "shard"), "shard {{shard}}")],
         ),
         Panel(
+            "Processes on each shard",
+            "Interface servers and workers that hold a lease there. A shard without a line does not answer.",
+            "short",
+            [Query(of_cluster("trunkline_shard_interfaces", "shard"), "interface servers, shard {{shard}}"),
+             Query(of_cluster("trunkline_shard_workers", "shard"), "workers, shard {{shard}}")],
+        ),
+        Panel(
             "Clock skew and persistence",
             "Clocks of the hosts against Redis', and whether it fails to write its append-only file (1).",
             "short",
-            [Query(f"max by (host) (trunkline_clock_skew_seconds{{{HERE}}})", "clock of {{host}}, seconds"),
+            [Query(of_cluster("trunkline_clock_skew_seconds", "host, shard"), "{{host}} to shard {{shard}}, seconds"),
              Query(of_cluster("trunkline_redis_append_failing", "shard"), "cannot append, shard {{shard}}")],
         ),
     ],

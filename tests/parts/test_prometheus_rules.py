@@ -89,11 +89,30 @@ LIVE = {
     f'trunkline_live_workers{{{D}, process="p"}}': "2x60",
 }
 
+WORKERS = {f"trunkline_live_workers{{{D}}}": "1x60"}
+
+
+def up(shard: int) -> str:
+    """Whether a shard answers a process."""
+    return f'trunkline_shard_up{{{D}, process="p", shard="{shard}"}}'
+
+
+def on_shard(shard: int) -> str:
+    """How many workers are on a shard."""
+    return f'trunkline_shard_workers{{{D}, shard="{shard}"}}'
+
+
 CASES: dict[str, Case] = {
     "TrunklineRedisAway": Case(
         {f'trunkline_redis_up{{{D}, process="a"}}': "1x8 0x40", f'trunkline_redis_up{{{D}, process="b"}}': "1x60"},
         {f'trunkline_redis_up{{{D}, process="a"}}': "1x9 0 1x40"},
         calm_at="2m30s",
+    ),
+    "TrunklineShardAway": Case(
+        {up(0): "1x60", up(1): "1x8 0x40"}, {up(0): "1x60", up(1): "1x9 0 1x40"}, calm_at="2m30s"
+    ),
+    "TrunklineShardWithoutWorkers": Case(
+        {**WORKERS, on_shard(0): "1x60", on_shard(1): "0x60"}, {**WORKERS, on_shard(0): "1x60", on_shard(1): "1x60"}
     ),
     "TrunklineNoWorkers": level("trunkline_live_workers", "0", "1"),
     "TrunklineNoInterfaces": level("trunkline_live_interfaces", "0", "1"),
@@ -156,6 +175,12 @@ CALM_TOO: dict[str, list[dict[str, str]]] = {
     # What is thrown away for ordinary reasons.
     "TrunklineDrops": [{f'trunkline_drops_total{{{D}, reason="gone"}}': "0+5x60"}],
     # While Redis is away nobody knows who lives.
+    # One shard is not all of Redis; and a process that has no answer from any is no sign that one is away.
+    "TrunklineRedisAway": [
+        {f'trunkline_redis_up{{{D}, process="p"}}': "0x60", up(0): "1x60", up(1): "0x60"},
+    ],
+    "TrunklineShardAway": [{up(0): "0x60", up(1): "0x60"}],
+    "TrunklineShardWithoutWorkers": [{f"trunkline_live_workers{{{D}}}": "0x60", on_shard(0): "0x60"}],
     "TrunklineNoWorkers": [{f"trunkline_live_workers{{{D}}}": " ".join(["NaN"] * 60)}],
 }
 
