@@ -176,9 +176,12 @@ def test_a_call_holds_a_bounded_number_of_bytes(case: Case) -> None:
     assert [owner.batch for owner in owners] == [1, 1, 1, 2, 3]
 
 
-def test_an_owner_that_is_one_further_already_keeps_its_own_batch_number(case: Case) -> None:
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_owner_that_is_one_further_already_keeps_its_own_batch_number(case: Case, others: int) -> None:
     owner = Owner()
     case.add(owner)
+    for _ in range(others):
+        case.add(Owner())
     case.layer.during = lambda: released_and_next() if len(case.layer.batches) == 1 else None
 
     def released_and_next() -> None:

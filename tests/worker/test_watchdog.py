@@ -185,7 +185,8 @@ async def test_another_worker_gets_what_waits_while_the_first_one_still_blocks()
     assert first.dispatcher.busy == 2
     await second.start()
     await until(done.is_set)
-    assert first.dispatcher.metrics.given_back.value == 1
+    # Its thread counts when it is done with giving back, which the other may be quicker than.
+    await until(lambda: first.dispatcher.metrics.given_back.value == 1)
     await first.drain()
     await second.drain()
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from tests.protocol.redis_layer.conftest import Faulty
 from trunkline.protocol.errors import LayerUnavailable
-from trunkline.protocol.redis_layer.cluster_link import guarded, guarded_packed
+from trunkline.protocol.redis_layer.cluster_link import ClusterLink, guarded, guarded_packed
 from trunkline.protocol.redis_layer.cluster_nodes import ClusterNodes, read_slots
 from trunkline.protocol.redis_layer.scripts import GUARDED, SCRIPTS
 from trunkline.protocol.redis_layer.wire import pack
@@ -139,3 +140,24 @@ def test_a_guarded_script_asks_for_a_key_that_is_never_there_before_all_else() -
         first, _, rest = script.text.partition("\n")
         assert first == "redis.call('EXISTS', KEYS[1] .. ':never')"
         assert rest == SCRIPTS[name].text
+
+
+async def test_a_link_to_a_cluster_sends_the_guarded_scripts_in_each_of_its_ways(
+    faulty: Faulty,
+) -> None:
+    async def told() -> None:
+        pass
+
+    plain = SCRIPTS["retire"].call(["{k}"], ["{k}", "nobody"])
+    link = ClusterLink(faulty.settings.place, "trunkline-test", told, lambda: None)
+    answers: list[Any] = []
+    await link.open()
+    try:
+        await link.ask(["SCRIPT", "FLUSH"])
+        await link.ask(["SCRIPT", "LOAD", GUARDED["retire"].text])
+        assert link.call(plain, answers.append)
+        assert link.send(pack(plain), answers.append)
+        assert await link.ask(plain) == 1
+    finally:
+        await link.close()
+    assert answers == [1, 1]
