@@ -68,11 +68,11 @@ def committed(delivery: Delivery, effects: list[Effect]) -> None:
 def test_any_entry_is_given_up_or_becomes_an_outcome(channel: ChannelName, raw: bytes, attempt: int) -> None:
     delivery = Delivery(channel, "1-0", raw, attempt, 0.0)
     try:
-        job = Job(delivery, codec.decode_entry(channel, raw), ROUTING, Nothing())
+        job = Job.of(delivery, codec.decode_entry(channel, raw), ROUTING, Nothing())
     except (CodecError, InvalidName) as error:
         committed(*garbage(delivery, error, "w0"))
         return
-    for index, match in enumerate(job.matches):
+    for index, match in enumerate(job.plan.matches):
         message = job.begin(index)
         assert message.id and repr(message) and str(job)
         if match is None:

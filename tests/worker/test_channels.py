@@ -21,12 +21,12 @@ class Hooks:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def flush(self, outbox: EffectLog) -> None: ...
+    async def flush_log(self, outbox: EffectLog) -> None: ...
 
     def log_fields(self) -> dict[str, Any]:
         return {}
 
-    def flush_soon(self, outbox: EffectLog) -> None:
+    def flush_log_soon(self, outbox: EffectLog) -> None:
         self.asked += 1
 
 

@@ -66,7 +66,7 @@ def with_session(message: Message) -> None: ...
 
 def job(given: Delivery, routes: Routes, flusher: Flushed | None = None) -> Job:
     entry = decode_entry(given.channel, given.body)
-    return Job(given, entry, Routing.load(routes) if routes else Routing([]), flusher or Flushed())
+    return Job.of(given, entry, Routing.load(routes) if routes else Routing([]), flusher or Flushed())
 
 
 def effects(outcome: Outcome) -> list[Effect]:
@@ -77,10 +77,10 @@ def effects(outcome: Outcome) -> list[Effect]:
 
 
 def test_it_knows_whether_a_handler_must_be_awaited() -> None:
-    assert not job(frames("x"), [route(RECEIVE, handler)]).asynchronous
-    assert job(frames("x"), [route(RECEIVE, waiting)]).asynchronous
+    assert not job(frames("x"), [route(RECEIVE, handler)]).plan.asynchronous
+    assert job(frames("x"), [route(RECEIVE, waiting)]).plan.asynchronous
     mixed = [route(RECEIVE, waiting, text="^b"), route(RECEIVE, handler)]
-    assert job(frames("a", "b"), mixed).asynchronous
+    assert job(frames("a", "b"), mixed).plan.asynchronous
 
 
 def test_it_asks_for_a_session_only_if_a_handler_does() -> None:
@@ -195,7 +195,7 @@ def test_a_second_try_sees_the_message_as_the_first_one_did() -> None:
 def test_a_retry_drops_what_the_try_did() -> None:
     given = job(frames("a"), [route(RECEIVE, handler, on_error=Retry(1, 0))])
     given.begin(0)
-    given.outbox.send_reply("reply.i1!c1", {"text": "half"})
+    given.send_reply("reply.i1!c1", {"text": "half"})
     assert given.try_again(ValueError(), WORKER)
     assert payloads(effects(given.finish())) == []
 
@@ -221,7 +221,7 @@ def test_without_order_an_event_is_set_aside_alone_and_its_entry_goes_on() -> No
     for index, text in enumerate("abc"):
         message = given.begin(index)
         message.content["text"] = "changed"
-        given.outbox.send_reply("reply.i1!c1", {"text": text})
+        given.send_reply("reply.i1!c1", {"text": text})
         if text == "b":
             assert given.try_again(ValueError("no"), WORKER) == "set_aside"
         else:
@@ -253,7 +253,7 @@ def test_what_was_set_aside_keeps_its_name_and_count_and_ends_as_a_dead_letter()
 def test_the_reply_of_a_late_try_is_a_send_from_elsewhere() -> None:
     given = job(delivery(Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -1, ["a"], "c1:5", 1)), ASIDE)
     given.begin(0)
-    given.outbox.send_reply("reply.i1!c1", {"text": "late"})
+    given.send_reply("reply.i1!c1", {"text": "late"})
     given.succeed()
     (post,) = effects(given.finish())
     assert isinstance(post, Post)
@@ -265,7 +265,7 @@ def test_the_sends_of_a_late_try_are_named_as_those_of_the_first() -> None:
     first.begin(0)
     late = job(delivery(Entry(RECEIVE, ReplyName("reply.i1!c1"), "/", -1, ["a"], "c1:5", 1)), ASIDE)
     late.begin(0)
-    assert first.outbox.event_id() == late.outbox.event_id() == "c1:5"
+    assert first.event_id() == late.event_id() == "c1:5"
 
 
 def test_a_background_message_is_set_aside_whatever_its_route_says() -> None:
@@ -368,7 +368,7 @@ def test_denying_is_for_connect_handlers_only() -> None:
 def test_who_finishes_early_keeps_what_was_done() -> None:
     given = job(frames("x"), [route(RECEIVE, handler)])
     given.begin(0)
-    given.outbox.send_reply("reply.i1!c1", {"text": "kept"})
+    given.send_reply("reply.i1!c1", {"text": "kept"})
     assert given.end_by(ConsumerFinished()) == "ok"
     assert payloads(effects(given.finish())) == ["kept"]
 
@@ -437,7 +437,6 @@ def test_a_changed_session_is_written_before_the_release() -> None:
     given.begin(0).channel_session["a"] = 1
     given.succeed()
     found = effects(given.finish())
-    assert given.wrote_session
     assert isinstance(found[0], SessionWrite)
     assert len(found) == 2
 
@@ -448,7 +447,6 @@ def test_an_unchanged_session_is_not_written() -> None:
     given.begin(0).channel_session.get("a")
     given.succeed()
     assert written(effects(given.finish())) == []
-    assert not given.wrote_session
 
 
 def test_the_session_of_a_background_message_is_that_of_the_connection_it_names() -> None:
@@ -478,16 +476,16 @@ async def test_what_is_flushed_is_no_longer_part_of_the_outcome() -> None:
     flusher = Flushed()
     given = job(frames("x"), [route(RECEIVE, handler)], flusher)
     given.begin(0)
-    given.outbox.send_reply("reply.i1!c1", {"text": "early"})
-    await given.outbox.flush()
-    given.outbox.request_flush()
+    given.send_reply("reply.i1!c1", {"text": "early"})
+    await given.flush()
+    given.request_flush()
     assert [(each.id, payloads(found)) for each, found in flusher.now] == [(given.delivery.id, ["early"])]
     assert flusher.soon == [given.delivery]
     assert payloads(effects(given.finish())) == []
 
 
-def test_job_and_outbox_part_at_the_end() -> None:
+def test_a_job_that_has_ended_is_no_longer_held_by_itself() -> None:
     given = job(frames("x"), [route(RECEIVE, handler)])
-    assert given.outbox.hooks is given
+    assert given.hooks is given
     given.finish()
-    assert given.outbox.hooks is None
+    assert given.hooks is None

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.jobs import job_of
 from trunkline.protocol.errors import MessageError
-from trunkline.protocol.messages import Delivery, Entry
+from trunkline.protocol.messages import Content, Entry
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName, ReplyName
 from trunkline.worker.effect_log import EffectLog
-from trunkline.worker.message import Message, contents
+from trunkline.worker.message import Message
+from trunkline.worker.message import contents as message_contents
 from trunkline.worker.outbox import CURRENT, Outbox
 from trunkline.worker.sessions import HeldSession
 
@@ -17,8 +19,11 @@ WORK = ChannelName("work")
 
 
 def message(entry: Entry, index: int = 0, attempt: int = 1, session: HeldSession | None = None) -> Message:
-    delivery = Delivery(entry.channel, "7-1", b"", attempt, 0.0)
-    return Message(contents(entry)[index], entry, index, delivery, session)
+    return Message(contents(entry)[index], job_of(entry, attempt), index, session)
+
+
+def contents(entry: Entry) -> list[Content]:
+    return message_contents(entry.channel, entry[1:5])
 
 
 def test_each_frame_of_an_entry_has_the_keys_of_channels() -> None:
@@ -108,13 +113,13 @@ async def test_flush_hands_the_outbox_to_the_dispatcher() -> None:
     flushed: list[Any] = []
 
     class Hooks:
-        async def flush(self, outbox: EffectLog) -> None:
+        async def flush_log(self, outbox: EffectLog) -> None:
             flushed.extend(outbox.take())
 
         def log_fields(self) -> dict[str, Any]:
             return {}
 
-        def flush_soon(self, outbox: EffectLog) -> None: ...
+        def flush_log_soon(self, outbox: EffectLog) -> None: ...
 
     outbox = Outbox(REPLY, 5, hooks=Hooks())
     CURRENT.set(outbox)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.jobs import job_of
 from trunkline.protocol.codec import decode_entry, decode_mailbox
 from trunkline.protocol.errors import InvalidName, MessageError
 from trunkline.protocol.messages import (
@@ -280,7 +281,7 @@ def test_a_disconnect_forgets_the_connection_last() -> None:
 
 
 def test_a_background_message_has_no_connection_to_release() -> None:
-    outbox = Outbox.of(Entry(WORK, OWN, None, 0, [{}], "m/0"), "7-1")
+    outbox = job_of(Entry(WORK, OWN, None, 0, [{}], "m/0"))
     outbox.send_reply(OWN, {"text": "done"})
     outbox.channel_send(WORK, {})
     assert operations(outbox.take()) == [[2, "c1", -1, "done"]]
@@ -291,7 +292,7 @@ def test_a_background_message_has_no_connection_to_release() -> None:
 
 
 def test_a_background_message_without_an_id_is_named_by_its_delivery_or_anew() -> None:
-    named = Outbox.of(Entry(WORK, None, None, 0, [{}]), "7-1")
+    named = job_of(Entry(WORK, None, None, 0, [{}]))
     assert _ids(named) == ["7-1/0", "7-1/1"]
     first, second = _ids(Outbox(None, 0)), _ids(Outbox(None, 0))
     assert len({str(each).partition("/")[0] for each in first}) == 1
@@ -307,7 +308,7 @@ def _ids(outbox: Outbox) -> list[str | None]:
 
 
 def test_each_event_of_an_entry_names_what_it_sends() -> None:
-    outbox = Outbox.of(Entry(RECEIVE, OWN, "/", 5, ["a", "b"]), "7-1")
+    outbox = job_of(Entry(RECEIVE, OWN, "/", 5, ["a", "b"]))
     outbox.mark(5)
     outbox.channel_send(WORK, {})
     outbox.mark(6)
@@ -320,7 +321,7 @@ def test_each_event_of_an_entry_names_what_it_sends() -> None:
 @pytest.mark.parametrize("refusal", [None, 403])
 def test_a_redriven_event_releases_nothing(channel: ChannelName, refusal: int | None) -> None:
     events: list[Any] = ["a"] if channel == RECEIVE else [{}]
-    outbox = Outbox.of(Entry(channel, OWN, "/", -1, events), "7-1")
+    outbox = job_of(Entry(channel, OWN, "/", -1, events))
     outbox.send_reply(OWN, {"text": "late"})
     outbox.channel_send(WORK, {})
     effects = outbox.release_connect("/", refusal) if channel == CONNECT else outbox.release()
@@ -330,7 +331,7 @@ def test_a_redriven_event_releases_nothing(channel: ChannelName, refusal: int | 
 
 
 def test_a_redriven_event_names_what_it_sends_as_it_did_at_first() -> None:
-    outbox = Outbox.of(Entry(RECEIVE, OWN, "/", -3, ["a"], "c1:5"), "7-1")
+    outbox = job_of(Entry(RECEIVE, OWN, "/", -3, ["a"], "c1:5"))
     outbox.mark(-3)
     outbox.send_reply(OWN, {"text": "late"})
     outbox.channel_send(WORK, {})
@@ -346,13 +347,13 @@ def test_a_garbage_reply_channel_is_refused_before_any_handler_runs() -> None:
 
 async def test_what_comes_after_the_end_is_refused() -> None:
     class Hooks:
-        async def flush(self, outbox: EffectLog) -> None:
+        async def flush_log(self, outbox: EffectLog) -> None:
             raise AssertionError("nothing to flush")
 
         def log_fields(self) -> dict[str, Any]:
             return {}
 
-        def flush_soon(self, outbox: EffectLog) -> None: ...
+        def flush_log_soon(self, outbox: EffectLog) -> None: ...
 
     outbox = Outbox(OWN, 5, hooks=Hooks())
     outbox.release()

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trunkline.protocol.messages import Entry
-from trunkline.protocol.names import CONNECT, RECEIVE, SOCKET_CHANNELS, ChannelName, ReplyName
+from trunkline.protocol.names import CONNECT, RECEIVE, SOCKET_CHANNELS, ReplyName
 from trunkline.worker import channel_session
 from trunkline.worker.declarations import Declaration, IncludeDeclaration
 from trunkline.worker.match import Plan
@@ -79,7 +78,7 @@ def test_only_the_path_is_remembered() -> None:
 
 
 def planned(routing: Routing, path: str | None, *events: str) -> Plan:
-    return routing.plan(Entry(RECEIVE, ReplyName("reply.i1!c1"), path, 1, list(events)))
+    return routing.plan(RECEIVE, [ReplyName("reply.i1!c1"), path, 1, list(events)])
 
 
 def test_a_path_seen_before_gives_the_same_plan() -> None:
@@ -108,13 +107,14 @@ def test_a_plan_says_what_any_of_its_handlers_needs() -> None:
 
     texts = [(waits, "^w"), (remembers, "^r"), (FIRST, "^f")]
     routing = Routing.load([route("websocket.receive", handler, text=text) for handler, text in texts])
-    needs = [planned(routing, "/", *events)[1:] for events in (("w", "r", "?"), ("f", "w"), ("r",), ("f",))]
+    plans = [planned(routing, "/", *events) for events in (("w", "r", "?"), ("f", "w"), ("r",), ("f",))]
+    needs = [(plan.asynchronous, plan.wants_session) for plan in plans]
     assert needs == [(True, True), (True, False), (False, True), (False, False)]
 
 
 def test_a_background_message_is_planned_by_what_it_holds_and_not_by_its_entry() -> None:
     routing = Routing.load([route("work", FIRST, path=r"^/a"), route("work", SECOND)])
-    plan = routing.plan(Entry(ChannelName("work"), None, "/a", 0, [{"path": "/b"}, {"path": "/a"}]))
+    plan = routing.plan("work", [None, "/a", 0, [{"path": "/b"}, {"path": "/a"}]])
     assert [match and match.route.handler for match in plan.matches] == [SECOND, FIRST]
 
 

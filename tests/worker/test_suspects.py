@@ -23,7 +23,7 @@ def suspect(number: int) -> Job:
     entry = Entry(RECEIVE, ReplyName(f"reply.i1!c{number}"), "/", 1, ["hello"])
     delivery = Delivery(RECEIVE, f"{number}-0", encode_entry(entry), 2, 0.0)
     flusher: Any = None
-    return Job(delivery, entry, Routing.load([route(RECEIVE, lambda message: None)]), flusher)
+    return Job.of(delivery, entry, Routing.load([route(RECEIVE, lambda message: None)]), flusher)
 
 
 class Rig:

@@ -55,8 +55,6 @@ from .values import (
 from .values import VERSION as VERSION
 from .values import explain as explain
 
-_OF_FRAMES = (str, str, int, list)
-"""Types of reply, path, seq and events of an entry of frames."""
 _MARKED_BYTES = 2048
 """More than marks and the fields before them take."""
 _FIELDS = 0x90
@@ -144,8 +142,13 @@ def decode_entry(channel: ChannelName, raw: bytes) -> Entry:
     value = unpack(raw, "an entry")
     if channel == RECEIVE and type(value) is list and len(value) == 4:
         reply, path, seq, events = value
-        kinds = (type(reply), type(path), type(seq), type(events))
-        if kinds == _OF_FRAMES and len(events) == 1 and type(events[0]) is str:
+        if (
+            type(reply) is type(path) is str
+            and type(seq) is int
+            and type(events) is list
+            and len(events) == 1
+            and type(events[0]) is str
+        ):
             return _tuple(Entry, (channel, reply, path, seq, events, None, 0))
     return _decode_other_entry(channel, value, raw)
 

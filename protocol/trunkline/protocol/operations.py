@@ -53,8 +53,11 @@ def encode_text_release(connection: ConnectionId, seq: int, text: str) -> bytes:
     Raises:
         MessageError: the text is no Unicode.
     """
-    payloads = (text,)
-    return _packed_frames((RELEASE, connection, seq, payloads), payloads)
+    try:
+        packed: bytes = pack_frames((RELEASE, connection, seq, (text,)))
+    except PACK_ERRORS as error:
+        raise unpackable(frame_packer, error, {"message": (text,)}) from error
+    return packed
 
 
 def encode_send(connection: ConnectionId, seq: int, payload: Any) -> bytes:
@@ -131,7 +134,8 @@ def encode_mailbox(chunks: Iterable[bytes]) -> bytes:
     return VERSION_BYTE + b"".join(chunks)
 
 
-def _new_unpacker() -> Any:
+def new_unpacker() -> Any:
+    """An unpacker with our bounds, to be fed with one thing after another."""
     return msgpack.Unpacker(
         strict_map_key=False, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS, max_buffer_size=0
     )
@@ -140,7 +144,7 @@ def _new_unpacker() -> Any:
 MAX_KEPT_BYTES = 64 * 1024
 """Mailbox entries up to here share one unpacker; its buffer never shrinks, so a huge entry gets one of its own."""
 
-_unpacker = _new_unpacker()
+_unpacker = new_unpacker()
 
 
 def decode_mailbox(raw: bytes) -> list[list[Any]]:
@@ -156,7 +160,7 @@ def decode_mailbox(raw: bytes) -> list[list[Any]]:
     global _unpacker
     if raw[:1] != VERSION_BYTE:
         raise CodecError(f"a mailbox entry (first byte {VERSION}, the version)", raw)
-    unpacker = _unpacker if len(raw) <= MAX_KEPT_BYTES else _new_unpacker()
+    unpacker = _unpacker if len(raw) <= MAX_KEPT_BYTES else new_unpacker()
     try:
         end = unpacker.tell() + len(raw)
         unpacker.feed(raw)
@@ -170,7 +174,7 @@ def decode_mailbox(raw: bytes) -> list[list[Any]]:
             if not _is_operation(operation):
                 raise ValueError("no operation of protocol/README.md")
     except UNPACK_ERRORS as error:
-        _unpacker = _new_unpacker()  # The old one still holds the rest.
+        _unpacker = new_unpacker()  # The old one still holds the rest.
         reason = "it ends within an operation" if isinstance(error, msgpack.OutOfData) else str(error)
         raise CodecError(f"a mailbox entry ({reason or type(error).__name__})", raw) from error
     return operations

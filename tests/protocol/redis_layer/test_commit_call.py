@@ -95,3 +95,12 @@ def test_a_single_outcome_is_never_split() -> None:
 
     assert split([small, large, small]) == [[small], [large], [small]]
     assert split([large]) == [[large]]
+
+
+def test_places_of_chunks_longer_than_most_are_written_out_as_well() -> None:
+    one, sizes = InterfaceId("i1"), (1, 2047, 2048, 70_000)
+    outcomes = [Outcome(Delivery(A, str(size), b"", 1, 0.0), [Post(one, b"x" * size)]) for size in sizes]
+
+    _, args = commit_args(outcomes)
+
+    assert "1 1 2 2047 3 2048 4 70000" in args

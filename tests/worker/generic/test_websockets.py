@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from tests.support.jobs import job_of
 from trunkline.protocol.codec import decode_mailbox
 from trunkline.protocol.errors import MessageError, RoutingError
-from trunkline.protocol.messages import Delivery, Entry, GroupAdd, GroupSend, Post
+from trunkline.protocol.messages import Entry, GroupAdd, GroupSend, Post
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName, ReplyName
 from trunkline.worker import Retry, channel_session
 from trunkline.worker.declarations import ClassDeclaration
 from trunkline.worker.error_policy import DEAD, ErrorPolicy
 from trunkline.worker.generic.websockets import BaseConsumer, JsonWebsocketConsumer, WebsocketConsumer
-from trunkline.worker.message import Message, contents
+from trunkline.worker.message import Message
 from trunkline.worker.outbox import CURRENT, Outbox
 from trunkline.worker.routing import Routing, route_class
 
@@ -27,7 +28,7 @@ Run = Callable[..., list[list[Any]]]
 
 def made(channel: ChannelName, event: Any, path: str) -> tuple[Message, Outbox]:
     entry = Entry(channel, OWN, path, 0 if channel == CONNECT else 1, [event])
-    message = Message(contents(entry)[0], entry, 0, Delivery(channel, "1-1", b"", 1, 0.0))
+    message = job_of(entry).begin(0)
     return message, Outbox(OWN, entry.seq, channel)
 
 
@@ -122,7 +123,7 @@ def test_an_empty_send_is_refused() -> None:
 
 def test_a_consumer_without_a_connection_says_so() -> None:
     entry = Entry(ChannelName("work"), None, None, 0, [{}])
-    message = Message(contents(entry)[0], entry, 0, Delivery(entry.channel, "1-1", b"", 1, 0.0))
+    message = job_of(entry).begin(0)
     with pytest.raises(MessageError, match="no reply channel"):
         WebsocketConsumer(message).send("x")
 
@@ -182,7 +183,7 @@ def test_a_consumer_makes_its_own_route_with_attributes_and_filters() -> None:
         ]
     ).routes
     entry = Entry(ChannelName("work"), None, None, 0, [{}])
-    message = Message(contents(entry)[0], entry, 0, Delivery(entry.channel, "1-1", b"", 1, 0.0))
+    message = job_of(entry).begin(0)
     assert route.handler(message) == "bye"
     assert route.name == f"{__name__}.Work.do"
     [plain] = Routing.load([Work.as_route()]).routes

@@ -14,7 +14,7 @@ from trunkline.protocol.names import (
     split_reply_name,
 )
 
-from .outbox import current
+from .outbox import CURRENT, current
 
 # A group is named once for every message: checking it costs five times what finding it here does.
 _checked_group = lru_cache(maxsize=4096)(group_name)
@@ -81,15 +81,23 @@ class Channel:
 
 
 class ReplyChannel(Channel):
-    """The reply channel of a connection. Made for messages, so its name is not checked again.
+    """The reply channel of a connection.
 
     Args:
         name: of the reply channel, from an entry.
+
+    Attributes:
+        interface: who holds the connection.
+        connection: its id.
+
+    Raises:
+        InvalidName: it is no such name.
     """
 
-    __slots__ = ()
+    __slots__ = ("connection", "interface")
 
     def __init__(self, name: ReplyName) -> None:
+        self.interface, self.connection = split_reply_name(name)
         self._name = name
 
     def send(self, content: object, immediately: bool = False, delay_s: float = 0.0) -> None:
@@ -100,13 +108,14 @@ class ReplyChannel(Channel):
         """
         if delay_s:
             _refuse_delay(self._name, delay_s)
-        outbox = current()
+        outbox = CURRENT.get(None) or current()  # which says why there is none
         outbox.send_reply(self._name, content)
         if immediately:
             outbox.request_flush()
 
 
-# Most messages are answered: one for a connection, found where it was made before, instead of one for each message.
+# One for a connection, found where it was made before: to take its name apart costs more than the rest of an echo, and
+# a connection talks more than once. Errors are not cached.
 reply_channel_of = lru_cache(maxsize=16_384)(ReplyChannel)
 
 

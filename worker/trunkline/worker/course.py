@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
 from trunkline.protocol.messages import LAST_SEQ, Delivery, Entry, Outcome
-from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, ConnectionId
+from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, ChannelName, ConnectionId
 
-from .effect_log import BEGIN, EffectLog, split
+from .channels import ReplyChannel, reply_channel_of
+from .effect_log import BEGIN, EffectLog
 from .ending import released
 from .flusher import Flusher
-from .message import Message, content_of
-from .outbox import Outbox
+from .message import Fields, Message, content_of
+from .outbox import FOREIGN, Outbox
 from .routing import Routing
 from .sessions import HeldSession
 
@@ -22,77 +23,127 @@ _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 _tuple = tuple.__new__
 
 
-class Course:
-    """What a job is while nothing fails.
+class Course(Outbox):
+    """What a job is while nothing fails: the outbox of its entry, and more. One object and not two that hold each
+    other, because one is made for every entry.
+
+    Made as it is for an entry of an interface server that waits for its release, as most are; by `of` for any.
 
     Args:
         delivery: as the layer gave it.
-        entry: decoded.
+        channel: of the entry.
+        fields: of the entry.
         routing: where handlers are found.
         flusher: applies what a handler wants sent before it ends.
 
     Attributes:
-        matches: for each event the handler that it goes to, with what its route captured; None where no route takes it.
+        reply_channel: that the entry names, None if it names none.
+        fields: of the entry.
+        plan: what is done with its events.
         step: index of the step at work.
         tries: how often that step has failed and was or will be tried again.
         refusal: the status with which its handshake is refused, None to let the handler decide.
-        session_of: the connection whose session a handler of this job asked for.
-        asynchronous: one of its handlers is an `async def`.
+        held: the session of its connection, if a handler asked for it.
 
     Raises:
-        CodecError: the entry cannot have come from an interface server, though its channel says so.
         InvalidName: its reply channel is none.
     """
 
     __slots__ = (
+        "_entry",
         "_flusher",
         "_mark",
-        "asynchronous",
         "delivery",
-        "entry",
+        "fields",
         "held",
-        "matches",
-        "outbox",
+        "plan",
         "refusal",
+        "reply_channel",
         "routing",
-        "session_of",
         "step",
         "tries",
-        "wrote_session",
     )
 
-    def __init__(self, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> None:
-        channel, reply, _, seq, _, _, tries = entry
-        if seq > LAST_SEQ or (reply is None and channel in _OF_INTERFACES):
-            raise CodecError(
-                f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
-            )
+    def __init__(
+        self, delivery: Delivery, channel: ChannelName, fields: Fields, routing: Routing, flusher: Flusher
+    ) -> None:
+        reply, _, seq, _ = fields
+        # What `EffectLog` does, which is not called for it.
+        self.reply = reply
+        self.seq = self._event = seq
+        self.channel = channel
+        self.message_id = None
+        self.hooks = self
+        self._log = []
+        self._taken = self._sends = 0
+        self._said = ()
+        self.reply_channel: ReplyChannel | None = None
+        if reply is not None:
+            own = self.reply_channel = reply_channel_of(reply)
+            self.interface, self.connection = own.interface, own.connection
         self.delivery = delivery
-        self.entry = entry
+        self.fields = fields
+        self._entry: Entry | None = None
         self.routing = routing
         self._flusher = flusher
-        if seq >= 0 and channel in _OF_INTERFACES:  # somebody waits for it: most entries, and all is known
-            self.outbox = Outbox(reply, seq, channel, None, self)
-        else:
-            self.outbox = Outbox.of(entry, delivery.id, self)
-        self.step = 0
-        self.tries = tries
+        self.step = self.tries = 0
         self._mark = BEGIN
         self.refusal: int | None = None
         self.held: HeldSession | None = None
-        self.wrote_session = False
-        self.matches, self.asynchronous, wants_session = routing.plan(entry)
-        self.session_of: ConnectionId | None = None
-        if wants_session and reply is not None:
-            self.session_of = split(reply)[1]
+        self.plan = routing.plan(channel, fields)
 
-    async def flush(self, outbox: EffectLog) -> None:
-        """See `FlushHooks.flush`."""
+    @classmethod
+    def of(cls, delivery: Delivery, entry: Entry, routing: Routing, flusher: Flusher) -> Self:
+        """The course of any entry.
+
+        Args:
+            delivery: as the layer gave it.
+            entry: decoded.
+            routing: where handlers are found.
+            flusher: applies what a handler wants sent before it ends.
+
+        Raises:
+            CodecError: the entry cannot have come from an interface server, though its channel says so.
+            InvalidName: its reply channel is none.
+        """
+        channel, *fields, message_id, tries = entry
+        of_interfaces = channel in _OF_INTERFACES
+        if entry.seq > LAST_SEQ or (entry.reply is None and of_interfaces):
+            raise CodecError(
+                f"an entry of {channel}: a reply channel and a seq up to {LAST_SEQ}", delivery.body
+            )
+        made = cls(delivery, channel, fields, routing, flusher)
+        made._entry = entry
+        made.tries = tries
+        if not of_interfaces:  # nobody waits for it, also where it carries a reply channel
+            made.reply = None
+            made.seq = made._event = 0
+        elif entry.seq < 0:  # set aside or redriven: its number, which names what it sends, is in its id
+            made.seq = made._event = FOREIGN
+        else:
+            return made
+        made.message_id = message_id or delivery.id
+        return made
+
+    @property
+    def entry(self) -> Entry:
+        """The entry; made when it is asked for, which is when something is out of the ordinary."""
+        if self._entry is None:
+            self._entry = Entry(self.channel, *self.fields)
+        return self._entry
+
+    async def flush_log(self, outbox: EffectLog) -> None:
+        """See `FlushHooks.flush_log`."""
         await self._flusher.flush(self.delivery, outbox.take())
 
-    def flush_soon(self, outbox: EffectLog) -> None:
-        """See `FlushHooks.flush_soon`."""
+    def flush_log_soon(self, outbox: EffectLog) -> None:
+        """See `FlushHooks.flush_log_soon`."""
         self._flusher.flush_soon(self.delivery, outbox)
+
+    @property
+    def session_of(self) -> ConnectionId | None:
+        """The connection whose session a handler of this job asks for."""
+        return self.connection if self.plan.wants_session and self.reply_channel is not None else None
 
     @property
     def begun(self) -> bool:
@@ -102,18 +153,17 @@ class Course:
     @property
     def route(self) -> str:
         """The name of the route of the step at work, ``-`` if it has none."""
-        match = self.matches[self.step]
+        match = self.plan.matches[self.step]
         return match.route.name if match is not None else "-"
 
     def log_fields(self) -> dict[str, Any]:
         """See `FlushHooks.log_fields`."""
-        reply = self.entry.reply
-        fields = {"channel": self.entry.channel, "route": self.route}
-        return fields if reply is None else {**fields, "connection": split(reply)[1]}
+        fields = {"channel": self.channel, "route": self.route}
+        return fields if self.reply_channel is None else {**fields, "connection": self.connection}
 
     def __str__(self) -> str:
-        connection = split(self.entry.reply)[1] if self.entry.reply is not None else "-"
-        return f"channel={self.entry.channel} route={self.route} connection={connection}"
+        connection = self.connection if self.reply_channel is not None else "-"
+        return f"channel={self.channel} route={self.route} connection={connection}"
 
     def begin(self, index: int) -> Message:
         """The message for a step's handler."""
@@ -121,17 +171,17 @@ class Course:
             self._go_on(index)
         session = self.held
         if session is not None:
-            match = self.matches[index]
+            match = self.plan.matches[index]
             if match is None or not match.route.wants_session:
                 session = None
-        return Message(content_of(self.entry, index), self.entry, index, self.delivery, session)
+        return Message(content_of(self.channel, self.fields, index), self, index, session)
 
     def _go_on(self, index: int) -> None:
         """Takes the step at work to another event, or lets it begin again."""
         if index != self.step:
             self.step = index
             self.tries = 0
-        self._mark = self.outbox.mark(self.entry.seq + index)
+        self._mark = self.mark(self.fields[2] + index)
 
     def succeed(self) -> None:
         """The step's handler has ended well.
@@ -140,7 +190,7 @@ class Course:
             SessionError: what it left in the session cannot be stored: the runner then calls `job.Job.fail` with it.
             MessageError: the same for more than can be sent at once.
         """
-        self.outbox.check_size()
+        self.check_size()
         if self.held is not None:
             self.held.keep()
 
@@ -157,27 +207,25 @@ class Course:
         if isinstance(error, ConsumerFinished):
             self.succeed()
             return "ok"
-        if isinstance(error, DenyConnection) and self.entry.channel == CONNECT:
+        if isinstance(error, DenyConnection) and self.channel == CONNECT:
             self.refusal = error.status
             return "refused"
         return None
 
     def undo(self) -> None:
         """Drops what the step's handler did."""
-        self.outbox.rollback(self._mark)
+        self.rollback(self._mark)
         if self.held is not None:
             self.held.drop()
 
     def finish(self) -> Outcome:
         """The outcome to commit."""
-        outbox, held = self.outbox, self.held
-        # Job and outbox hold each other; nobody should wait for the garbage collector.
-        outbox.hooks = None
-        if held is None and outbox.channel == RECEIVE:
-            return _tuple(Outcome, (self.delivery, outbox.release()))
+        held = self.held
+        self.hooks = None  # which it is itself; nobody should wait for the garbage collector
+        if held is None and self.channel == RECEIVE:
+            return _tuple(Outcome, (self.delivery, self.release()))
         session = held.write() if held is not None else None
-        self.wrote_session = session is not None
         return _tuple(
             Outcome,
-            (self.delivery, released(outbox, self.entry, session, self.refusal, self.delivery.channel)),
+            (self.delivery, released(self, self.fields, session, self.refusal, self.delivery.channel)),
         )

@@ -197,7 +197,7 @@ class Dispatcher:
         if self._ended:
             return
         for job in jobs:
-            if job.delivery.attempt > 1:
+            if job.delivery[3] > 1:  # its attempt
                 self._suspects.add(job)
             else:
                 self.queue.append(job)
@@ -216,7 +216,7 @@ class Dispatcher:
                     job = queue.popleft()
                 except IndexError:  # the watchdog was quicker
                     break
-                if job.asynchronous or runner.pool is not None:
+                if job.plan.asynchronous or runner.pool is not None:
                     if not self._tasks.start(job):
                         queue.appendleft(job)
                         full = True
@@ -259,7 +259,7 @@ class Dispatcher:
         self.wake()  # tasks that end together are committed together
 
     def _try_again(self, job: Job) -> None:
-        if job.delivery.attempt > 1:
+        if job.delivery[3] > 1:
             self._suspects.add(job)
         else:
             self.queue.append(job)
@@ -272,7 +272,7 @@ class Dispatcher:
             # Effects are checked where handlers make them; one that slipped through must not stop the worker.
             self._condemn(job, error)
             return
-        if job.wrote_session:
+        if job.held is not None and job.held.write() is not None:
             self.metrics.sessions_written.value += 1
         self.committer.add(outcome)
 

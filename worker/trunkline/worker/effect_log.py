@@ -42,18 +42,18 @@ class _Ended(list[Any]):
         raise MessageError(ENDED)
 
 
-_ENDED = _Ended()
+ENDED_LOG = _Ended()
 # What Post(...) does, without its constructor in Python.
 _tuple = tuple.__new__
 
 
 class FlushHooks(Protocol):
-    """What the dispatcher gives an outbox, so that a handler may send before it ends."""
+    """What lets a handler send before it ends."""
 
-    async def flush(self, outbox: EffectLog) -> None:
+    async def flush_log(self, outbox: EffectLog) -> None:
         """Applies `EffectLog.take` within the delivery and returns when it is done."""
 
-    def flush_soon(self, outbox: EffectLog) -> None:
+    def flush_log_soon(self, outbox: EffectLog) -> None:
         """Applies `EffectLog.take` before what the handler does next is committed. Called in the handler's thread; must
         not block or raise."""
 
@@ -63,7 +63,8 @@ class FlushHooks(Protocol):
 
 
 class EffectLog:
-    """What a dispatcher does with the effects of one entry; `outbox.Outbox` adds what handlers do.
+    """What a dispatcher does with the effects of one entry; `outbox.Outbox` adds what handlers do, and `course.Course`
+    the handlers themselves.
 
     Args:
         reply: reply channel of the connection whose entry this is and whose RELEASE is due; None for a background
@@ -71,7 +72,7 @@ class EffectLog:
         seq: number of the entry's first event.
         channel: of the entry; it decides what the own connection may be sent.
         message_id: id of a background message; by default an event is named by its connection and number.
-        hooks: the dispatcher's, for `outbox.Outbox.flush`.
+        hooks: for `outbox.Outbox.flush`; None where nothing can be sent early.
 
     Raises:
         InvalidName: ``reply`` is no reply channel name.
@@ -174,7 +175,7 @@ class EffectLog:
 
     def release(self) -> list[Effect]:
         """Ends the outbox: its effects, and for a connection's entry the RELEASE with the last own payloads."""
-        log, self._log = self._log, _ENDED
+        log, self._log = self._log, ENDED_LOG
         if self.reply is None:
             return log
         if len(log) == 1 and self.seq >= 0:
@@ -194,7 +195,7 @@ class EffectLog:
             refusal: refuse with this HTTP status, whatever the handler said.
             track: that the connection is on.
         """
-        log, self._log = self._log, _ENDED
+        log, self._log = self._log, ENDED_LOG
         decided, _ = verdict(self._said + own_payloads(log))
         if refusal is not None:
             decided = {"accept": False, "status": refusal}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from trunkline.protocol.messages import Content, Effect, Entry, SessionWrite
+from collections.abc import Sequence
+from typing import Any
+
+from trunkline.protocol.messages import Content, Effect, SessionWrite
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName
 from trunkline.protocol.tracks import split_track
 
@@ -13,18 +16,18 @@ _tuple = tuple.__new__
 
 
 def released(
-    outbox: EffectLog, entry: Entry, session: bytes | None, refusal: int | None, kept_in: ChannelName
+    outbox: EffectLog, fields: Sequence[Any], session: bytes | None, refusal: int | None, kept_in: ChannelName
 ) -> list[Effect]:
     """Ends the outbox of an entry.
 
     Args:
         outbox: with the effects of its handlers.
-        entry: the entry.
+        fields: reply channel, path, seq and events of the entry.
         session: of its connection, to be stored; empty deletes it, None leaves it as it is.
         refusal: the status with which a handshake is refused, whatever its handler said.
         kept_in: the channel as its track names it.
     """
-    channel = entry.channel
+    channel = outbox.channel
     if channel == RECEIVE:
         effects = outbox.release()
         if session is not None:  # nobody sees its place, and an echo stays one
@@ -33,12 +36,12 @@ def released(
     if session is not None and outbox.reply is not None:
         outbox.write_session(session)
     if channel == CONNECT:
-        return outbox.release_connect(entry.path or "", refusal, split_track(kept_in)[1])
+        return outbox.release_connect(fields[1] or "", refusal, split_track(kept_in)[1])
     if channel == DISCONNECT:
         return outbox.release_disconnect()
     effects = outbox.release()
-    if session is not None and outbox.reply is None and entry.reply is not None:
-        effects.append(SessionWrite(*split(entry.reply), session))
+    if session is not None and outbox.reply is None and fields[0] is not None:
+        effects.append(SessionWrite(*split(fields[0]), session))
     return effects
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 
 from trunkline.protocol.codec import decode_entry, encode_release
 from trunkline.protocol.errors import CodecError, InvalidName
+from trunkline.protocol.frame_reader import FrameReader
 from trunkline.protocol.layer import WorkerLayer
-from trunkline.protocol.messages import Delivery, Outcome, Post
-from trunkline.protocol.names import TRIP, ReplyName, WorkerId, shard_of
+from trunkline.protocol.messages import Delivery, Entry, Outcome, Post
+from trunkline.protocol.names import RECEIVE, TRIP, ChannelName, ReplyName, WorkerId, shard_of
 from trunkline.protocol.process.logs import RateLimited
 from trunkline.protocol.sharding.parts import by_shard
 from trunkline.protocol.tracks import split_track
@@ -33,8 +33,7 @@ from .underway import Underway
 log = logging.getLogger(__name__)
 rate_limited = RateLimited(log)
 
-_channel_of = lru_cache(lambda name: split_track(name)[0])
-_CHANNEL_AND_WAIT = attrgetter("channel", "queued_ms")
+_CHANNEL_AND_WAIT = itemgetter(0, 4)  # of a delivery
 
 
 class Intake:
@@ -58,8 +57,10 @@ class Intake:
     """
 
     __slots__ = (
+        "_channels",
         "_committer",
         "_flusher",
+        "_frame",
         "_layer",
         "_metrics",
         "_ready",
@@ -92,21 +93,21 @@ class Intake:
         self._flusher = flusher
         self._ready = ready
         self._shards = shards
+        self._frame = FrameReader().read
+        self._channels: dict[ChannelName, ChannelName] = {}  # without their tracks
         self.waiting = Underway(away if away is not None else set())
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Takes one answer of the layer."""
         self._metrics.batch_entries.observe(len(deliveries))
-        # They come channel by channel, and what was published in one call has waited equally long.
-        for (channel, queued_ms), equal in groupby(deliveries, _CHANNEL_AND_WAIT):
-            self._metrics.queue_wait_seconds.get(channel).observe(queued_ms / 1000, len(list(equal)))
+        self._note_waits(deliveries)
         jobs: list[Job] = []
         asking: list[Job] = []
         for delivery in deliveries:
             job = self._job(delivery)
             if job is not None:
                 jobs.append(job)
-                if job.session_of is not None:
+                if job.plan.wants_session and job.session_of is not None:
                     asking.append(job)
         if not asking:
             self._ready(jobs)
@@ -117,28 +118,38 @@ class Intake:
             for shard, part in by_shard(jobs, _shard_to_ask).items():
                 self._ask_sessions([job for job in part if job.session_of is not None], part, shard)
 
+    def _note_waits(self, deliveries: Sequence[Delivery]) -> None:
+        waits = self._metrics.queue_wait_seconds
+        # They come channel by channel, and what was published in one call has waited equally long.
+        for (channel, queued_ms), equal in groupby(map(_CHANNEL_AND_WAIT, deliveries)):
+            waits.get(channel).observe(queued_ms / 1000, len(list(equal)))
+
     def condemned(self, job: Job, reason: str, error: BaseException) -> Outcome:
         """The outcome of a job whose messages all become dead letters, whatever it has done so far."""
-        fresh = Job(job.delivery, job.entry, self._routing, self._flusher)
+        fresh = Job.of(job.delivery, job.entry, self._routing, self._flusher)
         fresh.condemn(self._worker, reason, error)
-        self._metrics.dead_letters.get(reason).value += len(fresh.matches)
+        self._metrics.dead_letters.get(reason).value += len(fresh.plan.matches)
         return fresh.finish()
 
     def _job(self, delivery: Delivery) -> Job | None:
-        kept_in, _, body, attempt, _, _, _ = delivery
-        channel = _channel_of(kept_in)
+        kept_in, body, attempt = delivery[0], delivery[2], delivery[3]  # they are more than these three
+        channel = self._channels.get(kept_in) or self._channel(kept_in)
         if attempt > 1:
             self._metrics.redeliveries.get(channel).value += 1
         try:
-            entry = decode_entry(channel, body)
-            job = Job(delivery, entry, self._routing, self._flusher)
+            fields = self._frame(body) if channel == RECEIVE else None
+            if fields is not None:
+                job = Job(delivery, channel, fields, self._routing, self._flusher)
+            else:
+                entry = decode_entry(channel, body)
+                if channel == TRIP and entry.reply is not None:
+                    self._committer.add(self._trip(delivery, entry.reply, entry.seq))
+                    return None
+                job = self._made(delivery, entry)
         except (CodecError, InvalidName) as error:
             rate_limited.warning("garbage", "garbage on channel=%s id=%s: %s", channel, delivery.id, error)
             self._metrics.dead_letters.get("garbage").value += 1
             self._committer.add(garbage(delivery, error, self._worker, self._routing.code_version))
-            return None
-        if channel == TRIP and entry.reply is not None:
-            self._committer.add(self._trip(delivery, entry.reply, entry.seq))
             return None
         if attempt > POISON_ATTEMPTS:
             deaths = attempt - 1
@@ -151,6 +162,13 @@ class Intake:
             return None
         return job
 
+    def _made(self, delivery: Delivery, entry: Entry) -> Job:
+        return Job.of(delivery, entry, self._routing, self._flusher)
+
+    def _channel(self, kept_in: ChannelName) -> ChannelName:
+        channel = self._channels[kept_in] = split_track(kept_in)[0]
+        return channel
+
     def _trip(self, delivery: Delivery, reply: ReplyName, seq: int) -> Outcome:
         interface, connection = split(reply)
         answer = {"status": 200, "headers": [], "content": self._worker.encode(), "more_content": False}
@@ -162,7 +180,7 @@ class Intake:
             self.waiting.of(shard, change)
 
     def _ask_sessions(self, asking: Sequence[Job], jobs: Sequence[Job], shard: int = 0) -> None:
-        owners = [job.session_of for job in asking if job.session_of is not None]
+        owners = [job.connection for job in asking]
         connections = list(dict.fromkeys(owners))  # a connection may be told of by messages of others as well
         self._wait(shard, len(jobs))
         self._metrics.sessions_read.value += len(connections)

@@ -44,7 +44,7 @@ class Job(Course):
             ``retry``: try the step again in `pause_s`; ``set_aside``: it will be delivered again, and the job goes on
             with its other steps; None: call `fail`. But for the last, what the step did is dropped.
         """
-        match = self.matches[self.step]
+        match = self.plan.matches[self.step]
         if match is None:
             return None
         route, entry = match.route, self.entry
@@ -63,13 +63,11 @@ class Job(Course):
         again = entry._replace(
             seq=min(entry.seq, FOREIGN) if entry.path is not None else entry.seq,
             events=[entry.events[self.step]],
-            id=self.outbox.event_id(),
+            id=self.event_id(),
             tries=self.tries + 1,
         )
         self.pause_s = pause_s
-        self.outbox.set_aside(
-            SetAside(self.delivery.channel, encode_marked(again), round(pause_s * 1000), kept)
-        )
+        self.set_aside(SetAside(self.delivery.channel, encode_marked(again), round(pause_s * 1000), kept))
         return "set_aside"
 
     def unrouted(self, worker: str) -> bool:
@@ -78,13 +76,13 @@ class Job(Course):
         Returns:
             Whether it became a dead letter.
         """
-        entry, channel = self.entry, self.entry.channel
+        entry, channel = self.entry, self.channel
         if channel == CONNECT:
             # Without a connect route a connection is accepted if another route could ever take something of it.
             if entry.path is None or not self.routing.could_match(entry.path):
                 self.refusal = 404
         elif channel == REQUEST and entry.reply is not None:
-            self.outbox.send_reply(entry.reply, text_answer(404, "no route for this path"))
+            self.send_reply(entry.reply, text_answer(404, "no route for this path"))
         elif channel not in _OF_INTERFACES:
             # Somebody sent it to be handled, and nobody is told: it is kept until a route takes it.
             error = UnroutedError(
@@ -97,7 +95,7 @@ class Job(Course):
     def fail(self, error: BaseException, worker: str, reason: str) -> None:
         """The step's handler has failed: its effects are dropped, a dead letter is kept, the connection goes on or,
         if the route says so, is closed."""
-        match = self.matches[self.step]
+        match = self.plan.matches[self.step]
         policy = match.route.on_error if match is not None else DEAD
         bound = policy.bound(error)
         if bound is not None:
@@ -107,27 +105,27 @@ class Job(Course):
         failure = self._failure(reason, error, worker)
         self.undo()
         self._bury(self.step, failure)
-        if policy.kind == "close" and self.entry.channel == RECEIVE:
-            self.outbox.send_reply(self.entry.reply or "", {"close": INTERNAL_ERROR})
+        if policy.kind == "close" and self.channel == RECEIVE:
+            self.send_reply(self.reply or "", {"close": INTERNAL_ERROR})
         self._answer_failure(500)
 
     def condemn(self, worker: str, reason: str, error: BaseException) -> None:
         """The whole entry becomes dead letters without being tried."""
-        for index in range(len(self.matches)):
+        for index in range(len(self.plan.matches)):
             self._bury(index, Failure(reason, error, worker))
         self._answer_failure(500)
 
     def _answer_failure(self, status: int) -> None:
-        if self.entry.channel == CONNECT:
+        if self.channel == CONNECT:
             self.refusal = status
-        elif self.entry.channel == REQUEST and self.entry.reply is not None:
-            self.outbox.send_reply(self.entry.reply, text_answer(status, "the handler failed"))
+        elif self.channel == REQUEST and self.entry.reply is not None:
+            self.send_reply(self.entry.reply, text_answer(status, "the handler failed"))
 
     def _bury(self, index: int, failure: Failure) -> None:
-        self.outbox.dead_letter(self._letter(index, failure))
+        self.dead_letter(self._letter(index, failure))
 
     def _letter(self, index: int, failure: Failure) -> bytes:
-        found = self.matches[index]
+        found = self.plan.matches[index]
         return letter(self.delivery, self.entry, index, found, failure, self.routing.code_version)
 
     def _failure(self, reason: str, error: BaseException, worker: str) -> Failure:

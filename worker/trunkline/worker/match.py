@@ -69,7 +69,8 @@ class Route:
         return _walk(tuple(step for step in self.steps if step.key == "path"), {"path": path}) is not None
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Match:
     """A route and what it captured. May be handed out again: change nothing.
 
     Attributes:
@@ -88,7 +89,8 @@ class Match(NamedTuple):
         return cls(route, kwargs, partial(route.handler, **kwargs) if kwargs else route.handler)
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """What is done with the events of an entry. May be handed out again: change nothing.
 
     Attributes:
@@ -108,6 +110,10 @@ class Plan(NamedTuple):
         return cls(
             matches, any(route.is_async for route in routes), any(route.wants_session for route in routes)
         )
+
+    def times(self, count: int) -> Plan:
+        """The plan for so many events like the one of this plan."""
+        return Plan(self.matches * count, self.asynchronous, self.wants_session)
 
 
 def _walk(steps: tuple[Step, ...], content: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, KeysView, ValuesView
-from typing import Any, cast
+from collections.abc import ItemsView, KeysView, Sequence, ValuesView
+from typing import TYPE_CHECKING, Any
 
-from trunkline.protocol.messages import Content, Delivery, Entry
-from trunkline.protocol.names import INTERFACE_CHANNELS, RECEIVE, ConnectionId
+from trunkline.protocol.messages import Content
+from trunkline.protocol.names import INTERFACE_CHANNELS, RECEIVE
 
-from .channels import Channel, ReplyChannel, reply_channel_of
+from .channels import Channel, ReplyChannel
 from .outbox import current
 from .sessions import ChannelSession, HeldSession
+
+if TYPE_CHECKING:
+    from .course import Course
+
+Fields = Sequence[Any]
+"""Reply channel, path, seq and events of a `messages.Entry`."""
 
 _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 
 
-def contents(entry: Entry) -> list[Content]:
+def contents(channel: str, fields: Fields) -> list[Content]:
     """The content of each event of an entry; see `content_of`."""
-    return [content_of(entry, index) for index in range(len(entry.events))]
+    return [content_of(channel, fields, index) for index in range(len(fields[3]))]
 
 
-def content_of(entry: Entry, index: int) -> Content:
+def content_of(channel: str, fields: Fields, index: int) -> Content:
     """Makes the content of one event of an entry, with the keys of Channels 1.x.
 
     Every event of an interface server has ``reply_channel``, ``path`` and ``order``; a frame has ``text`` or ``bytes``;
     the others have what the interface server wrote. A message of a background channel has what was sent, and
     ``reply_channel`` only if that was sent with it.
     """
-    channel, reply, path, seq, events, _, _ = entry
+    reply, path, seq, events = fields
     event = events[index]
     if channel == RECEIVE:
-        key = "text" if type(event) is str else "bytes"
-        return {"reply_channel": reply, "path": path, "order": seq + index, key: event}
+        if type(event) is str:
+            return {"reply_channel": reply, "path": path, "order": seq + index, "text": event}
+        return {"reply_channel": reply, "path": path, "order": seq + index, "bytes": event}
     if channel in _OF_INTERFACES:
         return {**event, "reply_channel": reply, "path": path, "order": seq + index}
     return dict(event) if reply is None else {**event, "reply_channel": reply}
@@ -42,29 +49,28 @@ class Message:
 
     Args:
         content: its keys and values, see `content_of`.
-        entry: the entry it came in.
+        course: of the entry that it came in.
         index: which of the entry's events it is.
-        delivery: how that entry was delivered.
         session: the connection's session, for a handler that asked for it.
 
     Attributes:
         content: the dict itself; ``message["text"]`` and ``message.content["text"]`` are the same.
+        reply_channel: where to answer: the reply channel of the connection. None for a background message sent without
+            one; the type does not say so, because every message of an interface server has one, and handlers should not
+            have to assert it to their type checker.
     """
 
-    __slots__ = ("_delivery", "_entry", "_index", "_session", "content")
+    __slots__ = ("_course", "_index", "_session", "content", "reply_channel")
+
+    reply_channel: ReplyChannel
 
     def __init__(
-        self,
-        content: Content,
-        entry: Entry,
-        index: int,
-        delivery: Delivery,
-        session: HeldSession | None = None,
+        self, content: Content, course: Course, index: int, session: HeldSession | None = None
     ) -> None:
         self.content = content
-        self._entry = entry
+        self.reply_channel = course.reply_channel  # type: ignore[assignment]
+        self._course = course
         self._index = index
-        self._delivery = delivery
         self._session = session
 
     def __getitem__(self, key: str) -> Any:
@@ -95,17 +101,7 @@ class Message:
     @property
     def channel(self) -> Channel:
         """The channel it came on; its ``name`` is what routes name."""
-        return Channel(self._entry.channel)
-
-    @property
-    def reply_channel(self) -> ReplyChannel:
-        """Where to answer: the reply channel of the connection.
-
-        None for a background message sent without one. The type does not say so: every message of an interface server
-        has one, and handlers should not have to assert it to their type checker.
-        """
-        reply = self._entry.reply
-        return reply_channel_of(reply) if reply is not None else cast(ReplyChannel, None)
+        return Channel(self._course.channel)
 
     @property
     def channel_session(self) -> ChannelSession:
@@ -127,24 +123,24 @@ class Message:
 
         Use it for effects outside Redis (a payment, a row), which a worker's death may make happen twice.
         """
-        entry = self._entry
+        course, entry = self._course, self._course.entry
         if entry.id is not None:
             return entry.id
         if (
             entry.reply is None or entry.seq < 0
         ):  # redriven: its number is lost, its place in the stream is new
-            return self._delivery.id
-        return f"{_connection(entry.reply)}:{entry.seq + self._index}"
+            return course.delivery.id
+        return f"{course.connection}:{entry.seq + self._index}"
 
     @property
     def attempt(self) -> int:
         """1, and one more for every worker that died with it."""
-        return self._delivery.attempt
+        return self._course.delivery.attempt
 
     @property
     def redelivered(self) -> bool:
         """Whether another worker may have begun with it before."""
-        return self._delivery.attempt > 1
+        return self._course.delivery.attempt > 1
 
     async def flush(self) -> None:
         """Applies now what this handler has sent so far, and does not wait for its end.
@@ -160,8 +156,4 @@ class Message:
         await current().flush()
 
     def __repr__(self) -> str:
-        return f"<Message {self.id} on {self._entry.channel} {sorted(self.content)}>"
-
-
-def _connection(reply: str) -> ConnectionId:
-    return ConnectionId(reply.partition("!")[2])
+        return f"<Message {self.id} on {self._course.channel} {sorted(self.content)}>"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Self
 
 from trunkline.protocol.codec import (
     encode_group_add,
@@ -13,18 +12,12 @@ from trunkline.protocol.codec import (
     encode_send,
 )
 from trunkline.protocol.errors import MessageError
-from trunkline.protocol.messages import ChannelSend, Entry, GroupAdd, GroupSend, Payload, Post
-from trunkline.protocol.names import (
-    CONNECT,
-    INTERFACE_CHANNELS,
-    REQUEST,
-    ChannelName,
-    GroupName,
-)
+from trunkline.protocol.messages import ChannelSend, GroupAdd, GroupSend, Payload, Post
+from trunkline.protocol.names import CONNECT, REQUEST, ChannelName, GroupName
 
 from .background import delay_ms, encode_background
 from .contents import connect_payload, frame_payload, http_payload, reply_payload
-from .effect_log import ENDED, EffectLog, FlushHooks
+from .effect_log import ENDED, EffectLog
 from .effect_log import split as split
 
 FOREIGN = -1
@@ -37,7 +30,6 @@ NO_OUTBOX = (
 CURRENT: ContextVar[Outbox] = ContextVar("trunkline_outbox")
 """The outbox of the handler at work. The dispatcher sets it around each handler."""
 
-_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 _CHECKS: dict[str, Callable[[object], Payload]] = {CONNECT: connect_payload, REQUEST: http_payload}
 
 
@@ -57,27 +49,6 @@ class Outbox(EffectLog):
     """The effects of the handlers of one entry, made as an `EffectLog` is."""
 
     __slots__ = ()
-
-    @classmethod
-    def of(cls, entry: Entry, delivery_id: str, hooks: FlushHooks | None = None) -> Self:
-        """The outbox for an entry, of whatever channel.
-
-        Args:
-            entry: the entry.
-            delivery_id: the stream's id for it, which stands in for the id a background message came without.
-            hooks: the dispatcher's.
-
-        Raises:
-            InvalidName: the entry's reply channel is none.
-        """
-        if entry.channel in _OF_INTERFACES:
-            if entry.seq < 0:
-                # Set aside or redriven: nobody waits for it. Its number, which names what it sends, is in its id.
-                return cls(entry.reply, FOREIGN, entry.channel, entry.id or delivery_id, hooks)
-            return cls(entry.reply, entry.seq, entry.channel, None, hooks)
-        if entry.reply is not None:  # not used here, but a log line of its job names the connection
-            split(entry.reply)
-        return cls(None, 0, entry.channel, entry.id or delivery_id, hooks)
 
     def send_reply(self, name: str, content: object) -> None:
         """Sends to a connection, the own or another.
@@ -137,7 +108,7 @@ class Outbox(EffectLog):
         if self.hooks is None or self.ended:
             raise MessageError(ENDED)
         self.check_size()
-        await self.hooks.flush(self)
+        await self.hooks.flush_log(self)
 
     def request_flush(self) -> None:
         """Asks for a flush soon (``immediately=True``); without hooks it happens when the handler ends.
@@ -147,4 +118,4 @@ class Outbox(EffectLog):
         """
         self.check_size()
         if self.hooks is not None:
-            self.hooks.flush_soon(self)
+            self.hooks.flush_log_soon(self)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trunkline.protocol.messages import Entry
 from trunkline.protocol.names import INTERFACE_CHANNELS, SOCKET_CHANNELS, ChannelName
 
 from .declarations import Routes, include, route, route_class
 from .error_policy import CLOSE, DEAD, ErrorPolicy, Retry
 from .match import Match, Plan, Route
-from .message import contents
+from .message import Fields, contents
 from .routing_load import load_routes
 
 __all__ = [
@@ -99,15 +98,18 @@ class Routing:
                 return Match.of(entry, kwargs)
         return None
 
-    def plan(self, entry: Entry) -> Plan:
+    def plan(self, channel: str, fields: Fields) -> Plan:
         """Finds what is done with each event of an entry. All events of a connection share its path: where nothing else
         decides, they share a match, and it is remembered."""
-        channel, _, path, _, events, _, _ = entry
         plans = self._plans.get(channel)
         if plans is None:
-            return Plan.of([self.match(channel, content) for content in contents(entry)])
+            return self._plan_each(channel, fields)
+        _, path, _, events = fields
         plan = plans.get(path) or self._remember(plans, channel, path)
-        return plan if len(events) == 1 else plan._replace(matches=plan.matches * len(events))
+        return plan if len(events) == 1 else plan.times(len(events))
+
+    def _plan_each(self, channel: str, fields: Fields) -> Plan:
+        return Plan.of([self.match(channel, content) for content in contents(channel, fields)])
 
     def _remember(self, plans: dict[str | None, Plan], channel: str, path: str | None) -> Plan:
         plan = Plan.of([self.match(channel, {"path": path})])

@@ -90,9 +90,9 @@ class Runner:
     async def run_async(self, job: Job) -> bool:
         """Runs a job with `async def` handlers, in a task with a context of its own. Cancelling it cancels the handler
         and leaves the job undecided."""
-        CURRENT.set(job.outbox)
-        for index in range(job.step, len(job.matches)):
-            match = job.matches[index]
+        CURRENT.set(job)
+        for index in range(job.step, len(job.plan.matches)):
+            match = job.plan.matches[index]
             if match is None:
                 self._unrouted(job, index, self._note)
                 continue
@@ -106,29 +106,35 @@ class Runner:
     # ---- steps ----
 
     def _steps(self, job: Job, note: Note) -> bool:
-        CURRENT.set(job.outbox)
-        for index in range(job.step, len(job.matches)):
-            match = job.matches[index]
-            if match is None:
-                self._unrouted(job, index, note)
-                continue
-            began_s = perf_counter()
-            message = job.begin(index)
-            try:
-                result = match[2](message)
-                if result is not None:
-                    _refuse_awaitable(match.route, result)
-                job.succeed()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # also what is no Exception, as sys.exit(): only the message fails
-                outcome = self._failed(job, error, "error", began_s)
-            else:
-                outcome = AGAIN + "ok" if job.tries else "ok"
-            note(job, index, outcome, perf_counter() - began_s)
-            if outcome == "retry":
-                return False
-        return True
+        CURRENT.set(job)
+        count = len(job.plan.matches)
+        if count == 1:  # as mostly
+            return self._step(job, 0, note)
+        return self._remaining_steps(job, range(job.step, count), note)
+
+    def _remaining_steps(self, job: Job, indexes: range, note: Note) -> bool:
+        return all(self._step(job, index, note) for index in indexes)
+
+    def _step(self, job: Job, index: int, note: Note) -> bool:
+        match = job.plan.matches[index]
+        if match is None:
+            self._unrouted(job, index, note)
+            return True
+        began_s = perf_counter()
+        message = job.begin(index)
+        try:
+            result = match.call(message)
+            if result is not None:
+                _refuse_awaitable(match.route, result)
+            job.succeed()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also what is no Exception, as sys.exit(): only the message fails
+            outcome = self._failed(job, error, "error", began_s)
+        else:
+            outcome = AGAIN + "ok" if job.tries else "ok"
+        note(job, index, outcome, perf_counter() - began_s)
+        return outcome != "retry"
 
     async def _try(self, job: Job, index: int, match: Match, began_s: float) -> str:
         message = job.begin(index)

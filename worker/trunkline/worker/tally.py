@@ -54,9 +54,9 @@ class Tally:
 
     def note(self, job: Job, index: int, outcome: str, seconds: float) -> None:
         """Counts one call; see `Note`."""
-        match = job.matches[index]
+        match = job.plan.matches[index]
         if outcome == "ok" and match is not None:
-            counted = self._handled.get(match[0])
+            counted = self._handled.get(match.route)
             if counted is not None:
                 counted[0].value += 1
                 counted[1].observe(seconds)
@@ -67,7 +67,7 @@ class Tally:
         self, job: Job, index: int, match: Match | None, outcome: str, seconds: float
     ) -> None:
         metrics = self._metrics
-        channel = job.entry.channel
+        channel = job.channel
         if match is not None:
             route = match.route.name
             metrics.handler_seconds.get(route).observe(seconds)
@@ -79,7 +79,7 @@ class Tally:
                 metrics.dead_letters.get(outcome).value += 1
         else:
             route = "-"
-            if job.outbox.reply is None:  # of a background channel
+            if job.reply is None:  # of a background channel
                 metrics.dead_letters.get(outcome).value += 1
         metrics.messages.get(channel, route, outcome).value += 1
         if self._log_messages:

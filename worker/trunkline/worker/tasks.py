@@ -52,11 +52,11 @@ class Tasks:
 
     def start(self, job: Job) -> bool:
         """Begins a job, if one more of its kind may be at work."""
-        slots = self._async_slots if job.asynchronous else self._thread_slots
+        slots = self._async_slots if job.plan.asynchronous else self._thread_slots
         if not slots.take():
             return False
         runner = self._runner
-        work = runner.run_async(job) if job.asynchronous else runner.run_in_thread(job)
+        work = runner.run_async(job) if job.plan.asynchronous else runner.run_in_thread(job)
         task = self._loop.create_task(work, context=runner.context())
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, job, slots))

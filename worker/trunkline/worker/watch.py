@@ -11,8 +11,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from trunkline.protocol.layer import WorkerLayer
-from trunkline.protocol.marks import MarkedEntry
-from trunkline.protocol.messages import Delivery, Outcome
+from trunkline.protocol.marks import marks_of
+from trunkline.protocol.messages import Delivery, Entry, Outcome
 
 from .intake import Intake
 from .job import Job
@@ -75,14 +75,13 @@ class WatchedIntake(Intake):
             job.condemned(error, reason)
         return outcome
 
-    def _job(self, delivery: Delivery) -> Job | None:
-        job = super()._job(delivery)
-        if job is None or not isinstance(job.entry, MarkedEntry):
-            return job
-        watch = self._watch
-        return WatchedJob(
-            delivery, job.entry, self._routing, self._flusher, watch.worker, watch.tracing, watch.finished
-        )
+    def _made(self, delivery: Delivery, entry: Entry) -> Job:
+        marks = marks_of(entry)
+        if marks is None:
+            return super()._made(delivery, entry)
+        job = WatchedJob.of(delivery, entry, self._routing, self._flusher)
+        job.watch(marks, self._watch.worker, self._watch.tracing, self._watch.finished)
+        return job
 
 
 class WatchedCommits:

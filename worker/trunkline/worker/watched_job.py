@@ -10,14 +10,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from trunkline.protocol.codec import encode_mark, mark_entry
-from trunkline.protocol.marks import MarkedEntry, Marks, Stamps, TraceContext
-from trunkline.protocol.messages import ChannelSend, Delivery, Effect, GroupSend, Outcome, Post
+from trunkline.protocol.marks import Marks, Stamps, TraceContext
+from trunkline.protocol.messages import ChannelSend, Effect, GroupSend, Outcome, Post
 from trunkline.protocol.names import ChannelName, GroupName
 
-from .flusher import Flusher
 from .job import Job
 from .outbox import FOREIGN, Outbox, split
-from .routing import Routing
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -25,10 +23,10 @@ if TYPE_CHECKING:
     from trunkline.protocol.process.spans import Span, Tracing
 
 
-class WatchedOutbox(Outbox):
-    """An outbox whose messages go on with a trace. It is the job that knows which: see `WatchedJob.trace`."""
+class Traced(Outbox):
+    """An outbox whose messages go on with a trace, which its subclass keeps: a mixin."""
 
-    __slots__ = ("trace",)
+    __slots__ = ()
 
     trace: TraceContext | None
 
@@ -37,14 +35,14 @@ class WatchedOutbox(Outbox):
         super().send_reply(name, content)
         if self.trace is not None and name != self.reply:
             post: Post = self._log[-1]
-            self._log[-1] = post._replace(chunk=self._mark(split(name)[1]) + post.chunk)
+            self._log[-1] = post._replace(chunk=self._mark_about(split(name)[1]) + post.chunk)
 
     def group_send(self, group: GroupName, content: object) -> None:
         """See `Outbox.group_send`."""
         super().group_send(group, content)
         if self.trace is not None:
             sent: GroupSend = self._log[-1]
-            self._log[-1] = sent._replace(chunk=self._mark(group) + sent.chunk)
+            self._log[-1] = sent._replace(chunk=self._mark_about(group) + sent.chunk)
 
     def channel_send(self, channel: ChannelName, content: object, delay_s: float = 0.0) -> None:
         """See `Outbox.channel_send`."""
@@ -53,22 +51,12 @@ class WatchedOutbox(Outbox):
             sent: ChannelSend = self._log[-1]
             self._log[-1] = sent._replace(body=mark_entry(sent.body, Marks(self.trace)))
 
-    def _mark(self, about: str) -> bytes:
+    def _mark_about(self, about: str) -> bytes:
         return encode_mark(about, FOREIGN, Marks(self.trace))
 
 
-class WatchedJob(Job):
-    """A job that tells of itself.
-
-    Args:
-        delivery: as `Job`.
-        entry: as `Job`, with marks.
-        routing: as `Job`.
-        flusher: as `Job`.
-        worker: id of this worker.
-        tracing: makes spans; None for no traces.
-        finished: is given the job when its outcome goes to be committed.
-    """
+class WatchedJob(Traced, Job):
+    """A job that tells of itself. To be watched, see `watch`, before it begins."""
 
     __slots__ = (
         "_finished",
@@ -82,24 +70,21 @@ class WatchedJob(Job):
         "_tracing",
         "_whole",
         "_worker",
+        "trace",
     )
 
-    outbox: WatchedOutbox
-    entry: MarkedEntry
-
-    def __init__(
-        self,
-        delivery: Delivery,
-        entry: MarkedEntry,
-        routing: Routing,
-        flusher: Flusher,
-        worker: str,
-        tracing: Tracing | None,
-        finished: Callable[[WatchedJob], None],
+    def watch(
+        self, marks: Marks, worker: str, tracing: Tracing | None, finished: Callable[[WatchedJob], None]
     ) -> None:
-        super().__init__(delivery, entry, routing, flusher)
-        self.outbox = WatchedOutbox.of(entry, delivery.id, self)
-        self._marks = entry.marks
+        """Begins to watch it.
+
+        Args:
+            marks: of its entry.
+            worker: id of this worker.
+            tracing: makes spans; None for no traces.
+            finished: is given the job when its outcome goes to be committed.
+        """
+        self._marks = marks
         self._worker = worker
         self._finished = finished
         self._picked_s = perf_counter()
@@ -108,12 +93,12 @@ class WatchedJob(Job):
         self._token: Token[Any] | None = None
         self._span: Span | None = None  # of the handler at work
         self._whole: Span | None = None
-        trace = entry.marks.trace
+        trace = marks.trace
         self._tracing = tracing if trace is not None and trace.sampled else None
         if self._tracing is not None:
-            self._whole = self._begin(f"process {entry.channel}", "consumer", trace, self._known())
+            self._whole = self._begin(f"process {self.channel}", "consumer", trace, self._known())
         # Without spans of our own what comes goes on as it came.
-        self.outbox.trace = self._whole.context if self._whole is not None else trace
+        self.trace = self._whole.context if self._whole is not None else trace
 
     def _known(self) -> dict[str, Any]:
         entry, delivery = self.entry, self.delivery
@@ -122,13 +107,13 @@ class WatchedJob(Job):
             "messaging.operation.type": "process",
             "messaging.destination.name": entry.channel,
             "messaging.client.id": self._worker,
-            "messaging.message.id": self.outbox.event_id(),
+            "messaging.message.id": self.event_id(),
             "messaging.batch.message_count": len(entry.events),
             "trunkline.attempt": delivery.attempt,
             "trunkline.queued_ms": round(delivery.queued_ms, 3),
         }
         if entry.reply is not None:
-            known["trunkline.connection"] = split(entry.reply)[1]
+            known["trunkline.connection"] = self.connection
         return known
 
     def _begin(
@@ -157,7 +142,7 @@ class WatchedJob(Job):
                 "trunkline.tries": self.tries,
             }
             self._span = self._begin(f"handle {self.route}", "internal", whole.context, known)
-            self.outbox.trace = self._span.context
+            self.trace = self._span.context
             self._token = self._span.enter()
         return message
 
@@ -178,7 +163,7 @@ class WatchedJob(Job):
             span.note({"trunkline.outcome": outcome})
         span.end()
         assert self._whole is not None
-        self.outbox.trace = self._whole.context
+        self.trace = self._whole.context
 
     def _leave(self, token: Token[Any]) -> None:
         from trunkline.protocol.process.spans import leave
@@ -224,14 +209,14 @@ class WatchedJob(Job):
         self._end(error, reason)
         if self._whole is not None:
             self._whole.fail(error)
-        self.outbox.hooks = None
+        self.hooks = None
         self._finished(self)
 
     def finish(self) -> Outcome:
         """See `Job.finish`."""
         route = self.route
         outcome = super().finish()
-        if self.outbox.reply is not None and self.outbox.seq >= 0:
+        if self.reply is not None and self.seq >= 0:
             self._mark_release(outcome.effects, route)
         self._finished(self)
         return outcome
@@ -245,9 +230,9 @@ class WatchedJob(Job):
             return
         release = effects[place]
         assert isinstance(release, Post)
-        trace = self.outbox.trace
+        trace = self.trace
         stamps = self._stamps(route) if self._marks.waterfall else None
-        mark = encode_mark(self.outbox.connection, self.outbox.seq, Marks(trace), stamps)
+        mark = encode_mark(self.connection, self.seq, Marks(trace), stamps)
         effects[place] = release._replace(chunk=mark + release.chunk)
 
     def _stamps(self, route: str) -> Stamps:

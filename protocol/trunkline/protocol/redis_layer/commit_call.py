@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
 
 from ..messages import (
     ChannelSend,
@@ -37,6 +40,11 @@ _LETTERS: dict[type, str] = {
     DeadLetter: "L",
 }
 
+
+_DECIMALS = tuple(map(str, range(2048)))
+"""More than most chunks have bytes."""
+_channel, _id = itemgetter(0), itemgetter(1)  # of a delivery
+_delivery = itemgetter(0)  # of an outcome
 
 MAX_CALL_BYTES = 4 * 1024 * 1024
 """Of one call, about: while Redis takes a larger one in and works on it nobody else is answered."""
@@ -76,10 +84,15 @@ def commit_args(outcomes: Sequence[Outcome]) -> tuple[tuple[ChannelName, ...], l
     if len(outcomes) == 1:  # where messages come singly, sorting would be a part of what each costs
         delivery, effects = outcomes[0]
         return (delivery[0],), [1, delivery[1], len(effects), *flatten(effects)]
+    deliveries = list(map(_delivery, outcomes))
+    if len(set(map(_channel, deliveries))) == 1:  # as mostly
+        args: list[Arg] = [len(outcomes), *map(_id, deliveries)]
+        _add_effects(args, outcomes)
+        return (deliveries[0][0],), args
     by_channel: dict[ChannelName, list[Outcome]] = {}
     for outcome in outcomes:
         by_channel.setdefault(outcome[0][0], []).append(outcome)
-    args: list[Arg] = [len(some) for some in by_channel.values()]
+    args = list(map(len, by_channel.values()))
     for some in by_channel.values():
         args += [delivery[1] for delivery, _ in some]
     for some in by_channel.values():
@@ -119,16 +132,15 @@ def _add_run(args: list[Arg], posts: Sequence[Post], writes: Sequence[tuple[int,
         args.append(len(effects))
         args += flatten(effects)
         return
-    chunks: dict[InterfaceId, list[bytes]] = {}
-    places: dict[InterfaceId, list[int]] = {}
+    chunks: defaultdict[InterfaceId, list[bytes]] = defaultdict(list)
+    places: defaultdict[InterfaceId, list[int]] = defaultdict(list)
     for place, (interface, chunk) in enumerate(posts, 1):
-        if interface not in chunks:
-            chunks[interface], places[interface] = [], []
         chunks[interface].append(chunk)
-        places[interface] += (place, len(chunk))
+        places[interface].append(place)
     args += (-len(posts), len(chunks))
     for interface, some in chunks.items():
-        args += (interface, b"".join(some), " ".join(map(str, places[interface])))
+        pairs = [*chain.from_iterable(zip(places[interface], map(len, some), strict=True))]
+        args += (interface, b"".join(some), " ".join(_decimals(pairs)))
     _add_writes(args, writes)
 
 
@@ -141,3 +153,12 @@ def _add_writes(args: list[Arg], writes: Sequence[tuple[int, SessionWrite]]) -> 
         args += (interface, len(some), " ".join([str(place) for place, _ in some]))
         args += [write[1] for _, write in some]
         args += [write[2] for _, write in some]
+
+
+def _decimals(numbers: Sequence[int]) -> Iterable[str]:
+    """Two or more numbers as text. Most are small, and looked up for a fraction of what printing them costs."""
+    try:
+        found: tuple[str, ...] = itemgetter(*numbers)(_DECIMALS)
+    except IndexError:
+        return map(str, numbers)
+    return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -20,10 +21,57 @@ StreamEntry = Sequence[Any]
 """An entry as Redis gives it: its id, and its fields and their values in one list."""
 
 _MARK = bytes((VERSION,))
+_FIELD = b"b"
+"""Name of the one field of our entries."""
 # What Delivery(...) does, without its constructor in Python.
 _tuple = tuple.__new__
-_key = itemgetter(0, 1)  # of a delivery
+_channel, _id = itemgetter(0), itemgetter(1)  # of a delivery
 _delivery = itemgetter(0)  # of an outcome
+
+
+class _Held:
+    """A set of entries. By channel: a set of ids is asked and changed in a fraction of the time of a set of pairs."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: defaultdict[str, set[str]] = defaultdict(set)
+
+    def take(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Adds what is not in it already, and gives that."""
+        parts = _by_channel(deliveries)
+        if all(self._ids[channel].isdisjoint(ids) for channel, ids in parts):
+            self._add(parts)
+            return deliveries
+        new = [one for one in deliveries if one.id not in self._ids[one.channel]]
+        self.add(new)
+        return new
+
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Adds all."""
+        self._add(_by_channel(deliveries))
+
+    def _add(self, parts: Iterable[tuple[str, list[str]]]) -> None:
+        for channel, ids in parts:
+            self._ids[channel].update(ids)
+
+    def remove(self, deliveries: Sequence[Delivery]) -> None:
+        """Takes out what is in it of these."""
+        for channel, ids in _by_channel(deliveries):
+            self._ids[channel].difference_update(ids)
+
+    def keys(self) -> set[Key]:
+        """What is in it, now. From copies, as another thread may be at it."""
+        return {(channel, entry_id) for channel, ids in list(self._ids.items()) for entry_id in ids.copy()}
+
+
+def _by_channel(deliveries: Sequence[Delivery]) -> Collection[tuple[str, list[str]]]:
+    if len(deliveries) == 1 or len(set(map(_channel, deliveries))) == 1:  # as mostly
+        return ((deliveries[0][0], list(map(_id, deliveries))),)
+    parts: dict[str, list[str]] = {}
+    for delivery in deliveries:
+        parts.setdefault(delivery[0], []).append(delivery[1])
+    return parts.items()
 
 
 class Deliveries:
@@ -46,35 +94,32 @@ class Deliveries:
     def __init__(self, return_begun: Callable[[Delivery, Callable[[], None]], None], shard: int = 0) -> None:
         self._return_begun = return_begun
         self._shard = shard
-        self._held: set[Key] = set()
-        self._giving: set[Key] = set()  # on their way back
+        self._held = _Held()
+        self._giving = _Held()  # on their way back
         self.clock_ms = 0.0
 
     def make(self, channel: ChannelName, entries: Iterable[StreamEntry], attempt: int) -> list[Delivery]:
         """Deliveries out of stream entries, all at the same attempt."""
         now_ms = self.clock_ms + time.monotonic() * 1000
         made: list[Delivery] = []
-        last, queued_ms, shard = b"", 0.0, self._shard
-        for entry_id, (name, body, *more) in entries:
-            stamp = entry_id.partition(b"-")[0]
-            if stamp != last:  # entries published in one call have one time
-                last, queued_ms = stamp, max(0.0, now_ms - int(stamp))
-            if more or name != b"b":
-                body = _foreign([name, body, *more])
+        last, width, queued_ms, shard = b"", 1, 0.0, self._shard
+        for entry_id, fields in entries:
+            if entry_id[:width] != last:  # entries published in one call have one time
+                stamp, dash, _ = entry_id.partition(b"-")
+                last, queued_ms = stamp + dash, max(0.0, now_ms - int(stamp))
+                width = len(last)
+            body = fields[1] if len(fields) == 2 and fields[0] == _FIELD else _foreign(fields)
             made.append(_tuple(Delivery, (channel, entry_id.decode(), body, attempt, queued_ms, (), shard)))
         return made
 
     def known(self) -> set[Key]:
         """What is held or on its way back, now."""
-        return self._held | self._giving
+        return self._held.keys() | self._giving.keys()
 
     def hand_over(self, deliveries: list[Delivery]) -> None:
         """Hands entries to the worker, without those it has already."""
-        keys: list[Key] = list(map(_key, deliveries))
-        if not self._held.isdisjoint(keys):
-            # Found to be held and delivered as well, or delivered again by a Redis that fell back.
-            deliveries = [one for one, key in zip(deliveries, keys, strict=True) if key not in self._held]
-        self._held.update(keys)
+        # Found to be held and delivered as well, or delivered again by a Redis that fell back.
+        deliveries = self._held.take(deliveries)
         try:
             self.receiver.deliver(deliveries)
         except Exception as error:
@@ -92,27 +137,25 @@ class Deliveries:
                     self._not_taken([delivery], alone)
             return
         for delivery in deliveries:
-            key = _key(delivery)
-            self._held.discard(key)
-            self._giving.add(key)
-            self._return_begun(delivery, partial(self._giving.discard, key))
+            self._held.remove([delivery])
+            self._giving.add([delivery])
+            self._return_begun(delivery, partial(self._giving.remove, [delivery]))
 
     def committed(self, outcomes: Sequence[Outcome]) -> None:
         """These are done."""
-        self._held.difference_update(map(_key, map(_delivery, outcomes)))
+        self._held.remove(list(map(_delivery, outcomes)))
 
     def give_back(self, deliveries: Sequence[Delivery], send: Callable[[Sequence[Delivery]], None]) -> None:
         """Hands entries back by ``send``; if that raises they stay held. From any thread."""
-        keys = set(map(_key, deliveries))
-        self._giving |= keys
-        self._held -= keys
+        self._giving.add(deliveries)
+        self._held.remove(deliveries)
         try:
             send(deliveries)
         except BaseException:  # whatever it was, they are still ours
-            self._held |= keys
+            self._held.add(deliveries)
             raise
         finally:
-            self._giving -= keys
+            self._giving.remove(deliveries)
 
 
 def _foreign(fields: list[bytes]) -> bytes:
