@@ -139,6 +139,7 @@ EXPECTED = {
     "unix:///": "expected unix://",
     "unix:///a#b": "expected unix://",
     "unix://u:[@/a": "expected unix://",
+    "unix://]@/a": "expected unix://",
     "redis+sentinel://a/s?sentinel_username=b": "expected a sentinel_password with the sentinel_username",
     "redis+sentinel://a": "expected the name of the service behind the hosts of the Sentinels",
     "redis+sentinel://a/": "expected the name of the service",

@@ -182,7 +182,6 @@ async def test_another_worker_gets_what_waits_while_the_first_one_still_blocks()
         bus.put(given.channel, given.body)
     await first.start()
     await until(begun.is_set)
-    assert first.dispatcher.busy == 2
     await second.start()
     await until(done.is_set)
     # Its thread counts when it is done with giving back, which the other may be quicker than.

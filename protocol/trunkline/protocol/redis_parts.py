@@ -104,7 +104,7 @@ def take_apart(url: str) -> Parts:
     user, _, hosts = authority.rpartition("@")
     form = _form(scheme)
     if scheme in SOCKET:
-        if hosts or not path or "#" in rest or "[" in user:
+        if hosts or not path or "#" in rest or re.search(r"[\[\]]", user):
             raise ValueError(form)
         path = f"/{path}"
     elif "@" in path + query.partition("=")[0] or "#" in rest or re.search(r"[\[\]\s]", user):
