@@ -107,6 +107,40 @@ async def test_it_is_ready_from_its_start_to_its_drain_and_says_who_it_is() -> N
     assert bus.workers == {}
 
 
+async def test_what_is_asked_with_the_lease_is_asked_before_any_handler_keeps_the_loop() -> None:
+    bus, asked = MemoryBus(), []
+    handled = asyncio.Event()
+    given = frames("x")
+    bus.put(given.channel, given.body)
+
+    async def handle(message: Message) -> None:
+        handled.set()
+
+    async def leased() -> None:
+        asked.append(list(bus.workers))
+        await asyncio.sleep(0)
+        assert not handled.is_set()
+
+    worker = WorkerProcess(options(), bus.worker(), Routing.load([route(RECEIVE, handle)]))
+    await worker.start(leased=leased)
+    await handled.wait()
+    assert asked == [[worker.id]]
+    await worker.drain()
+
+
+async def test_a_start_that_is_refused_with_the_lease_gives_it_up() -> None:
+    bus = MemoryBus()
+    worker = WorkerProcess(options(), bus.worker(), routing(RECEIVE))
+
+    async def leased() -> None:
+        raise ConfigError("other shards")
+
+    with pytest.raises(ConfigError, match="other shards"):
+        await worker.start(leased=leased)
+    assert bus.workers == {}
+    assert worker.ready() == "not started"
+
+
 async def test_a_drain_finishes_and_commits_what_is_held() -> None:
     bus, go_on, begun = MemoryBus(), asyncio.Event(), asyncio.Event()
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from trunkline.protocol.dashboard.look import Examine
 from trunkline.protocol.dashboard.page import Dashboard
-from trunkline.protocol.errors import ConfigError, RoutingError, TrunklineError
+from trunkline.protocol.errors import ConfigError, RoutingError
 from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.process import logs
 from trunkline.protocol.process.admin import AdminServer
@@ -109,15 +109,10 @@ def main(argv: Sequence[str], examine: Examine | None = None) -> int:
             address = advertised(await admin.start(), settings.admin_advertise)
             ends.push_async_callback(admin.stop)
             ends.push_async_callback(dashboard.close)
-            await worker.start(address, settings.module)
+            # Once more: while this worker had no lease, nobody who changes the shards could see it.
+            await worker.start(address, settings.module, partial(shards.agree_with_some, settings))
             reporter = Reporter(operator, lambda: worker.id, metrics.load)
             ends.push_async_callback(supervise("load", reporter.run, lambda *_: None).stop)
-            # Once more: while this worker had no lease, nobody who changes the shards could see it.
-            try:
-                await shards.agree_with_some(settings)
-            except TrunklineError:
-                await worker.drain()
-                raise
             if isinstance(layer, ShardedWorkerLayer) and layer.missing:
                 ends.push_async_callback(_ended, asyncio.create_task(join(layer), name="joining"))
             settle_gc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
 
 from trunkline.protocol.errors import ConfigError
@@ -82,18 +83,28 @@ class WorkerProcess:
         self._shards = shards
         self._started = False
 
-    async def start(self, admin: str = "", detail: str = "") -> None:
+    async def start(
+        self, admin: str = "", detail: str = "", leased: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
         """Takes the lease and begins to read.
 
         Args:
             admin: ``host:port`` of this process's admin server.
             detail: the routing module, for people.
+            leased: awaited between the two, while no handler keeps the loop yet. What it raises ends the start, and the
+                lease is given up.
 
         Raises:
             LayerUnavailable: Redis does not answer.
         """
         info = lease_info(self.id, "worker", admin, detail, self._code_version, self._settings.track)
         await self._layer.open(info, self._channels, self.dispatcher)
+        if leased is not None:
+            try:
+                await leased()
+            except BaseException:
+                await self._layer.close()
+                raise
         self._watchdog.start()
         self.dispatcher.start()
         self._started = True
