@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import redis_server as servers
+from tests.support import topology
 from tests.support.redis_server import RedisServer
 from trunkline.protocol.settings import LayerSettings
 
@@ -31,14 +32,14 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """A real Redis for this test process (with pytest-xdist each of its workers has one)."""
+    """A real Redis for this test process (with pytest-xdist each of its workers has one), or those of a topology."""
     url = os.environ.get("REDIS_URL")
     binary = None if url else servers.find_binary()
     if url:
         with servers.external(url) as server:
             yield server
     elif binary is not None:
-        with servers.own(binary) as server:
+        with topology.own(topology.chosen(), binary) as server:
             yield server
     elif os.environ.get("CI") == "true":
         pytest.fail(servers.MISSING, pytrace=False)

@@ -38,7 +38,7 @@ SETTINGS: list[type[Settings]] = [
 ]
 FLAGS = {f"--{name.replace('_', '-')}" for declared in SETTINGS for name in declared.model_fields}
 VARIABLES = {f"TRUNKLINE_{name.upper()}" for declared, _ in VERBS.values() for name in declared.model_fields}
-OF_TESTS = {"TRUNKLINE_TEST_REDIS_SERVER"}
+OF_TESTS = {"TRUNKLINE_TEST_REDIS_SERVER", "TRUNKLINE_TEST_TOPOLOGY"}
 SHORTCUTS = {"--all", "--json", "--help", "--version"}
 
 

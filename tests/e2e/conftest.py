@@ -6,9 +6,11 @@ They stay whole whatever a test does to them: that is what these tests are about
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support import topology
 from tests.support.own_processes import end_well, pytest_runtest_makereport
 from tests.support.processes import Interface, Processes
 from tests.support.redis_server import RedisServer
@@ -18,6 +20,11 @@ __all__ = ["pytest_runtest_makereport"]
 
 OUTBOUND_BYTES = 262_144
 """Small, so that a client which does not read is found soon."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another topology those tests run that have a Redis."""
+    topology.leave_out(config, items, Path(__file__).parent, ("redis_server",))
 
 
 @pytest.fixture(scope="session")

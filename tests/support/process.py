@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.commands import ROOT, environment
 from tests.support.waiting import until
 
-START_WITHIN_S = 30.0
+START_WITHIN_S = 60.0
 STOP_WITHIN_S = 40.0
 
 

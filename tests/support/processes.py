@@ -71,6 +71,8 @@ class Processes:
     Attributes:
         interfaces: in the order of their start, also those that have ended.
         workers: as interfaces.
+        keys: of the shard that tests look at.
+        shards: keys of each shard.
     """
 
     def __init__(self, url: str, prefix: str, folder: Path, shard: int = 0) -> None:
@@ -78,6 +80,7 @@ class Processes:
         self.shard = shard
         self.keys = Keys(prefix, shard)
         self.settings = LayerSettings.model_validate({"redis_url": url, "prefix": prefix})
+        self.shards = [Keys(prefix, each) for each in range(len(self.settings.places))]
         self.interfaces: list[Interface] = []
         self.workers: list[Worker] = []
         self._folder = folder

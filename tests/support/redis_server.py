@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -68,6 +70,18 @@ def find_binary() -> str | None:
     return None
 
 
+def version() -> str:
+    """Name and version of the program that `find_binary` finds."""
+    binary = find_binary()
+    assert binary is not None, MISSING
+    said = subprocess.run(
+        [binary, "--version"], capture_output=True, text=True, timeout=10, check=True
+    ).stdout
+    found = re.match(r"(\w+) server v=(\S+)", said)
+    assert found is not None, said
+    return f"{found[1]} {found[2]}"
+
+
 @contextmanager
 def external(url: str) -> Iterator[RedisServer]:
     """The Redis that ``REDIS_URL`` names; everything written under this run's prefix is deleted in the end."""
@@ -75,9 +89,10 @@ def external(url: str) -> Iterator[RedisServer]:
     try:
         yield server
     finally:
-        with closing(connections.blocking_client(places_of(url)[0], "test", 5.0)) as client:
-            for key in client.scan_iter(match=f"{server.prefix}-*", count=1000):
-                client.delete(key)
+        for place in places_of(url):
+            with closing(connections.blocking_client(place, "test", 5.0)) as client:
+                for key in client.scan_iter(match=f"{server.prefix}-*", count=1000):
+                    client.delete(key)
 
 
 @contextmanager

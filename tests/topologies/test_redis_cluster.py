@@ -19,8 +19,8 @@ from tests.faults.promises import Promises
 from tests.faults.scene import Scene
 from tests.support.processes import Processes, new_prefix
 from tests.support.redis_server import MISSING, find_binary
+from tests.support.six_nodes import Node, SixNodes
 from tests.support.waiting import until
-from tests.topologies.six_nodes import Node, SixNodes
 from trunkline.protocol.codec import decode_session
 from trunkline.protocol.names import Keys
 

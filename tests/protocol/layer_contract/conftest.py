@@ -11,6 +11,7 @@ from typing import Protocol
 import pytest
 
 from tests.protocol.layer_harness import Cluster, Sides
+from tests.support import topology
 from trunkline.protocol.layer import InterfaceLayer, OperatorLayer, WorkerLayer
 from trunkline.protocol.memory import MemoryBus
 from trunkline.protocol.messages import Delivery, Effect
@@ -35,30 +36,41 @@ class RedisSides:
         return RedisOperatorLayer(self.settings)
 
 
-class OnTheSecond(ShardedWorkerLayer):
-    """What belongs to no entry goes where the suite's interface servers are."""
+class AtHome(ShardedWorkerLayer):
+    """What belongs to no entry goes where the suite's interface servers are.
+
+    Args:
+        settings: of the layer.
+        shard: where they are.
+    """
+
+    def __init__(self, settings: LayerSettings, shard: int) -> None:
+        make = [partial(RedisWorkerLayer, settings, each) for each in range(len(settings.places))]
+        super().__init__(make, home=lambda connection: shard)
+        self._at = shard
 
     def apply(
         self, effects: Sequence[Effect], done: Callable[[], None], within: Delivery | None = None
     ) -> None:
-        self._joined[1 if within is None else within.shard].apply(effects, done, within)
+        self._joined[self._at if within is None else within.shard].apply(effects, done, within)
 
 
 @dataclass(frozen=True)
 class ShardedSides:
-    """The same of two shards, on one Redis; the interface servers and their connections live on the second."""
+    """The same of several shards; the interface servers and their connections live on one."""
 
     settings: LayerSettings
+    shard: int
 
     def interface(self) -> InterfaceLayer:
-        return RedisInterfaceLayer(self.settings, 1)
+        return RedisInterfaceLayer(self.settings, self.shard)
 
     def worker(self) -> WorkerLayer:
-        make = [partial(RedisWorkerLayer, self.settings, shard) for shard in range(2)]
-        return OnTheSecond(make, home=lambda connection: 1)
+        return AtHome(self.settings, self.shard)
 
     def operator(self) -> OperatorLayer:
-        return ShardedOperatorLayer([RedisOperatorLayer(self.settings, shard) for shard in range(2)])
+        shards = range(len(self.settings.places))
+        return ShardedOperatorLayer([RedisOperatorLayer(self.settings, shard) for shard in shards])
 
 
 class MakeSides(Protocol):
@@ -67,20 +79,31 @@ class MakeSides(Protocol):
     def __call__(self, capacity: int, dead_capacity: int = 10_000) -> Sides: ...
 
 
-@pytest.fixture(params=["memory", "redis", "two shards"])
+LAYERS = ("memory", "redis", "shards") if topology.chosen() == "one" else ("redis", "shards")
+"""The one in memory is the same wherever a Redis is."""
+
+
+@pytest.fixture(params=LAYERS)
 def make_sides(request: pytest.FixtureRequest) -> MakeSides:
-    """What makes the sides of the layer under test."""
+    """What makes the sides of the layer under test.
+
+    ``redis``: on one Redis, or on the first shard where the topology has several; ``shards``: on the last of several,
+    which are two on one Redis where the topology has no more.
+    """
     if request.param == "memory":
         return MemoryBus
     settings: LayerSettings = request.getfixturevalue("layer_settings")
 
     def redis_sides(capacity: int, dead_capacity: int = 10_000) -> Sides:
         update: dict[str, object] = {"capacity": capacity, "dead_capacity": dead_capacity}
-        if request.param == "two shards":
+        several = len(settings.places) > 1
+        if request.param == "shards" and not several:
             # Not as a user may write it: both on one Redis.
             update["redis_url"] = f"{settings.redis_url},{_another(settings.redis_url)}"
-            return ShardedSides(settings.model_copy(update=update))
-        return RedisSides(settings.model_copy(update=update))
+        made = settings.model_copy(update=update)
+        if request.param == "shards":
+            return ShardedSides(made, len(made.places) - 1)
+        return ShardedSides(made, 0) if several else RedisSides(made)
 
     return redis_sides
 

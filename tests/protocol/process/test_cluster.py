@@ -193,3 +193,25 @@ async def test_a_look_waits_for_a_layer_only_so_long(
     monkeypatch.setattr(operator, "stats", never)
 
     assert await looking.look() is None
+
+
+async def test_a_question_that_takes_longer_than_anybody_waits_is_answered_in_the_end(
+    operator: Operator, metrics: MetricSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "FRESH_S", 0.0)
+    monkeypatch.setattr(cluster, "LOOK_LIMIT_S", 0.01)
+    looking, answered = ClusterMetrics(metrics, operator), asyncio.Event()
+
+    async def late() -> ClusterStats:
+        operator.asked += 1
+        await answered.wait()
+        return STATS
+
+    monkeypatch.setattr(operator, "stats", late)
+    assert [await looking.look() for _ in range(3)] == [None] * 3
+
+    answered.set()
+
+    monkeypatch.setattr(cluster, "LOOK_LIMIT_S", 10.0)
+    assert await looking.look() == STATS
+    assert operator.asked == 1

@@ -9,8 +9,8 @@ import pytest
 
 from tests.protocol.layer_harness import Cluster, body
 from tests.support import redis_server as servers
+from tests.support.six_nodes import SLOTS, Node
 from tests.support.waiting import until
-from tests.topologies.six_nodes import SLOTS, Node
 from trunkline.protocol.layer import InterfaceLayer, OperatorLayer, WorkerLayer
 from trunkline.protocol.messages import GroupSend, Outcome
 from trunkline.protocol.names import ChannelName, GroupName, Keys

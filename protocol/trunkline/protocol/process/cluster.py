@@ -59,6 +59,7 @@ class ClusterMetrics:
         self._desired: Mapping[str, int] = {}
         self._stats: ClusterStats | None = None
         self._asked_s = 0.0
+        self._asking: asyncio.Task[None] | None = None
         self._declare_streams(metrics, bounds)
         self._declare_rest(metrics)
         metrics.gauge("live_interfaces", "Interface servers with a lease.", self._interfaces)
@@ -174,11 +175,21 @@ class ClusterMetrics:
 
     async def refresh(self) -> None:
         """Asks the layer, unless it was asked a moment ago. While it does not answer, no cluster metric is shown:
-        old figures would hide what is wrong."""
+        old figures would hide what is wrong.
+
+        Cancelled, it leaves the question under way for who comes next. Were it broken off, so were the connections it
+        makes, and where handlers hold the event loop and several shards are asked, no question would ever have the
+        time that it takes.
+        """
         now_s = time.monotonic()
-        if now_s - self._asked_s < FRESH_S:
-            return
-        self._asked_s = now_s
+        if self._asking is None or self._asking.done():
+            if now_s - self._asked_s < FRESH_S:
+                return
+            self._asked_s = now_s
+            self._asking = asyncio.create_task(self._ask())
+        await asyncio.shield(self._asking)
+
+    async def _ask(self) -> None:
         try:
             self._stats = await self._operator.stats()
             if isinstance(self._operator, Scales):

@@ -174,7 +174,7 @@ class SixNodes:
     async def close(self) -> None:
         """Ends every node."""
         for node in self.nodes:
+            node.process.resume()
+            node.process.kill()
+        for node in self.nodes:
             await node.client.aclose()
-            if node.process.exit_code is None:
-                node.process.resume()
-                node.process.kill()
