@@ -51,7 +51,7 @@ fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="-
 parts: install ## the real programs around a cluster: Prometheus, nginx, HAProxy, hadolint, Compose, Helm
 	@deploy/tools.sh && $(BIN)/pytest -n 2 -m parts tests/parts $(ARGS)
 topologies: install ## the same promises on two Redises, on Sentinel and on a Redis Cluster
-	@$(BIN)/pytest -n 2 -m topologies tests/topologies $(ARGS)
+	@$(BIN)/pytest -n 3 -m topologies tests/topologies $(ARGS)
 instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
 	@$(BIN)/pytest -m instructions tests/instructions $(ARGS)
 bench: install ## measure the speed figures, beside other servers that it installs in .peers (ARGS=--quick: without)

@@ -68,6 +68,11 @@ class TwoShards:
         assert "Traceback" not in done.printed, done.printed
         return done
 
+    async def run_all(self, *lines: str) -> dict[str, Done]:
+        """Several of them at once."""
+        done = await asyncio.gather(*(self.run(*line.split()) for line in lines))
+        return dict(zip(lines, done, strict=True))
+
     async def get(self, path: str, role: str = "interface") -> tuple[int, str]:
         """A page of the admin server of a process, which has to answer at once whatever a shard does."""
         async with (
@@ -215,31 +220,43 @@ async def test_while_a_shard_is_away_everything_names_it_and_the_other_is_shown(
         ):  # of one that is silent a worker hears nothing before it has something to say there
             assert await two.get("/ready", "worker") == (503, "shard 1 does not answer\n")
 
-        doctor = await two.run("doctor", "--json")
+        # Side by side: each waits for the shard that says nothing.
+        said = await two.run_all(
+            "doctor --json",
+            "top --once",
+            "shards",
+            "dead list",
+            "dead list --summary",
+            "dead drop --all",
+            "dead show 1700000000000-0@1",
+            "deploy status",
+            "deploy share 5 --track v2",
+            "log-level info",
+        )
+        doctor = said["doctor --json"]
         assert doctor.code == ExitCode.UNWELL
         away = finding(doctor, "redis")
         assert away["where"] == "shard 1" and two.struck.url in away["what"]
         assert {
             one["where"] for one in json.loads(doctor.out)["facts"]["channels"] if "where" in one
         } == set()
-        top = await two.run("top", "--once")
+        top = said["top --once"]
         assert top.code == 0
         assert "shard 1 does not answer: " in top.out and "shard 0, " in top.out and "1 workers" in top.out
-        shards = await two.run("shards")
+        shards = said["shards"]
         assert shards.code == ExitCode.NO_REDIS and f"shard 1: Redis at {two.struck.url}: " in shards.err
         assert shards.out.splitlines()[2].endswith(f"{two.struck.url}  does not answer")
-        for words in (("dead", "list"), ("dead", "list", "--summary")):
-            listed = await two.run(*words)
-            assert listed.code == ExitCode.NO_REDIS and "letters are missing here: shard 1: " in listed.err
-            assert "dead letters kept: 1" in listed.out
-        for words in (("dead", "drop", "--all"), ("dead", "show", "1700000000000-0@1")):
-            refused = await two.run(*words)
-            assert refused.code == ExitCode.NO_REDIS and "shard 1: Redis at " in refused.err
-        deploy = await two.run("deploy", "status")
+        for words in ("dead list", "dead list --summary"):
+            assert said[words].code == ExitCode.NO_REDIS
+            assert "letters are missing here: shard 1: " in said[words].err
+            assert "dead letters kept: 1" in said[words].out
+        for words in ("dead drop --all", "dead show 1700000000000-0@1"):
+            assert said[words].code == ExitCode.NO_REDIS and "shard 1: Redis at " in said[words].err
+        deploy = said["deploy status"]
         assert deploy.code == 0 and "shard 1: Redis at " in deploy.err
-        refused = await two.run("deploy", "share", "5", "--track", "v2")
+        refused = said["deploy share 5 --track v2"]
         assert refused.code == ExitCode.NO_REDIS and "shard 1: " in refused.err
-        assert (await two.run("log-level", "info")).code == 0
+        assert said["log-level info"].code == 0
 
         assert await two.get("/ready") == (200, "ready\n")
         status, targets = await two.get("/targets")
