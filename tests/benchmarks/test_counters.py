@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.redis_calls import calls, commands_of
 from benchmarks.syscalls import calls_per_s, commands, counted, elapsed_s
+from benchmarks.systems import scripted
 
 INFO = """\
 # Commandstats\r
@@ -37,6 +38,11 @@ STRACE = """\
 def test_a_script_counts_once_and_what_it_calls_does_not() -> None:
     assert calls(INFO, {"xadd"}) == 16
     assert calls(INFO, ()) == 416
+
+
+def test_what_processes_send_by_themselves_is_counted() -> None:
+    assert not scripted() & {"xread", "xreadgroup", "mget", "evalsha"}
+    assert scripted() >= {"xadd", "xack", "xdel"}
 
 
 def test_the_commands_of_a_script_are_read_from_its_text() -> None:
