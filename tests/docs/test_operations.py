@@ -57,7 +57,7 @@ def test_every_row_that_is_measured_in_redis_stands_in_the_table() -> None:
 
 def test_what_a_message_costs_is_what_the_benchmarks_measured() -> None:
     shares = {
-        cells[0]: dict(part.split(" ") for part in cells[2].split(", "))
+        cells[0]: dict(part.rsplit(" ", 1) for part in cells[2].split(", "))
         for cells in rows(RESULTS, "| Workload | system | by role")
         if cells[1] == "trunkline"
     }

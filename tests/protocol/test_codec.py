@@ -273,6 +273,23 @@ def test_what_cannot_be_sent_is_refused_with_its_place_by_every_encoder(content:
         assert text in str(caught.value) and str(caught.value).startswith(what)
 
 
+@given(st.text(st.characters(codec=None)), SEQS)
+def test_a_release_with_one_text_is_encoded_or_refused_as_any_release(text: str, seq: int) -> None:
+    def outcome(encode: Callable[[], bytes]) -> bytes | str:
+        try:
+            return encode()
+        except MessageError as error:
+            return str(error)
+
+    short = outcome(lambda: codec.encode_text_release(CONNECTION, seq, text))
+    assert short == outcome(lambda: codec.encode_release(CONNECTION, seq, [text]))
+
+
+def test_a_lone_surrogate_in_a_text_is_refused_with_its_place() -> None:
+    with pytest.raises(MessageError, match=r"message\[0\].*character 1 is a lone surrogate"):
+        codec.encode_text_release(CONNECTION, 1, "a\ud800")
+
+
 def test_content_of_exactly_the_bounds_is_taken() -> None:
     content = {"deep": nested(15), "wide": [0] * 65_536, "big": 2**64 - 1, "small": -(2**63)}
     raw = codec.encode_entry(Entry(WORK, None, None, 0, [content]))
