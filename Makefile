@@ -49,7 +49,7 @@ model: install ## explore the model of the protocol: LONG=1 for many minutes (AR
 fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="--fuzz-seed 123" replays it)
 	@$(BIN)/pytest tests/fuzz --timeout 0 --fuzz-seconds $(or $(SECONDS),60) $(ARGS)
 parts: install ## the real programs around a cluster: Prometheus, nginx, HAProxy, hadolint, Compose, Helm
-	@deploy/tools.sh && $(BIN)/pytest -n 2 -m parts tests/parts $(ARGS)
+	@deploy/tools.sh && $(BIN)/pytest -n 3 -m parts tests/parts $(ARGS)
 topologies: install ## the same promises on two Redises, on Sentinel and on a Redis Cluster
 	@$(BIN)/pytest -n 3 -m topologies tests/topologies $(ARGS)
 instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
