@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import ROOT, command
+from tests.support.programs import program
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(900)]
 
@@ -68,8 +68,7 @@ def port_of(folder: Path) -> int:
 
 
 def test_everything_on_the_page_can_be_typed_as_it_stands(clone: Path) -> None:
-    if shutil.which("prometheus") is None and os.environ.get("CI") != "true":
-        pytest.skip("no prometheus on PATH")
+    program("prometheus", "prometheus")
     said: dict[str, str] = {}
     for block in blocks():
         for line in block:
