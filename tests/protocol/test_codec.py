@@ -143,7 +143,26 @@ def test_an_entry_that_was_tried_has_one_event_and_an_id(entry: Entry) -> None:
 def test_the_operations_of_a_mailbox_entry_come_back_in_order(releases: list[list[Any]], seq: int) -> None:
     chunks = [codec.encode_release(CONNECTION, seq, payloads) for payloads in releases]
     decoded = codec.decode_mailbox(codec.encode_mailbox(chunks))
-    assert same(decoded, [[codec.RELEASE, CONNECTION, seq, payloads] for payloads in releases])
+    assert same(list(decoded), [[codec.RELEASE, CONNECTION, seq, payloads] for payloads in releases])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "said"),
+    [
+        ([codec.encode_text_release(CONNECTION, 1, "a")] * 2, True),
+        ([codec.encode_text_release(CONNECTION, 1, "a")], False),  # nothing is gained with one
+        ([codec.encode_text_release(CONNECTION, 1, "a"), codec.encode_release(CONNECTION, 1, [b"a"])], False),
+        ([codec.encode_release(CONNECTION, 1, []), codec.encode_text_release(CONNECTION, 1, "a")], False),
+        (
+            [codec.encode_text_release(CONNECTION, 1, "a"), codec.encode_release(CONNECTION, 1, ["a"] * 2)],
+            False,
+        ),
+        ([codec.encode_text_release(CONNECTION, 1, "a"), codec.encode_send(CONNECTION, 1, "a")], False),
+        ([codec.encode_group_send(GROUP, "a"), codec.encode_text_release(CONNECTION, 1, "a")], False),
+    ],
+)
+def test_several_releases_of_one_text_are_said_to_be_nothing_else(chunks: list[bytes], said: bool) -> None:
+    assert (type(codec.decode_mailbox(codec.encode_mailbox(chunks))) is codec.TextReleases) is said
 
 
 @given(PAYLOADS, SEQS)

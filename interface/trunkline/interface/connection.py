@@ -55,18 +55,19 @@ class Connection(WebSocket):
         flow: what of its events may leave.
         origin: the trace that its handshake came with, and its messages go on; None for none.
         reply: its reply channel.
+        since_s: when the first event of the entry in flight came, by `time.perf_counter`.
         track: which workers get its events.
     """
 
     __slots__ = (
         "_handshake",
-        "_since_s",
         "_waits_s",
         "batch",
         "flow",
         "origin",
         "publication",
         "reply",
+        "since_s",
         "track",
     )
 
@@ -88,20 +89,14 @@ class Connection(WebSocket):
         self.batch = 0
         self.origin: TraceContext | None = None
         self._handshake: Handshake | None = handshake
-        # When the first event of the entry in flight came, and the first of those that wait.
-        self._since_s = 0.0
-        self._waits_s = 0.0
+        self.since_s = 0.0
+        self._waits_s = 0.0  # when the first of the events that wait came
 
     # ---- to the workers ----
 
-    @property
-    def since_s(self) -> float:
-        """When the first event of the entry in flight came, by `time.perf_counter`."""
-        return self._since_s
-
     def connect(self, event: dict[str, Any]) -> None:
         """Publishes the connect event."""
-        self._since_s = perf_counter()
+        self.since_s = perf_counter()
         self._publish(CONNECT, self.track.connect, self.flow.connect(event))
 
     def _publish(
@@ -120,10 +115,10 @@ class Connection(WebSocket):
             if self.flow.ended:
                 self._tenure.forget(self.id)
         elif self.flow.disconnecting:
-            self._since_s = perf_counter()
+            self.since_s = perf_counter()
             self._publish(DISCONNECT, self.track.disconnect, events, must=True)
         else:
-            self._since_s = self._waits_s
+            self.since_s = self._waits_s
             self._publish(RECEIVE, self.track.receive, events)
 
     def refused(self) -> bool:
@@ -146,7 +141,7 @@ class Connection(WebSocket):
         flow = self.flow
         events = flow.push(message, size)
         if events is not None:
-            self._since_s = perf_counter()
+            self.since_s = perf_counter()
             self._publish(RECEIVE, self.track.receive, events)
             return
         if flow.waiting == 1:
@@ -174,7 +169,7 @@ class Connection(WebSocket):
         self._tenure.left(self)
         events = self.flow.end({"code": self._code, "reason": self._reason})
         if events is not None:
-            self._since_s = perf_counter()
+            self.since_s = perf_counter()
             self._publish(DISCONNECT, self.track.disconnect, events, must=True)
 
     # ---- from the workers: `Recipient` ----
@@ -192,8 +187,8 @@ class Connection(WebSocket):
             self._tenure.drop("replay")
             return
         self.publication = None
-        self._tenure.metrics.release_seconds.observe(now_s - self._since_s)
-        if self._held & HOLD_REFUSED:
+        self._tenure.metrics.release_seconds.observe(now_s - self.since_s)
+        if self.held & HOLD_REFUSED:
             self.let_go(HOLD_REFUSED)
         tail = b""
         if seq == 0:
@@ -207,10 +202,10 @@ class Connection(WebSocket):
         self._publish_next()
         if tail and self._transport is not None:
             self.data_received(tail)
-        if self._held:
-            if self._held & HOLD_FULL and flow.low:
+        if self.held:
+            if self.held & HOLD_FULL and flow.low:
                 self.let_go(HOLD_FULL)
-            if self._held & HOLD_BUSY and flow.in_flight < 0 and self.state is OPEN:
+            if self.held & HOLD_BUSY and flow.in_flight < 0 and self.state is OPEN:
                 self._tenure.turns[self] = None
 
     def sent(self, seq: int, payload: Any) -> None:

@@ -37,10 +37,11 @@ class Flow:
 
     Attributes:
         in_flight: number of the first event of the entry in flight, `IDLE` without one.
+        queue: messages that wait, in order; None while there are none.
         ended: the disconnect was given; nothing can follow.
     """
 
-    __slots__ = ("_bound", "_bytes", "_disconnect", "_next", "_sizes", "_waiting", "ended", "in_flight")
+    __slots__ = ("_bound", "_bytes", "_disconnect", "_next", "_sizes", "ended", "in_flight", "queue")
 
     def __init__(self, bound: Bound) -> None:
         self._bound = bound
@@ -48,7 +49,7 @@ class Flow:
         self._disconnect: dict[str, Any] | None = None
         self._next = 0
         # None while empty: most connections of a big server are idle, and two lists are a tenth of one's memory.
-        self._waiting: list[Any] | None = None
+        self.queue: list[Any] | None = None
         self._sizes: list[int] = []
         self.ended = False
         self.in_flight = IDLE
@@ -56,7 +57,7 @@ class Flow:
     @property
     def full(self) -> bool:
         """Enough waits: stop reading the socket."""
-        waiting = self._waiting
+        waiting = self.queue
         return waiting is not None and (
             len(waiting) >= self._bound.events or self._bytes >= self._bound.bytes
         )
@@ -64,7 +65,7 @@ class Flow:
     @property
     def low(self) -> bool:
         """Little enough waits to read the socket again: half of what makes it full, so that it does not flutter."""
-        waiting = self._waiting
+        waiting = self.queue
         return waiting is None or (
             len(waiting) * 2 <= self._bound.events and self._bytes * 2 <= self._bound.bytes
         )
@@ -72,7 +73,7 @@ class Flow:
     @property
     def waiting(self) -> int:
         """Messages that wait."""
-        return len(self._waiting) if self._waiting is not None else 0
+        return len(self.queue) if self.queue is not None else 0
 
     @property
     def held(self) -> int:
@@ -103,13 +104,13 @@ class Flow:
         """
         if self.ended:
             return None
-        waiting = self._waiting
+        waiting = self.queue
         if self.in_flight < 0 and waiting is None:
             self.in_flight = self._next
             self._next += 1
             return [event]
         if waiting is None:
-            self._waiting = [event]
+            self.queue = [event]
             self._sizes = [size]
         else:
             waiting.append(event)
@@ -140,7 +141,7 @@ class Flow:
     def take(self) -> list[Any] | None:
         """The events of the next entry, which is then in flight, or None if nothing waits. Call it when nothing is in
         flight only."""
-        waiting = self._waiting
+        waiting = self.queue
         if waiting is None:
             event = self._disconnect
             if event is None:
@@ -153,7 +154,7 @@ class Flow:
         count = self._fitting()
         if count == len(waiting):
             events = waiting
-            self._waiting = None
+            self.queue = None
             self._sizes = []
             self._bytes = 0
         else:

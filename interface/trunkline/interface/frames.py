@@ -45,6 +45,9 @@ INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 TRY_AGAIN_LATER: Final = 1013
 
+SHORT: Final = 126
+"""Payloads of fewer bytes have their length in the second byte of their frame."""
+
 PING_FRAME: Final = bytes((_FIN | PING, 0))
 
 
@@ -55,23 +58,24 @@ def header(first: int, length: int) -> bytes:
         first: its first byte: FIN, the reserved bits and the opcode.
         length: of the payload, in bytes.
     """
-    if length < 126:
+    if length < SHORT:
         return _SHORT(first, length)
     if length < 65_536:
         return _MEDIUM(first, 126, length)
     return _LONG(first, 127, length)
 
 
+SHORT_TEXTS: Final = [header(_WHOLE_TEXT, length) for length in range(SHORT)]
+"""What stands before a text, by its length in bytes."""
+
+
 def message(payload: str | bytes) -> bytes:
     """A text frame of a `str`, a binary frame of `bytes`."""
     if isinstance(payload, str):
-        data, first = payload.encode(), _WHOLE_TEXT
-    else:
-        data, first = payload, _WHOLE_BINARY
-    length = len(data)
-    if length < 126:
-        return _SHORT(first, length) + data
-    return header(first, length) + data
+        data = payload.encode()
+        length = len(data)
+        return (SHORT_TEXTS[length] if length < SHORT else header(_WHOLE_TEXT, length)) + data
+    return header(_WHOLE_BINARY, len(payload)) + payload
 
 
 def deflated(payload: str | bytes) -> bytes:

@@ -42,18 +42,19 @@ class Inbound(asyncio.Protocol, ABC):
     Attributes:
         state: where the WebSocket stands.
         heard: tick of the wheel in which data came last.
+        held: why its socket is not read, bits of `states`; 0 if it is.
     """
 
     __slots__ = (
         "_asked",
         "_bucket",
         "_discarded",
-        "_held",
         "_reader",
         "_stopped",
         "_tenure",
         "_transport",
         "heard",
+        "held",
         "state",
     )
 
@@ -66,7 +67,7 @@ class Inbound(asyncio.Protocol, ABC):
         self._asked = False  # we have sent a ping, and no pong has come since
         self._bucket = FULL
         self._discarded = 0
-        self._held = 0
+        self.held = 0
         self._stopped = False
 
     # ---- what a WebSocket does about it ----
@@ -104,7 +105,7 @@ class Inbound(asyncio.Protocol, ABC):
         if reader is None:
             return
         reader.feed(data)
-        if not self._held:
+        if not self.held:
             self._read(reader)
             if tenure.busy:
                 self.crowded()
@@ -129,7 +130,7 @@ class Inbound(asyncio.Protocol, ABC):
                         self._take_tokens(1 + reader.size // TOKEN_BYTES + reader.pieces // TOKEN_PIECES)
                         reader.pieces = 0
                     self.received(message, reader.size)
-                    if self._held or not reader.rest:
+                    if self.held or not reader.rest:
                         return
                 elif type(message) is Close:
                     self.client_closes(message)
@@ -145,7 +146,7 @@ class Inbound(asyncio.Protocol, ABC):
             # Enough for now: the rest of what was read is looked at when the others have been. Also while closing.
             if self.state is not OPEN and self._discard(TURN_FRAMES * frames.MAX_CONTROL_BYTES) is None:
                 return
-            self._held |= HOLD_TURN
+            self.held |= HOLD_TURN
             self._stop()
             self._tenure.loop.call_soon(self.let_go, HOLD_TURN)
 
@@ -178,12 +179,12 @@ class Inbound(asyncio.Protocol, ABC):
     @property
     def paused(self) -> bool:
         """Its socket is not read."""
-        return self._held != 0
+        return self.held != 0
 
     def hold(self, reason: int) -> None:
         """Reads its socket no more, for this reason among others."""
         if self.state is OPEN:
-            self._held |= reason
+            self.held |= reason
             self._stop()
 
     def _stop(self) -> None:
@@ -195,9 +196,9 @@ class Inbound(asyncio.Protocol, ABC):
 
     def let_go(self, reason: int) -> None:
         """The reason has gone; without any other the socket is read again, what was read before first."""
-        if self._held & reason:
-            self._held &= ~reason
-            if not self._held:
+        if self.held & reason:
+            self.held &= ~reason
+            if not self.held:
                 self._resume()
 
     def _resume(self) -> None:
@@ -207,6 +208,6 @@ class Inbound(asyncio.Protocol, ABC):
             if self._tenure.busy:
                 self.crowded()
         transport = self._transport
-        if self._stopped and not self._held and transport is not None and not transport.is_closing():
+        if self._stopped and not self.held and transport is not None and not transport.is_closing():
             self._stopped = False
             transport.resume_reading()

@@ -6,11 +6,12 @@ import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, MARK, RELEASE, SEND
+from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, MARK, RELEASE, SEND, TextReleases
 
 from .connection import Connection
 from .frames import Framed
 from .states import CLOSED, CLOSING
+from .text_releases import carry_out
 
 if TYPE_CHECKING:
     from .tenure import Tenure
@@ -27,6 +28,9 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str, shard: int
         token: id of their mailbox entry.
         shard: whose mailbox it was in.
     """
+    if type(operations) is TextReleases:
+        carry_out(tenure, operations, token)
+        return
     recipients = tenure.recipients
     now_s = perf_counter()
     joined = tenure.joining = [] if len(operations) > 1 else None

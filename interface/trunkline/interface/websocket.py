@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trunkline.protocol.names import ConnectionId
@@ -37,11 +38,12 @@ class WebSocket(Outbound):
         address: what it is counted under at the limits of addresses; empty for nothing.
 
     Attributes:
+        put: writes a frame, set while it is open and frames of text go to its transport as they are; None otherwise.
         shard: where it lives.
         slot: place in the wheel.
     """
 
-    __slots__ = ("_code", "_reason", "address", "deflates", "id", "path", "shard", "slot")
+    __slots__ = ("_code", "_reason", "address", "deflates", "id", "path", "put", "shard", "slot")
 
     def __init__(
         self, connection: ConnectionId, path: str, tenure: Tenure, deflates: bool, address: str = ""
@@ -50,6 +52,7 @@ class WebSocket(Outbound):
         self.id = connection
         self.shard = tenure.home(connection)
         self.path = path
+        self.put: Callable[[bytes], None] | None = None
         self.deflates = deflates
         self.address = address
         self.slot = heartbeat.UNSCHEDULED
@@ -87,6 +90,9 @@ class WebSocket(Outbound):
     def _enter(self, state: State) -> None:
         """The one place where the state changes."""
         self.state = state
+        transport = self._transport
+        plain = state is OPEN and not self.deflates and self._backlog is None
+        self.put = transport.write if plain and transport is not None else None
         if log.isEnabledFor(logging.DEBUG):
             log.debug("connection=%s path=%s is %s", self.id, self.path, state.value)
 
@@ -143,9 +149,9 @@ class WebSocket(Outbound):
         self._enter(CLOSING)
         self.unreachable()
         self._tenure.wheel.put(self, self._tenure.rhythm.close)
-        if self._held:
+        if self.held:
             # Its answer must be read, whatever else waits.
-            self._held = 0
+            self.held = 0
             self._resume()
 
     def too_slow(self) -> None:
@@ -182,7 +188,7 @@ class WebSocket(Outbound):
         if self.state is not OPEN or transport is None:
             self.cut()
             return 0
-        if self._held:
+        if self.held:
             # We do not read, so hearing nothing says nothing.
             self.heard = now
         ticks = tenure.rhythm.decide(self.heard, now)

@@ -23,6 +23,7 @@ from .operations import GROUP_SEND as GROUP_SEND
 from .operations import MARK as MARK
 from .operations import RELEASE as RELEASE
 from .operations import SEND as SEND
+from .operations import TextReleases as TextReleases
 from .operations import decode_mailbox as decode_mailbox
 from .operations import encode_group_add as encode_group_add
 from .operations import encode_group_discard as encode_group_discard

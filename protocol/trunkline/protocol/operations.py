@@ -38,6 +38,12 @@ MARK = 6
 _FRAMES = frozenset((str, bytes))
 
 
+class TextReleases(list[list[Any]]):
+    """Operations that are releases with one text each, and nothing else: most of a busy mailbox."""
+
+    __slots__ = ()
+
+
 def encode_release(connection: ConnectionId, seq: int, payloads: list[Any]) -> bytes:
     """The entry that began with event ``seq`` is done; write ``payloads`` to the connection, then send the next.
 
@@ -148,7 +154,8 @@ _unpacker = new_unpacker()
 
 
 def decode_mailbox(raw: bytes) -> list[list[Any]]:
-    """Decodes a mailbox entry to its operations, each a list whose first item is its number.
+    """Decodes a mailbox entry to its operations, each a list whose first item is its number; to `TextReleases` if it is
+    several of these.
 
     Call it from one thread only. The entry has no bound of its own: our own scripts join as many operations
     as a commit holds, each bounded when it was encoded.
@@ -170,14 +177,28 @@ def decode_mailbox(raw: bytes) -> list[list[Any]]:
         # Not by iterating: that takes an operation that is cut off for the end, and keeps its half for later.
         while unpacker.tell() < end:
             operations.append(unpack())
+        texts = len(operations) > 1
         for operation in operations:
+            # One text for one connection, which most are, is known without a call.
+            if type(operation) is list and len(operation) == 4:
+                number, name, seq, last = operation
+                if (
+                    number is RELEASE  # equal is 1.0 too; one that is equal and another is looked at below
+                    and type(name) is str
+                    and type(seq) is int
+                    and type(last) is list
+                    and len(last) == 1
+                    and type(last[0]) is str
+                ):
+                    continue
+            texts = False
             if not _is_operation(operation):
                 raise ValueError("no operation of protocol/README.md")
     except UNPACK_ERRORS as error:
         _unpacker = new_unpacker()  # The old one still holds the rest.
         reason = "it ends within an operation" if isinstance(error, msgpack.OutOfData) else str(error)
         raise CodecError(f"a mailbox entry ({reason or type(error).__name__})", raw) from error
-    return operations
+    return TextReleases(operations) if texts else operations
 
 
 def _is_operation(value: Any) -> bool:
@@ -189,11 +210,7 @@ def _is_operation(value: Any) -> bool:
             return False
         if number != RELEASE:
             return _is_payload(last) if number == SEND else number == MARK and type(last) is dict
-        if type(last) is not list:
-            return False
-        if len(last) == 1 and type(last[0]) is str:
-            return True
-        return all(map(_is_payload, last))
+        return type(last) is list and all(map(_is_payload, last))
     if len(value) != 3:
         return False
     number, name, last = value

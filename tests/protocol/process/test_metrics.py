@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from trunkline.protocol.process.metrics import Histogram, MetricSet
@@ -104,6 +106,16 @@ def test_a_histogram_puts_each_value_into_the_bucket_whose_bound_it_does_not_exc
     ]
     assert found["trunkline_wait_seconds_count"] == 5
     assert found["trunkline_wait_seconds_sum"] == pytest.approx(100.65)
+
+
+@given(st.lists(st.floats(0, 20), min_size=1, max_size=40))
+def test_values_counted_at_once_are_counted_as_one_by_one(values: list[float]) -> None:
+    once, singly = Histogram((0.1, 1, 10)), Histogram((0.1, 1, 10))
+    for value in values:
+        singly.observe(value)
+    once.observe_all(values)
+    assert once.counts == singly.counts
+    assert once.sum == pytest.approx(singly.sum)
 
 
 def test_a_labelled_histogram_keeps_each_combination_apart() -> None:
