@@ -22,10 +22,12 @@ from trunkline.protocol.names import (
     ConnectionId,
     ReplyName,
 )
+from trunkline.protocol.text_entry import entry_start, text_entry
 
 from . import frames
 from .flow import Flow
 from .frames import Framed
+from .lone_text import HEADER_BYTES, lone_text
 from .payloads import read_map
 from .states import CLOSED, CONNECTING, HOLD_BUSY, HOLD_FULL, HOLD_REFUSED, OPEN
 from .websocket import WebSocket
@@ -61,6 +63,7 @@ class Connection(WebSocket):
 
     __slots__ = (
         "_handshake",
+        "_start",
         "_waits_s",
         "batch",
         "flow",
@@ -89,6 +92,7 @@ class Connection(WebSocket):
         self.batch = 0
         self.origin: TraceContext | None = None
         self._handshake: Handshake | None = handshake
+        self._start = b""  # of its entries of one text, once there is one
         self.since_s = 0.0
         self._waits_s = 0.0  # when the first of the events that wait came
 
@@ -134,6 +138,40 @@ class Connection(WebSocket):
             return False
         self.hold(HOLD_REFUSED)
         return True
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client. One short text by itself that can leave at once, which is nearly all of what comes, is
+        published from here; everything else takes the long way, by `read`."""
+        tenure, flow, reader = self._tenure, self.flow, self._reader
+        if (
+            reader is not None
+            and HEADER_BYTES <= len(data) <= reader.lone_bytes
+            and not reader.rest
+            and flow.in_flight < 0
+            and flow.queue is None
+            and self.state is OPEN
+            and not self.held
+            and tenure.message_rate is None
+        ):
+            text = lone_text(data)
+            if text is not None:
+                self.heard = tenure.wheel.now
+                metrics = tenure.metrics
+                metrics.bytes_in.value += len(data)
+                metrics.messages_in.value += 1
+                self.since_s = perf_counter()
+                seq = flow.in_flight = flow.next
+                flow.next = seq + 1
+                body = text_entry(self._start or self._begin(), seq, text)
+                self.shard.publisher.add(_tuple(Publication, (self.track.receive, body, self, False)))
+                if tenure.busy:
+                    self.crowded()
+                return
+        self.read(data)
+
+    def _begin(self) -> bytes:
+        self._start = entry_start(self.reply, self.path)
+        return self._start
 
     def received(self, message: str | bytes, size: int) -> None:
         """A message came: publishes it, or lets it wait for the release of the entry in flight."""

@@ -37,17 +37,18 @@ class Flow:
 
     Attributes:
         in_flight: number of the first event of the entry in flight, `IDLE` without one.
+        next: number of the event behind all that are, or were, in flight.
         queue: messages that wait, in order; None while there are none.
         ended: the disconnect was given; nothing can follow.
     """
 
-    __slots__ = ("_bound", "_bytes", "_disconnect", "_next", "_sizes", "ended", "in_flight", "queue")
+    __slots__ = ("_bound", "_bytes", "_disconnect", "_sizes", "ended", "in_flight", "next", "queue")
 
     def __init__(self, bound: Bound) -> None:
         self._bound = bound
         self._bytes = 0
         self._disconnect: dict[str, Any] | None = None
-        self._next = 0
+        self.next = 0
         # None while empty: most connections of a big server are idle, and two lists are a tenth of one's memory.
         self.queue: list[Any] | None = None
         self._sizes: list[int] = []
@@ -78,7 +79,7 @@ class Flow:
     @property
     def held(self) -> int:
         """Events that are not released yet: those of the entry in flight and those that wait."""
-        return self.waiting + (self._next - self.in_flight if self.in_flight >= 0 else 0)
+        return self.waiting + (self.next - self.in_flight if self.in_flight >= 0 else 0)
 
     @property
     def disconnecting(self) -> bool:
@@ -88,7 +89,7 @@ class Flow:
     def connect(self, event: dict[str, Any]) -> list[Any]:
         """Begins: the connect event, number 0, leaves at once as an entry of its own."""
         self.in_flight = 0
-        self._next = 1
+        self.next = 1
         return [event]
 
     def push(self, event: str | bytes, size: int) -> list[Any] | None:
@@ -106,8 +107,8 @@ class Flow:
             return None
         waiting = self.queue
         if self.in_flight < 0 and waiting is None:
-            self.in_flight = self._next
-            self._next += 1
+            self.in_flight = self.next
+            self.next += 1
             return [event]
         if waiting is None:
             self.queue = [event]
@@ -147,10 +148,10 @@ class Flow:
             if event is None:
                 return None
             self._disconnect = None
-            self.in_flight = self._next
-            self._next += 1
+            self.in_flight = self.next
+            self.next += 1
             return [event]
-        self.in_flight = self._next
+        self.in_flight = self.next
         count = self._fitting()
         if count == len(waiting):
             events = waiting
@@ -162,7 +163,7 @@ class Flow:
             del waiting[:count]
             self._bytes -= sum(self._sizes[:count])
             del self._sizes[:count]
-        self._next += len(events)
+        self.next += len(events)
         return events
 
     def _fitting(self) -> int:

@@ -94,8 +94,8 @@ class Inbound(asyncio.Protocol, ABC):
 
     # ---- reading ----
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the client."""
+    def read(self, data: bytes) -> None:
+        """Takes bytes of the client."""
         tenure = self._tenure
         self.heard = tenure.wheel.now
         tenure.metrics.bytes_in.value += len(data)

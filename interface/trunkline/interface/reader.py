@@ -28,9 +28,10 @@ from .frames import (
     TOO_BIG,
     may_be_sent,
 )
+from .lone_text import HEADER_BYTES, LONGEST, lone_text
 
 _CONTINUATION = 0
-_FAST_TEXT = 0x81
+_WHOLE_TEXT = 0x81
 _MASKED = 0x80
 _MEDIUM = Struct("!H").unpack_from
 _LONG = Struct("!Q").unpack_from
@@ -92,6 +93,7 @@ class FrameReader:
         deflate: permessage-deflate was agreed on, without context taken over.
 
     Attributes:
+        lone_bytes: a read of so many bytes may be one short text by itself; 0 within a message of several frames.
         rest: empty when everything that was fed is looked at.
         size: bytes of the message that `next` gave last, as they were on the wire after unmasking and inflation.
         pieces: frames of the last message that came in several; set it to 0 once they are counted.
@@ -102,10 +104,12 @@ class FrameReader:
         "_collected",
         "_deflate",
         "_fragments",
+        "_lone_bytes",
         "_max_bytes",
         "_opcode",
         "_position",
         "_squeezed",
+        "lone_bytes",
         "pieces",
         "rest",
         "size",
@@ -115,6 +119,8 @@ class FrameReader:
     def __init__(self, max_message_bytes: int, deflate: bool = False) -> None:
         self._max_bytes = max_message_bytes
         self._deflate = deflate
+        self._lone_bytes = min(LONGEST, HEADER_BYTES + max_message_bytes)
+        self.lone_bytes = self._lone_bytes
         self.rest: bytes | bytearray = b""
         self._position = 0
         self._opcode = _CONTINUATION
@@ -146,23 +152,18 @@ class FrameReader:
         buffer = self.rest
         if not buffer:
             return None
+        size = len(buffer)
         if (
-            buffer[0] == _FAST_TEXT
-            and self._position == 0
+            buffer[0] == _WHOLE_TEXT
+            and HEADER_BYTES <= size <= self.lone_bytes
             and type(buffer) is bytes
-            and self._fragments is None
+            and not self._position
         ):
-            # One short masked text frame and nothing else: nine reads of ten.
-            length = len(buffer) - 6
-            if 0 <= length < 126 and buffer[1] == _MASKED | length and length <= self._max_bytes:
+            text = lone_text(buffer)
+            if text is not None:
                 self.rest = b""
-                self.size = length
-                payload = bytearray(buffer[6:])
-                websocket_mask(buffer[2:6], payload)
-                try:
-                    return payload.decode()
-                except UnicodeDecodeError as error:
-                    raise FrameError(INVALID_TEXT, f"text is not UTF-8: {error.reason}") from error
+                self.size = len(text)
+                return text.decode()
         while self.spent < TURN_FRAMES:
             frame = self._frame()
             if frame is None:
@@ -235,6 +236,7 @@ class FrameReader:
             if not first & 0x80:
                 self._fragments = [bytes(payload)]
                 self._collected = len(payload)
+                self.lone_bytes = 0
                 return None
             return self._finish(payload)
         if len(self._fragments) >= MAX_FRAGMENTS:
@@ -247,6 +249,7 @@ class FrameReader:
         whole = b"".join(self._fragments)
         self._fragments = None
         self._collected = 0
+        self.lone_bytes = self._lone_bytes
         return self._finish(whole)
 
     def _finish(self, data: bytes | bytearray) -> str | bytes:

@@ -41,7 +41,10 @@ def publication(channel: str, body: bytes, must: bool = False) -> Publication:
         [publication("websocket.disconnect@canary", b"", must=True)],
         [publication("websocket.receive", b"x" * 5000)],
         [publication("websocket.receive", b"one"), publication("websocket.receive", b"two")],
+        [publication("websocket.receive", b"x" * length) for length in (0, KEPT - 1, KEPT, 5000)],
         [publication("websocket.receive", b"one"), publication("websocket.disconnect", b"two", must=True)],
+        [publication("websocket.receive", b"one"), publication("websocket.connect", b"two")],
+        [publication("websocket.disconnect", b"one", must=True)] * 2,
     ],
 )
 @pytest.mark.parametrize("number", [1, 9, 10, 123_456_789_012])

@@ -16,6 +16,7 @@ KEPT: Final = 1024
 """Lengths below have their line kept; most messages are shorter."""
 
 _LENGTHS: Final = [b"$%d\r\n" % length for length in range(KEPT)]
+_STARTS: Final = [b"$%d" % length for length in range(KEPT)]
 END: Final = b"\r\n"
 """Behind each argument."""
 
@@ -23,6 +24,11 @@ END: Final = b"\r\n"
 def length_line(length: int) -> bytes:
     """What stands before an argument of so many bytes."""
     return _LENGTHS[length] if length < KEPT else b"$%d\r\n" % length
+
+
+def length_start(length: int) -> bytes:
+    """The same without its end."""
+    return _STARTS[length] if length < KEPT else b"$%d" % length
 
 
 def arguments(some: Sequence[str | bytes | int]) -> bytes:

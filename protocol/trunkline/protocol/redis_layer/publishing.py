@@ -15,7 +15,7 @@ from ..layer import Publication
 from ..names import ChannelName, Keys
 from .faults import Survives
 from .link import Link
-from .packing import END, Head, arguments, length_line
+from .packing import END, Head, arguments, length_line, length_start
 from .scripts import SCRIPTS
 from .silence import Silence
 from .standing import Standing
@@ -71,6 +71,9 @@ class Packer:
     def pack(self, number: int, answered: int, publications: Sequence[Publication]) -> bytes:
         """The call that publishes a batch."""
         if len(publications) != 1:
+            channels, bodies, _, musts = zip(*publications, strict=True)
+            if channels.count(channels[0]) == len(channels) and not any(musts):
+                return self._all_for(channels[0], number, answered, bodies)
             return self._head.followed_by([number, answered, self._capacity, *entry_args(publications)])
         # Where messages come singly, each of these steps is a part of what one costs.
         channel, body, _, must = publications[0]
@@ -82,6 +85,14 @@ class Packer:
                 length_line(len(body)), body, END,
             )
         )  # fmt: skip
+
+    def _all_for(self, channel: ChannelName, number: int, answered: int, bodies: Sequence[bytes]) -> bytes:
+        """A batch for one channel, as most are where many messages come: each body is two parts of one joining."""
+        parts: list[bytes] = [END] * (2 * len(bodies))
+        parts[0::2] = [length_start(len(body)) for body in bodies]
+        parts[1::2] = bodies
+        first: list[str | bytes | int] = [number, answered, self._capacity, channel, 0, len(bodies)]
+        return b"".join((self._head.before(len(first) + len(bodies)), arguments(first), END.join(parts), END))
 
     @property
     def known(self) -> int:
