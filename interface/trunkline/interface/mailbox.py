@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +73,31 @@ def _group_send(tenure: Tenure, operation: list[Any]) -> None:
     members = tenure.groups.members(operation[1])
     if type(payload) is str or type(payload) is bytes:
         framed = Framed(payload)
-        for member in members:
-            member.deliver(framed)
+        if tenure.joining is None:
+            _write_to_all(tenure, members, framed)
+        else:
+            for member in members:
+                member.deliver(framed)
     else:
         for member in members:
             member.send(payload)
+
+
+def _write_to_all(tenure: Tenure, members: Iterable[Connection], framed: Framed) -> None:
+    """`Connection.deliver` to each, without a call for those that get the plain frame as it is; counts once."""
+    frame = framed.plain()
+    count = 0
+    try:
+        for member in members:
+            put = member.put
+            if put is not None and type(member) is Connection:
+                count += 1
+                put(frame)
+            else:
+                member.deliver(framed)
+    finally:
+        tenure.metrics.messages_out.value += count
+        tenure.metrics.bytes_out.value += count * len(frame)
 
 
 def _membership(tenure: Tenure, operation: list[Any], token: str, shard: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -27,6 +28,10 @@ MIN_BACKOFF_S: Final = 0.02
 MAX_BACKOFF_S: Final = 0.5
 CALM_S: Final = 1.0
 """So long without a refusal, and the next one begins with the least back-off again."""
+
+
+_BODY: Final = itemgetter(1)
+"""Of a publication; by name it costs twice as much."""
 
 
 class Owner(Protocol):
@@ -99,7 +104,7 @@ class Publisher:
         """Publishes with the others of this tick. After `close` nothing happens."""
         if self.closed:
             return
-        owner = publication.owner
+        owner = publication[2]
         owner.publication = publication
         owner.batch = 0
         batch = self._batch
@@ -134,7 +139,7 @@ class Publisher:
         for part in _parts(batch):
             number = self._layer.publish(part)
             for publication in part:
-                owner = publication.owner
+                owner = publication[2]
                 # A layer in this process may have answered already, and the owner be one further.
                 if owner.publication is publication:
                     owner.batch = number
@@ -198,10 +203,7 @@ class Publisher:
 
 def _parts(batch: list[Publication]) -> list[list[Publication]]:
     """The batch in calls of at most `MAX_BATCH` publications and about `MAX_BATCH_BYTES`."""
-    size = 0
-    for publication in batch:
-        size += len(publication[1])  # its body; by name it costs twice as much
-    if size <= MAX_BATCH_BYTES and len(batch) <= MAX_BATCH:
+    if len(batch) <= MAX_BATCH and sum(map(len, map(_BODY, batch))) <= MAX_BATCH_BYTES:
         return [batch]
     parts: list[list[Publication]] = [[]]
     size = 0
