@@ -26,9 +26,9 @@ def length_line(length: int) -> bytes:
     return _LENGTHS[length] if length < KEPT else b"$%d\r\n" % length
 
 
-def length_start(length: int) -> bytes:
-    """The same without its end."""
-    return _STARTS[length] if length < KEPT else b"$%d" % length
+def length_starts(some: Sequence[bytes]) -> list[bytes]:
+    """The same for each of several arguments, without its end."""
+    return [_STARTS[length] if length < KEPT else b"$%d" % length for length in map(len, some)]
 
 
 def arguments(some: Sequence[str | bytes | int]) -> bytes:

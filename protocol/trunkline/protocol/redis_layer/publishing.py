@@ -15,7 +15,7 @@ from ..layer import Publication
 from ..names import ChannelName, Keys
 from .faults import Survives
 from .link import Link
-from .packing import END, Head, arguments, length_line, length_start
+from .packing import END, Head, arguments, length_line, length_starts
 from .scripts import SCRIPTS
 from .silence import Silence
 from .standing import Standing
@@ -89,7 +89,7 @@ class Packer:
     def _all_for(self, channel: ChannelName, number: int, answered: int, bodies: Sequence[bytes]) -> bytes:
         """A batch for one channel, as most are where many messages come: each body is two parts of one joining."""
         parts: list[bytes] = [END] * (2 * len(bodies))
-        parts[0::2] = [length_start(len(body)) for body in bodies]
+        parts[0::2] = length_starts(bodies)
         parts[1::2] = bodies
         first: list[str | bytes | int] = [number, answered, self._capacity, channel, 0, len(bodies)]
         return b"".join((self._head.before(len(first) + len(bodies)), arguments(first), END.join(parts), END))
