@@ -93,7 +93,7 @@ def scripted() -> frozenset[str]:
     """
     scripts = (
         file
-        for file in resources.files(SCRIPTS).joinpath("scripts").iterdir()
+        for file in resources.files(SCRIPTS).joinpath("lua").iterdir()
         if file.name.endswith(".lua") and file.name != "rights.lua"
     )
     return frozenset[str]().union(*(commands_of(file.read_text()) for file in scripts))

@@ -74,7 +74,7 @@ def _sha(text: str) -> str:
 
 
 def _load(name: str) -> Script:
-    folder = resources.files(__name__.rpartition(".")[0]) / "scripts"
+    folder = resources.files(__name__.rpartition(".")[0]) / "lua"
     files = (*_PRELUDES.get(name, ()), name)
     text = "".join((folder / f"{file}.lua").read_text("utf-8") for file in files)
     return Script(name, text, _sha(text))
