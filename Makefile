@@ -1,7 +1,9 @@
 # The verbs of this repository; `make` alone prints them. The work is done by the `trunkline` command.
+# COMPILED=1 lets any of them run with the hot paths compiled (docs/compiled.md).
 # Variables: ROUTING PORT INTERFACES WORKERS REDIS_URL PROMETHEUS (up, scale, worker), ARGS (the suites); others beside their verbs.
-BIN := .venv/bin
-STAMP := .venv/.installed$(subst /,-,$(PYTHON))
+VENV := .venv$(if $(COMPILED),-compiled)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed$(subst /,-,$(PYTHON))
 flag = $(if $($(1)),--$(2) '$($(1))')
 # By environment and not as a flag: a URL may hold a password, and every user of a machine can read command lines.
 ifdef REDIS_URL
@@ -10,9 +12,9 @@ endif
 
 help: ## print the verbs
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
-install: $(STAMP) ## make .venv with the locked versions (PYTHON=python3.12 to choose)
-$(STAMP): requirements.lock pyproject.toml deploy/install.sh
-	@PYTHON='$(PYTHON)' deploy/install.sh && touch $@
+install: $(STAMP) ## make .venv with the locked versions (PYTHON=python3.12 to choose; COMPILED=1: .venv-compiled)
+$(STAMP): requirements.lock pyproject.toml deploy/install.sh $(if $(COMPILED),deploy/compiled.py $(shell git ls-files protocol interface worker deploy/trunkline))
+	@PYTHON='$(PYTHON)' COMPILED='$(COMPILED)' deploy/install.sh && touch $@
 up: install ## start the cluster in the background: ROUTING=examples.chat.routing PORT=8000 INTERFACES=2 WORKERS=2 PROMETHEUS=1
 	@$(if $(PROMETHEUS),TRUNKLINE_PROMETHEUS='$(PROMETHEUS)') $(BIN)/trunkline up $(call flag,PORT,port) $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers) \
 	  '$(or $(ROUTING),examples.chat.routing)'
@@ -31,7 +33,9 @@ down: install ## stop the cluster, gracefully
 worker: install ## one more worker of the running cluster, in this terminal
 	@$(BIN)/trunkline worker $(ROUTING)
 test: install ## the tests that need nothing but Python (ARGS="-k name")
-	@$(BIN)/pytest -n 3 --cov $(ARGS) -m 'not browser and not crash and not overload and not faults and not fuzz and not model and not instructions and not parts and not topologies'
+	@$(BIN)/pytest -n 3 --cov $(ARGS) -m 'not browser and not compiled and not crash and not overload and not faults and not fuzz and not model and not instructions and not parts and not topologies'
+compiled: ## workers and interface servers with the hot paths compiled; needs a C compiler
+	@$(MAKE) install COMPILED=1 && .venv-compiled/bin/pytest -n 3 -o pythonpath=. tests/compiled tests/worker tests/interface tests/e2e tests/tracing $(ARGS)
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
@@ -54,12 +58,12 @@ topologies: install ## the same promises on two Redises, on Sentinel and on a Re
 	@$(BIN)/pytest -n 3 -m topologies tests/topologies $(ARGS)
 instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
 	@$(BIN)/pytest -m instructions tests/instructions $(ARGS)
-bench: install ## measure the speed figures, beside other servers that it installs in .peers (ARGS=--quick: without)
+bench: install ## measure the speed figures, beside other servers that it installs in .peers (ARGS=--quick: without; COMPILED=1)
 	@$(BIN)/python -m benchmarks $(ARGS)
 lock: ## take newer versions into requirements.lock (needs uv)
 	@deploy/lock.sh --upgrade
 clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
-	@rm -rf .venv .run .peers .tools dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-compiled .run .peers .tools dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 .PHONY: help install up scale status doctor top logs down worker test lint browser crash overload faults soak model fuzz parts topologies instructions bench lock clean

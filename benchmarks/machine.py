@@ -7,6 +7,8 @@ import platform
 import re
 from pathlib import Path
 
+from trunkline.worker import job
+
 
 def describe() -> list[str]:
     """Lines of a list: machine and interpreter."""
@@ -15,8 +17,12 @@ def describe() -> list[str]:
     return [
         f"{os.cpu_count()} cores, {cpu}, {memory_bytes / 2**30:.0f} GiB, "
         f"{platform.system()} {re.split(r'[-+]', platform.release())[0]}",
-        f"{platform.python_implementation()} {platform.python_version()}",
+        f"{platform.python_implementation()} {platform.python_version()}, Trunkline's hot paths {_made()}",
     ]
+
+
+def _made() -> str:
+    return "interpreted" if str(job.__file__).endswith(".py") else "compiled (docs/compiled.md)"
 
 
 def cpu_model(cpuinfo: str) -> str:

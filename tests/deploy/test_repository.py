@@ -29,6 +29,7 @@ VERBS = [
     "lint",
     "browser",
     "crash",
+    "compiled",
     "overload",
     "parts",
     "faults",

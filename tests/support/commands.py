@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .compiled import COMPILED
+
 ROOT = Path(__file__).parents[2]
 TRUNKLINE = [sys.executable, "-m", "trunkline.deploy"]
 """The command, as a process of this environment."""
-PATHS = os.pathsep.join(str(ROOT / tier) for tier in ("protocol", "interface", "worker", "deploy"))
+_TIERS = () if COMPILED else ("protocol", "interface", "worker", "deploy")
+PATHS = os.pathsep.join(str(ROOT / tier) for tier in _TIERS) or str(ROOT)
 """PYTHONPATH of such a process."""
 LIMIT_S = 100.0
 

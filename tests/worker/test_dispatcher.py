@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.support.compiled import interpreted
 from tests.support.fake_worker_layer import (
     Desk,
     background,
@@ -335,6 +336,7 @@ async def test_an_idle_worker_takes_over_more_than_a_busy_one_and_a_full_one_not
 # ---- what nobody foresaw ----
 
 
+@interpreted
 async def test_an_error_of_our_own_makes_a_dead_letter_and_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -356,6 +358,7 @@ async def test_an_error_of_our_own_makes_a_dead_letter_and_stops_nothing(
     assert "the dispatcher failed channel=websocket.receive" in caplog.text
 
 
+@interpreted
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_error_while_a_handler_is_prepared_makes_a_dead_letter(
     monkeypatch: pytest.MonkeyPatch, asynchronous: bool

@@ -13,6 +13,8 @@ from operator import itemgetter
 from time import perf_counter
 from typing import Final, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.layer import InterfaceLayer, Publication
 from trunkline.protocol.names import ChannelName
 
@@ -50,6 +52,7 @@ class Owner(Protocol):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Publisher:
     """Collects publications and hands them to the layer.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgpack
+from mypy_extensions import mypyc_attr
 
 from .errors import CodecError, MessageError
 from .marks import Marks, Stamps
@@ -38,6 +39,7 @@ MARK = 6
 _FRAMES = frozenset((str, bytes))
 
 
+@mypyc_attr(native_class=False)
 class TextReleases(list[list[Any]]):
     """Operations that are releases with one text each, and nothing else: most of a busy mailbox."""
 

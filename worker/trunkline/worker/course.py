@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.errors import CodecError, ConsumerFinished, DenyConnection
 from trunkline.protocol.messages import LAST_SEQ, Delivery, Entry, Outcome
 from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, ChannelName, ConnectionId
@@ -23,6 +25,7 @@ _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 _tuple = tuple.__new__
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Course(Outbox):
     """What a job is while nothing fails: the outbox of its entry, and more. One object and not two that hold each
     other, because one is made for every entry.

@@ -10,6 +10,8 @@ import secrets
 from functools import lru_cache
 from typing import Any, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.codec import encode_text_release
 from trunkline.protocol.errors import MessageError
 from trunkline.protocol.messages import DeadLetter, Effect, Payload, Post, SessionWrite, SetAside, Unregister
@@ -35,6 +37,7 @@ BEGIN = 0
 split = lru_cache(maxsize=16_384)(split_reply_name)
 
 
+@mypyc_attr(native_class=False)
 class _Ended(list[Any]):
     """Takes the place of a log's list when it has been handed out."""
 
@@ -62,6 +65,7 @@ class FlushHooks(Protocol):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class EffectLog:
     """What a dispatcher does with the effects of one entry; `outbox.Outbox` adds what handlers do, and `course.Course`
     the handlers themselves.
@@ -108,7 +112,9 @@ class EffectLog:
         self.hooks = hooks
         if reply is not None:
             self.interface, self.connection = split(reply)
-        self._log: list[Any] = []  # payloads for the own connection, and effects
+        # Payloads for the own connection, and effects: a list. Not said to be one, or compiled code would append by
+        # itself, and not ask what has ended, which refuses.
+        self._log: Any = []
         self._taken = 0  # how many items have left the log by `take`
         self._said: tuple[Payload, ...] = ()  # what of these were payloads: a connect's verdict looks at all
         self._event = seq
@@ -163,7 +169,7 @@ class EffectLog:
         if self.ended:
             return []
         # The list stays the same: a handler in another thread may be about to append to it.
-        log = self._log[:]
+        log: list[Any] = self._log[:]
         del self._log[: len(log)]
         self._taken += len(log)
         if self.reply is None:
@@ -175,7 +181,8 @@ class EffectLog:
 
     def release(self) -> list[Effect]:
         """Ends the outbox: its effects, and for a connection's entry the RELEASE with the last own payloads."""
-        log, self._log = self._log, ENDED_LOG
+        log: list[Any] = self._log
+        self._log = ENDED_LOG
         if self.reply is None:
             return log
         if len(log) == 1 and self.seq >= 0:
@@ -195,7 +202,8 @@ class EffectLog:
             refusal: refuse with this HTTP status, whatever the handler said.
             track: that the connection is on.
         """
-        log, self._log = self._log, ENDED_LOG
+        log: list[Any] = self._log
+        self._log = ENDED_LOG
         decided, _ = verdict(self._said + own_payloads(log))
         if refusal is not None:
             decided = {"accept": False, "status": refusal}

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.codec import decode_entry, encode_release
 from trunkline.protocol.errors import CodecError, InvalidName
 from trunkline.protocol.frame_reader import FrameReader
@@ -36,6 +38,7 @@ rate_limited = RateLimited(log)
 _CHANNEL_AND_WAIT = itemgetter(0, 4)  # of a delivery
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Intake:
     """Takes deliveries.
 

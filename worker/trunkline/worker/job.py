@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import random
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.codec import encode_marked
 from trunkline.protocol.messages import SetAside
 from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, REQUEST
@@ -23,6 +25,7 @@ POISON_ATTEMPTS = 3
 _OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Job(Course):
     """Carries an entry through its handlers.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.codec import (
     encode_group_add,
     encode_group_discard,
@@ -45,6 +47,7 @@ def current() -> Outbox:
         raise MessageError(NO_OUTBOX) from None
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Outbox(EffectLog):
     """The effects of the handlers of one entry, made as an `EffectLog` is."""
 

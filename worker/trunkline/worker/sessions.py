@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, overload
 
+from mypy_extensions import mypyc_attr
+
 from trunkline.protocol.codec import decode_session, encode_session
 from trunkline.protocol.errors import MessageError, SessionError
 
@@ -60,6 +62,7 @@ def _unchanged(func: F) -> F:
     return func
 
 
+@mypyc_attr(native_class=False)
 class ChannelSession(dict[str, Any]):
     """The dict a handler sees as ``message.channel_session``.
 
