@@ -44,8 +44,8 @@ crash: install ## kill and stop real processes under load
 	@$(BIN)/pytest -n 3 -m crash $(ARGS)
 overload: install ## twice the load of the capacity, and clients that mean no good, on real processes
 	@$(BIN)/pytest -m overload tests/overload $(ARGS)
-faults: install ## every fault at every step of a message's life (ARGS="--fault-seed 123" replays a pair)
-	@$(BIN)/pytest -n 3 -m faults tests/faults $(ARGS)
+faults: install ## every fault at every step of a message's life: TOPOLOGY=two (ARGS="--fault-seed 123")
+	@$(if $(TOPOLOGY),TRUNKLINE_TEST_TOPOLOGY='$(TOPOLOGY)' )$(BIN)/pytest -n 3 -m faults tests/faults $(ARGS)
 soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
 	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)
 model: install ## explore the model of the protocol: LONG=1 for many minutes (ARGS="--hypothesis-seed=1")
@@ -55,7 +55,7 @@ fuzz: install ## every reader under bytes that nobody meant: SECONDS=60 (ARGS="-
 parts: install ## the real programs around a cluster: Prometheus, nginx, HAProxy, hadolint, Compose, Helm
 	@deploy/tools.sh && $(BIN)/pytest -n 3 -m parts tests/parts $(ARGS)
 topologies: install ## the same promises on two Redises, on Sentinel and on a Redis Cluster
-	@$(BIN)/pytest -n 3 -m topologies tests/topologies $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadgroup -m topologies tests/topologies $(ARGS)
 instructions: install ## count the instructions of the hot paths under valgrind, and hold them against their gates
 	@$(BIN)/pytest -m instructions tests/instructions $(ARGS)
 bench: install ## measure the speed figures, beside other servers that it installs in .peers (ARGS=--quick: without; COMPILED=1)

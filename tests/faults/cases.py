@@ -159,7 +159,7 @@ async def _reaping(scene: Scene, point: Point, role: Role) -> None:
     await until(lambda: any(talker.waits for talker in scene.load.talkers), 5, "somebody waits")
     doomed.process.kill()
     scene.struck()
-    await until(lambda: any(arming.reached for arming in armings), 12, f"somebody is at {point}")
+    await until(lambda: any(arming.reached for arming in armings), 30, f"somebody is at {point}")
     at_it = next(place for place, arming in enumerate(armings) if arming.reached)
     held = await armings[at_it]
     helpers[at_it].process.kill()

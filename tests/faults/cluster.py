@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,14 @@ from typing import Literal
 import redis
 
 from tests.faults.leaks import leaks
-from tests.faults.own_redis import OwnRedis
 from tests.faults.proxy import Proxy
+from tests.faults.redises.kind import Redises
 from tests.support.commands import TRUNKLINE
 from tests.support.processes import Interface, Processes, Worker, new_prefix
 from tests.support.waiting import until
 from trunkline.protocol.codec import decode_session
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.messages import LeaseInfo
-from trunkline.protocol.names import Keys
 
 APP = "tests.faults.app"
 TRACK = "v2"
@@ -57,25 +56,26 @@ class Node:
 
 
 class Cluster:
-    """Two interface servers and two workers over a Redis of their own.
+    """Two interface servers and two workers over Redises of their own.
 
     Cases strike the first of each role; the second interface server has the witness.
 
     Args:
-        redis: of the cluster; it may be replaced by its replica.
+        redises: of the cluster.
         folder: for logs.
 
     Attributes:
+        redises: of the cluster.
         processes: all that were ever started.
         interfaces: the present interface servers.
         workers: the present workers.
         canaries: those of a track, on which all connections are; see `put_on_a_track`.
     """
 
-    def __init__(self, redis: OwnRedis, folder: Path) -> None:
-        self.redis = redis
+    def __init__(self, redises: Redises, folder: Path) -> None:
+        self.redises = redises
         self.prefix = new_prefix()
-        self.processes = Processes(redis.url, self.prefix, folder)
+        self.processes = Processes(redises.url, self.prefix, folder, redises.shard)
         self.keys = self.processes.keys
         self.interfaces: list[Node] = []
         self.workers: list[Node] = []
@@ -86,6 +86,7 @@ class Cluster:
 
     async def start(self, worker_flags: tuple[str, ...] = ()) -> None:
         """Starts what is missing; returns when all are ready."""
+        await self.redises.start()
         for nodes, make in ((self.interfaces, self._interface), (self.workers, self._worker)):
             while len(nodes) < 2:
                 nodes.append(await make(worker_flags))
@@ -98,11 +99,12 @@ class Cluster:
     async def put_on_a_track(self) -> None:
         """Starts two workers of a track and puts every new connection on it; returns when interface servers know."""
         for node in self.canaries:
-            await node.proxy.close()
+            await node.close_proxies()
         self.canaries = [await self._worker(("--track", TRACK)) for _ in range(2)]
         await self.processes.ready()
-        async with self.processes.data() as data:
-            await data.hset(self.keys.tracks, TRACK, 100)
+        for shard, keys in enumerate(self.processes.shards):
+            async with self.processes.data(shard) as data:
+                await data.hset(keys.tracks, TRACK, 100)
         # The answer of one renewal has come when the next is sent.
         for _ in range(2):
             before = await self._leases()
@@ -124,7 +126,7 @@ class Cluster:
         return old
 
     async def _interface(self, flags: tuple[str, ...]) -> Node:
-        proxies = await self._proxies()
+        proxies = await self.redises.proxies()
         processes = self.processes
         name = f"interface-{len(processes.interfaces) + 1}"
         command = [*self._command("interface", proxies), "--port", "0"]
@@ -132,16 +134,12 @@ class Cluster:
         return Node("interface", processes.interfaces[-1], proxies[-1], proxies)
 
     async def _worker(self, flags: tuple[str, ...]) -> Node:
-        proxies = await self._proxies()
+        proxies = await self.redises.proxies()
         processes = self.processes
         name = f"worker-{len(processes.workers) + 1}"
         command = [*self._command("worker", proxies), APP, *flags]
         processes.workers.append(Worker(name, command, self._folder / f"{name}.log"))
         return Node("worker", processes.workers[-1], proxies[-1], proxies)
-
-    async def _proxies(self) -> tuple[Proxy, ...]:
-        """Those of a new process."""
-        return (await Proxy.start(self.redis.url),)
 
     def _command(self, role: Role, proxies: Sequence[Proxy]) -> list[str]:
         # `env` becomes the process itself: its pid is the process's.
@@ -151,14 +149,11 @@ class Cluster:
         return ["env", f"PYTHONPATH={paths}", *TRUNKLINE, role, *common]
 
     async def close(self) -> None:
-        """Ends everything but the Redis."""
+        """Ends everything, the Redises last."""
         self.processes.end()
         for node in self.nodes:
             await node.close_proxies()
-
-    def stop_redis(self) -> None:
-        """Ends the Redis too."""
-        self.redis.stop()
+        await self.redises.close()
 
     @property
     def nodes(self) -> list[Node]:
@@ -189,7 +184,7 @@ class Cluster:
         assert found is not None
         return found
 
-    async def until_buried(self, node: Node, within_s: float = 12.0) -> None:
+    async def until_buried(self, node: Node, within_s: float = 30.0) -> None:
         """Waits until it was declared dead, and what it left is with others."""
         held_in = self.keys.dead_workers if node.role == "worker" else self.keys.reaping
 
@@ -205,7 +200,7 @@ class Cluster:
 
         await until(buried, within_s, f"{node.process.name} is buried")
 
-    async def until_ready(self, node: Node, within_s: float = 10.0) -> None:
+    async def until_ready(self, node: Node, within_s: float = 30.0) -> None:
         """Waits until a process that was fenced or declared dead has a lease again, under whatever id."""
 
         async def lease() -> LeaseInfo | None:
@@ -218,21 +213,24 @@ class Cluster:
         assert found is not None
         node.process.id = found.id
 
-    async def sessions(self) -> dict[str, int]:
-        """The counter in each session, by connection name."""
-        return await self._sessions(self.keys)
-
-    async def _sessions(self, keys: Keys, shard: int | None = None) -> dict[str, int]:
+    async def sessions(self, shards: Iterable[int] | None = None) -> dict[str, int]:
+        """The counter in each session, by connection name; of all shards, or of these."""
         found: dict[str, int] = {}
-        async with self.processes.data(shard) as data:
-            async for key in data.scan_iter(match=f"{keys.base}session:*", count=1000):
-                raw = await data.get(key)
-                if isinstance(raw, bytes):
-                    session = decode_session(raw)
-                    found[str(session.get("name", key))] = int(session.get("counted", 0))
+        for shard in range(len(self.processes.shards)) if shards is None else shards:
+            base = self.processes.shards[shard].base
+            async with self.processes.data(shard) as data:
+                async for key in data.scan_iter(match=f"{base}session:*", count=1000):
+                    raw = await data.get(key)
+                    if isinstance(raw, bytes):
+                        session = decode_session(raw)
+                        found[str(session.get("name", key))] = int(session.get("counted", 0))
         return found
 
     async def leaks(self) -> list[str]:
         """What stands in Redis that should not when no connection is open."""
-        async with self.processes.data() as data:
-            return await leaks(data, self.keys, {node.id for node in self.nodes})
+        alive = {node.id for node in self.nodes}
+        found: list[str] = []
+        for shard, keys in enumerate(self.processes.shards):
+            async with self.processes.data(shard) as data:
+                found += [f"shard {shard}: {leak}" for leak in await leaks(data, keys, alive)]
+        return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from tests.faults.resp import words
-from trunkline.protocol.redis_layer.scripts import SCRIPTS
+from trunkline.protocol.redis_layer.scripts import GUARDED, SCRIPTS
 
-_BY_SHA = {script.sha.encode(): script.name for script in SCRIPTS.values()}
+_BY_SHA = {scripts[name].sha.encode(): name for scripts in (SCRIPTS, GUARDED) for name in SCRIPTS}
 _known: dict[bytes, str] = {}  # a command's first word as it was spelt, to its name
 
 

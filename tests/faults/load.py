@@ -114,6 +114,10 @@ class Talker:
         await asyncio.wait(self._tasks)
 
 
+class WitnessGone(AssertionError):
+    """Its interface server has closed the witness's connection: what it would have heard since, nobody can tell."""
+
+
 class Load:
     """Connections, and a witness on the second interface server.
 
@@ -202,12 +206,12 @@ class Load:
         self.replies += 1
         self._replied.append((asyncio.get_running_loop().time(), sent_s, talker))
 
-    async def goes_on(self, replies: int, within_s: float = 20.0) -> None:
+    async def goes_on(self, replies: int, within_s: float = 60.0) -> None:
         """Waits until so many more replies have come."""
         goal = self.replies + replies
         await until(lambda: self.replies >= goal, within_s, f"{goal} replies")
 
-    async def everybody_goes_on(self, within_s: float = 20.0) -> None:
+    async def everybody_goes_on(self, within_s: float = 60.0) -> None:
         """Waits until every connection that is open has a reply to a frame which it sends from now on."""
         goals = [(talker, talker.record.sent + 1) for talker in self.talkers]
         await until(
@@ -218,7 +222,7 @@ class Load:
             "every connection goes on",
         )  # fmt: skip
 
-    async def finish(self, within_s: float = 30.0) -> None:
+    async def finish(self, within_s: float = 60.0) -> None:
         """Sends the rest of the frames, faster, and waits for every reply."""
         self.pace_s = 0.0
         await until(
@@ -234,12 +238,12 @@ class Load:
             shown = ", ".join(f"{one.name} has {len(one.replies)} of {one.sent}" for one in waiting[:10])
             raise AssertionError(f"{late}; {len(waiting)} connections wait: {shown}") from None
 
-    async def stuck(self, within_s: float = 10.0) -> None:
-        """Waits until every connection has sent what it may without a reply, and nothing comes."""
+    async def stuck(self, talkers: Sequence[Talker] | None = None, within_s: float = 30.0) -> None:
+        """Waits until every connection, or each of some, has sent what it may without a reply, and nothing comes."""
         await until(
             lambda: all(
                 talker.record.cut or talker.record.sent - len(talker.record.replies) >= WINDOW
-                for talker in self.talkers
+                for talker in (self.talkers if talkers is None else talkers)
             ),
             within_s,
             "every connection waits for replies",
@@ -250,8 +254,19 @@ class Load:
         await asyncio.gather(*(talker.close() for talker in self.talkers))
 
     async def all_gone(self, talkers: Sequence[Talker], within_s: float) -> None:
-        """Waits until the witness has heard of the disconnect of each of these."""
-        await until(lambda: not self.missing(talkers), within_s, f"{len(talkers)} disconnects are handled")
+        """Waits until the witness has heard of the disconnect of each of these.
+
+        Raises:
+            WitnessGone: it cannot hear of them any more.
+        """
+
+        def heard() -> bool:
+            missing = self.missing(talkers)
+            if missing and self._witnessing.done():
+                raise WitnessGone(f"the witness was cut off before it heard of {missing} disconnects")
+            return not missing
+
+        await until(heard, within_s, f"{len(talkers)} disconnects are handled")
 
     def missing(self, talkers: Sequence[Talker]) -> int:
         """Of how many of these the witness has not heard the disconnect."""

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import redis
 
+from tests.support import full_disk
 from tests.support.process import Process
 from tests.support.redis_server import Redis
 from tests.support.waiting import until
-
-# Python's children get SIGXFSZ as it was at the start of everything; ignored, a write over the limit fails with EFBIG.
-_IGNORING_XFSZ = ["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"]
-
 
 CATCH_UP_MS = 20_000
 """How long a replica may take to have what its master has."""
 
 
 class OwnRedis(Redis):
-    """See `Redis`; besides, a disk that can be full.
+    """See `Redis`; besides, it survives a full disk.
 
     Args:
         folder: for its socket and files.
@@ -31,22 +27,10 @@ class OwnRedis(Redis):
     """
 
     def __init__(self, folder: Path, binary: str) -> None:
-        self._binary = binary
         super().__init__(folder, binary, appendonly=True)
 
     def _start(self) -> Process:
-        return Process("redis", [*_IGNORING_XFSZ, *self._command], self.folder / "redis.log")
-
-    def fill_disk(self) -> None:
-        """From now on nothing more can be written down."""
-        size = self.appendonly_file.stat().st_size
-        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-    def free_disk(self) -> None:
-        """It can again."""
-        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        return Process("redis", full_disk.survived(self._command), self.folder / "redis.log")
 
     def stop(self) -> None:
         """Ends it."""

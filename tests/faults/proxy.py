@@ -8,7 +8,9 @@ them are stopped, `delay_line` makes chunks late, `relay` is one connection, and
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
+from collections.abc import Iterable
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from tests.faults.points import WITHIN_S, Arming, Held, Point, Points
@@ -17,10 +19,13 @@ from tests.faults.relay import Relay
 __all__ = ["Held", "Point", "Proxy"]
 
 _REDIS_PORT = 6379
+_HOST_AND_PORT = re.compile(r"127\.0\.0\.1:(\d+)")
+_TOLD_PORT = re.compile(rb":(\d+)\r\n|\$\d+\r\n(\d+)\r\n")
+"""As ``CLUSTER SLOTS`` tells one, and as a Sentinel does."""
 
 
 class Proxy:
-    """Made by `start`.
+    """Made by `start`, or by `before_all` where a process is told of several Redises: then it has a door to each.
 
     Attributes:
         url: for the process under test.
@@ -31,15 +36,15 @@ class Proxy:
         relays: the connections.
     """
 
-    def __init__(self, upstream: SplitResult) -> None:
-        self._upstream = upstream
+    def __init__(self) -> None:
         self.url = ""
         self.delay_s = 0.0
         self.counts: Counter[str] = Counter()
         self.points = Points(self.counts)
         self.partitioned = False
         self.relays: set[Relay] = set()
-        self._server: asyncio.Server
+        self._servers: list[asyncio.Server] = []
+        self._doors: dict[int, int] = {}  # port of a Redis, to that of the door to it
         self._connecting: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -55,17 +60,37 @@ class Proxy:
         upstream = urlsplit(upstream_url)
         if upstream.scheme not in ("redis", "unix"):
             raise ValueError(f"{upstream_url!r} is neither redis:// nor unix://")
-        proxy = cls(upstream)
-        loop = asyncio.get_running_loop()
-        proxy._server = await loop.create_server(lambda: Relay(proxy).client, "127.0.0.1", 0)
+        proxy = cls()
+        port = await proxy._open(upstream)
         userinfo, at, _ = upstream.netloc.rpartition("@")
-        port = proxy._server.sockets[0].getsockname()[1]
         proxy.url = f"redis://{userinfo}{at}127.0.0.1:{port}/{_database(upstream)}"
         return proxy
 
+    @classmethod
+    async def before_all(cls, url: str, ports: Iterable[int]) -> Proxy:
+        """Stands before every Redis that a process may be told of. Whoever tells it of one tells of the door to it.
+
+        Args:
+            url: ``redis+sentinel://…`` or ``redis+cluster://…``, of hosts ``127.0.0.1``.
+            ports: of all Redises, and of all Sentinels.
+        """
+        proxy = cls()
+        for port in ports:
+            proxy._doors[port] = await proxy._open(urlsplit(f"redis://127.0.0.1:{port}"))
+        proxy.url = _HOST_AND_PORT.sub(lambda found: f"127.0.0.1:{proxy._doors[int(found[1])]}", url)
+        return proxy
+
+    async def _open(self, upstream: SplitResult) -> int:
+        """Opens a door to a Redis; its port."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Relay(self, upstream).client, "127.0.0.1", 0)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
     async def close(self) -> None:
         """Stops listening and resets every connection."""
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -109,13 +134,25 @@ class Proxy:
 
     # ---- for the connections ----
 
-    async def connect(self, side: asyncio.Protocol) -> object:
+    async def connect(self, side: asyncio.Protocol, upstream: SplitResult) -> object:
         """Connects one to Redis."""
         loop = asyncio.get_running_loop()
-        if self._upstream.scheme == "unix":
-            return await loop.create_unix_connection(lambda: side, self._upstream.path)
-        host, port = self._upstream.hostname or "127.0.0.1", self._upstream.port or _REDIS_PORT
+        if upstream.scheme == "unix":
+            return await loop.create_unix_connection(lambda: side, upstream.path)
+        host, port = upstream.hostname or "127.0.0.1", upstream.port or _REDIS_PORT
         return await loop.create_connection(lambda: side, host, port)
+
+    def by_doors(self, reply: bytes) -> bytes:
+        """An answer that names Redises, with their doors in the places of their ports."""
+        return _TOLD_PORT.sub(self._by_door, reply)
+
+    def _by_door(self, found: re.Match[bytes]) -> bytes:
+        integer, string = found.groups()
+        port = self._doors.get(int(integer or string))
+        if port is None:
+            return found[0]
+        text = str(port).encode()
+        return b":%b\r\n" % text if integer else b"$%d\r\n%b\r\n" % (len(text), text)
 
     def accepted(self, relay: Relay) -> None:
         """Connects a connection's other side."""

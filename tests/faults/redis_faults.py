@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import redis.asyncio
 
-from tests.faults.own_redis import Replica
+from tests.faults.own_redis import OwnRedis, Replica
 from tests.faults.proxy import Point
 from tests.faults.scene import Scene
 from tests.support.redis_server import find_binary, folder
@@ -19,63 +19,73 @@ RedisFault = Callable[[Scene], Awaitable[None]]
 STOPPED_S = 3.0
 WENT_ON = 300
 """Replies between two losses."""
+END_BYTES = 200_000
+"""The part of a file that is lost; of one that others have a share of, as much as half."""
 
 
 async def killed(scene: Scene) -> None:
     """SIGKILL, and a new start on what was written down."""
-    server = scene.cluster.redis
-    scene.struck()
-    await asyncio.to_thread(server.kill)
-    await asyncio.to_thread(server.restart)
-    scene.mended()
+    async with scene.cluster.redises.patience():
+        server = await scene.cluster.redises.struck()
+        scene.struck()
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.restart)
+        scene.mended()
 
 
 async def killed_as_it_is(scene: Scene) -> None:
     """The same with ``appendfsync everysec``: what it answered while an fsync took its time is not written down."""
-    server = scene.cluster.redis
-    scene.struck()
-    server.process.kill()
-    await asyncio.to_thread(server.restart)
-    scene.mended()
+    async with scene.cluster.redises.patience():
+        server = await scene.cluster.redises.struck()
+        scene.struck()
+        server.process.kill()
+        await asyncio.to_thread(server.restart)
+        scene.mended()
 
 
 async def killed_and_away(scene: Scene) -> None:
     """The same, but it takes as long as a lease until somebody starts it again."""
-    server = scene.cluster.redis
-    scene.struck()
-    await asyncio.to_thread(server.kill)
-    await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long there is no Redis.
-    await asyncio.to_thread(server.restart)
-    scene.mended()
+    async with scene.cluster.redises.patience():
+        server = await scene.cluster.redises.struck()
+        scene.struck()
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long there is no Redis.
+        await asyncio.to_thread(server.restart)
+        scene.mended()
 
 
 async def stopped(scene: Scene) -> None:
     """SIGSTOP, and SIGCONT after as long as a lease."""
-    server = scene.cluster.redis.process
-    scene.struck()
-    server.pause()
-    await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long Redis hangs.
-    server.resume()
-    scene.mended()
+    async with scene.cluster.redises.patience():
+        server = await scene.cluster.redises.struck()
+        scene.struck()
+        server.process.pause()
+        await asyncio.sleep(STOPPED_S)  # Not a wait for something: this is how long Redis hangs.
+        server.process.resume()
+        scene.mended()
 
 
 async def lost_power(scene: Scene) -> None:
     """SIGKILL, and of what was written down the end has not reached the disk."""
-    server = scene.cluster.redis
-    scene.struck()
-    server.process.kill()
-    with server.appendonly_file.open("r+b") as written:
-        written.truncate(server.appendonly_file.stat().st_size - 200_000)
-    await asyncio.to_thread(server.restart)
-    scene.mended()
+    async with scene.cluster.redises.patience():
+        server = await scene.cluster.redises.struck()
+        scene.struck()
+        server.process.kill()
+        size = server.appendonly_file.stat().st_size
+        with server.appendonly_file.open("r+b") as written:
+            written.truncate(size - min(END_BYTES, size // 2))
+        await asyncio.to_thread(server.restart)
+        scene.mended()
 
 
 async def replaced_by_a_lagging_replica(scene: Scene) -> None:
     """The master dies, and its replica takes over without the last writes."""
     binary = find_binary()
     assert binary is not None
+    master = await scene.cluster.redises.struck()
+    assert isinstance(master, OwnRedis), "Sentinel and Redis Cluster have replicas of their own"
     with folder() as place:
-        replica = Replica(scene.cluster.redis, place, binary)
+        replica = Replica(master, place, binary)
         await replica.follow()
         scene.forgot_from_s = asyncio.get_running_loop().time()
         await asyncio.to_thread(replica.catch_up)
@@ -109,16 +119,18 @@ async def forgot_everything(scene: Scene) -> None:
 async def out_of_memory(scene: Scene) -> None:
     """``maxmemory`` is reached, then raised."""
     async with scene.cluster.processes.data() as data:
+        theirs = await scene.on_the_struck()
         await data.config_set("maxmemory", "1")
         scene.struck()
-        await scene.load.stuck()
+        await scene.load.stuck(theirs)
         await data.config_set("maxmemory", "0")
         scene.mended()
 
 
 async def disk_full(scene: Scene) -> None:
     """Nothing can be written down, so Redis refuses every write; then there is room again."""
-    server = scene.cluster.redis
+    server = await scene.cluster.redises.struck()
+    theirs = await scene.on_the_struck()
     async with scene.cluster.processes.data() as data:
 
         async def refuses() -> bool:
@@ -127,7 +139,7 @@ async def disk_full(scene: Scene) -> None:
         scene.struck()
         server.fill_disk()
         await until(refuses, 10, "Redis refuses writes")
-        await scene.load.stuck()
+        await scene.load.stuck(theirs)
         server.free_disk()
         scene.mended()
 

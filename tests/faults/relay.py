@@ -7,7 +7,8 @@ import socket
 import struct
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
+from urllib.parse import SplitResult
 
 from tests.faults.command_names import name_of
 from tests.faults.delay_line import DelayLine
@@ -16,6 +17,22 @@ from tests.faults.resp import RespError, Splitter, is_push
 
 # SO_LINGER on, with 0 seconds: the close is an RST and no FIN (socket(7)).
 _RESET = struct.pack("ii", 1, 0)
+
+
+class _Asked(NamedTuple):
+    """A request that was forwarded and is not answered.
+
+    Attributes:
+        after: where its answer stops.
+        tells: its answer names Redises by their addresses.
+    """
+
+    after: Held | None = None
+    tells: bool = False
+
+
+_NOBODY = _Asked()
+_TELLING = ("CLUSTER", "SENTINEL")
 
 
 class Hub(Protocol):
@@ -30,8 +47,11 @@ class Hub(Protocol):
     def accepted(self, relay: Relay) -> None:
         """The process has connected: has `Relay.connect` run."""
 
-    async def connect(self, side: asyncio.Protocol) -> object:
+    async def connect(self, side: asyncio.Protocol, upstream: SplitResult) -> object:
         """Connects to Redis."""
+
+    def by_doors(self, reply: bytes) -> bytes:
+        """An answer that names Redises, with their doors in the places of their addresses."""
 
 
 class _Side(asyncio.Protocol):
@@ -94,10 +114,12 @@ class Relay:
 
     Args:
         hub: the proxy's.
+        upstream: Redis.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, upstream: SplitResult) -> None:
         self._hub = hub
+        self._upstream = upstream
         self.client = _Side(lambda: hub.accepted(self), lambda: hub.delay_s, self._from_client)
         self.redis = _Side(self._connected, lambda: hub.delay_s, self._from_redis)
         self.client.other, self.redis.other = self.redis, self.client
@@ -105,9 +127,9 @@ class Relay:
         self._reply_splitter = Splitter()
         self._requests: deque[bytes] = deque()  # not forwarded yet
         self._replies: deque[bytes] = deque()  # not delivered yet
-        self._asked: deque[Held | None] = deque()  # forwarded and not answered, with the point behind each
+        self._asked: deque[_Asked] = deque()
         self._stop: Held | None = None  # no request passes until it is decided
-        self._stopped_request: tuple[bytes, Held | None] | None = None
+        self._stopped_request: tuple[bytes, _Asked] | None = None
         self._stopped_reply: bytes | None = None
         self._mute = hub.partitioned
         self._ended = False  # by the process or by us: Redis' side has no reason to be
@@ -119,7 +141,7 @@ class Relay:
         if self._mute:
             return
         try:
-            await self._hub.connect(self.redis)
+            await self._hub.connect(self.redis, self._upstream)
         except OSError:
             self.cut()
 
@@ -136,13 +158,13 @@ class Relay:
             return
         self._stop = None
         if self._stopped_request is not None:
-            (request, after), self._stopped_request = self._stopped_request, None
+            (request, asked), self._stopped_request = self._stopped_request, None
             self.redis.write([request])
-            self._wait_for_answer(after)
+            self._wait_for_answer(asked)
         if self._stopped_reply is not None:
             reply, self._stopped_reply = self._stopped_reply, None
             self._replies.appendleft(reply)
-            self._asked.appendleft(None)
+            self._asked.appendleft(_NOBODY)
             self._pass_replies()
         self._pass_requests()
 
@@ -185,23 +207,21 @@ class Relay:
             request = self._requests.popleft()
             name = name_of(request)
             self._hub.counts[name] += 1
-            stops = self._hub.points.stops(name, request, self)
-            if not stops:
-                self._asked.append(None)
-                passed.append(request)
-            elif "before" in stops:
+            stops = self._hub.points.stops(name, request, self) or {}
+            asked = _Asked(stops.get("after"), name in _TELLING)
+            if "before" in stops:
                 self._stop = stops["before"]
-                self._stopped_request = request, stops.get("after")
+                self._stopped_request = request, asked
             else:
                 passed.append(request)
-                self._wait_for_answer(stops["after"])
+                self._wait_for_answer(asked)
         self.redis.write(passed)
         if self._stopped_request is not None and self._stop is not None:
             self._stop.arrive()
 
-    def _wait_for_answer(self, after: Held | None) -> None:
-        self._asked.append(after)
-        self._stop = None if after is None or after.decided else after
+    def _wait_for_answer(self, asked: _Asked) -> None:
+        self._asked.append(asked)
+        self._stop = None if asked.after is None or asked.after.decided else asked.after
 
     # ---- from Redis to the process ----
 
@@ -224,7 +244,8 @@ class Relay:
         while self._replies and self._stopped_reply is None:
             reply = self._replies.popleft()
             # Unasked comes also the error of a Redis that will not have us, before it closes.
-            after = self._asked.popleft() if self._asked and not is_push(reply) else None
+            after, tells = self._asked.popleft() if self._asked and not is_push(reply) else _NOBODY
+            reply = self._hub.by_doors(reply) if tells else reply
             if after is None or after.decided:
                 passed.append(reply)
             else:

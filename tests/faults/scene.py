@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.faults.cluster import Cluster, Node, Role
 from tests.faults.load import Load, Talker
 
-BURIED_WITHIN_S = 12.0
+BURIED_WITHIN_S = 30.0
 UNDER_WAY_S = 0.5
 """Effects of a frame may come so much later than it, and a delayed message does (`app.DELAY_S`)."""
 WHOLE_WITHIN_S = 1.0
@@ -72,6 +72,11 @@ class Scene:
         # second trip. On a busy machine these take what replies took.
         from_s = self.forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(self.forgot_from_s)
         return talker.sent_between(number, from_s, max(self.mended_s, self.struck_s) + WHOLE_WITHIN_S)
+
+    async def on_the_struck(self) -> list[Talker]:
+        """The connections that live on the Redis which cases strike."""
+        names = await self.cluster.sessions(await self.cluster.redises.struck_shards())
+        return [talker for talker in self.load.talkers if talker.record.name in names]
 
     @property
     def victims(self) -> list[Talker]:

@@ -20,7 +20,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.sockets import Client
 from tests.support.stack import stack
 from tests.support.waiting import until
-from trunkline.protocol.redis_layer.scripts import SCRIPTS
+from trunkline.protocol.redis_layer.scripts import GUARDED, SCRIPTS
 from trunkline.protocol.settings import LayerSettings
 from trunkline.worker import route
 
@@ -115,15 +115,14 @@ async def test_commands_and_answers_pass_as_they_are(proxy: Proxy, through: Any,
 
 
 async def test_our_scripts_are_counted_by_their_names(proxy: Proxy, through: Any) -> None:
-    leave = SCRIPTS["leave"]
-
-    with pytest.raises(redis.ResponseError):
-        await through.eval(leave.text, 0)
-    with pytest.raises(redis.ResponseError):
-        await through.evalsha(leave.sha.upper(), 0)
+    for leave in (SCRIPTS["leave"], GUARDED["leave"]):
+        with pytest.raises(redis.ResponseError):
+            await through.eval(leave.text, 0)
+        with pytest.raises(redis.ResponseError):
+            await through.evalsha(leave.sha.upper(), 0)
     assert await through.eval("return 1", 0) == 1
 
-    assert proxy.counts["leave"] == 2
+    assert proxy.counts["leave"] == 4
     assert proxy.counts["EVAL"] == 1
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import redis
 
+from tests.support import full_disk
 from tests.support.process import START_WITHIN_S, Process
 from trunkline.protocol.redis_layer import connections
 from trunkline.protocol.redis_url import places_of
@@ -121,8 +122,70 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-class Redis:
+class Restartable:
     """A Redis of the test's own, that may be stopped, killed and started again on its data.
+
+    Attributes:
+        folder: of its files.
+        url: of it alone.
+        process: the present one.
+    """
+
+    folder: Path
+    url: str
+    process: Process
+
+    def _start(self) -> Process:
+        raise NotImplementedError
+
+    @property
+    def appendonly_file(self) -> Path:
+        """Where it writes everything down (Redis 6.2; later ones have a folder)."""
+        return self.folder / "appendonly.aof"
+
+    def kill(self) -> None:
+        """SIGKILL, of a Redis that writes down all that it answers (``appendfsync always``).
+
+        With ``everysec`` it puts a write off while an fsync takes its time, once a second and for long on a busy disk,
+        and answers all the same (`flushAppendOnlyFile` in its ``aof.c``): a kill in that moment loses what was
+        acknowledged. That is another case, with tests of its own.
+        """
+        with closing(redis.Redis.from_url(self.url)) as client:
+            client.config_set("appendfsync", "always")
+        self.process.kill()
+
+    def fill_disk(self) -> None:
+        """From now on nothing more can be written down."""
+        full_disk.fill(self.process.pid, self.appendonly_file)
+
+    def free_disk(self) -> None:
+        """It can again."""
+        full_disk.free(self.process.pid)
+
+    def restart(self) -> None:
+        """Starts it again on its data, after a kill; returns when it answers."""
+        self.process = self._start()
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        """Blocks until it does: without it no test can go on.
+
+        Raises:
+            AssertionError: it does not in time; the text has its log.
+        """
+        deadline_s = time.monotonic() + START_WITHIN_S
+        with closing(redis.Redis.from_url(self.url)) as client:
+            while self.process.exit_code is None and time.monotonic() < deadline_s:
+                try:
+                    if client.ping():
+                        return
+                except redis.RedisError:
+                    time.sleep(_POLL_S)
+        raise AssertionError(f"redis-server does not answer:\n{self.process.text()}")
+
+
+class Redis(Restartable):
+    """One on a Unix socket.
 
     Args:
         folder: for its socket and files; short, because a Unix socket's path is.
@@ -156,40 +219,3 @@ class Redis:
 
     def _start(self) -> Process:
         return Process("redis", self._command, self.folder / "redis.log")
-
-    @property
-    def appendonly_file(self) -> Path:
-        """Where it writes everything down (Redis 6.2; later ones have a folder)."""
-        return self.folder / "appendonly.aof"
-
-    def kill(self) -> None:
-        """SIGKILL, of a Redis that writes down all that it answers (``appendfsync always``).
-
-        With ``everysec`` it puts a write off while an fsync takes its time, once a second and for long on a busy disk,
-        and answers all the same (`flushAppendOnlyFile` in its ``aof.c``): a kill in that moment loses what was
-        acknowledged. That is another case, with tests of its own.
-        """
-        with closing(redis.Redis.from_url(self.url)) as client:
-            client.config_set("appendfsync", "always")
-        self.process.kill()
-
-    def restart(self) -> None:
-        """Starts it again on its data, after a kill; returns when it answers."""
-        self.process = self._start()
-        self.wait_until_it_answers()
-
-    def wait_until_it_answers(self) -> None:
-        """Blocks until it does: without it no test can go on.
-
-        Raises:
-            AssertionError: it does not in time; the text has its log.
-        """
-        deadline_s = time.monotonic() + START_WITHIN_S
-        with closing(redis.Redis.from_url(self.url)) as client:
-            while self.process.exit_code is None and time.monotonic() < deadline_s:
-                try:
-                    if client.ping():
-                        return
-                except redis.RedisError:
-                    time.sleep(_POLL_S)
-        raise AssertionError(f"redis-server does not answer:\n{self.process.text()}")

@@ -11,8 +11,9 @@ from typing import Any
 
 import redis
 
+from tests.support import full_disk
 from tests.support.process import START_WITHIN_S, Process
-from tests.support.redis_server import folder
+from tests.support.redis_server import Restartable, folder
 
 SERVICE = "main"
 DOWN_AFTER_MS = 1000
@@ -23,7 +24,7 @@ _TRIES = 5
 _POLL_S = 0.05
 
 
-class Server:
+class Server(Restartable):
     """One process on a TCP port: a Redis, or a Sentinel.
 
     Args:
@@ -43,22 +44,22 @@ class Server:
         program: Sequence[str] = (),
     ) -> None:
         self.name = name
-        self._folder = place
+        self.folder = place
         self._config = config
         self._conf = place / f"{name}.conf"
         self._command = [binary, str(self._conf), *program]
         place.mkdir()
         for _ in range(_TRIES):
             self.port = _free_port()
+            self.url = f"redis://127.0.0.1:{self.port}"
             self._conf.write_text("\n".join((f"port {self.port}", f"dir {place}", *config(self.port), "")))
-            self.start()
+            self.process = self._start()
             if self.answers():
                 return
         raise AssertionError(f"{name} does not answer:\n{self.process.text()}")
 
-    def start(self) -> None:
-        """Starts it, on what it has written down."""
-        self.process = Process(self.name, self._command, self._folder / "log")
+    def _start(self) -> Process:
+        return Process(self.name, full_disk.survived(self._command), self.folder / "log")
 
     def client(self) -> redis.Redis:
         """A client of it."""
@@ -231,6 +232,11 @@ class SentinelSet:
         before.ask("REPLICAOF", "127.0.0.1", str(self.primary.port))
         before.ask("CLIENT", "KILL", "TYPE", "normal")
         before.ask("CLIENT", "UNPAUSE")
+
+    def be_patient(self, down_after_ms: int) -> None:
+        """How long the primary may be silent from now on until it is taken for dead."""
+        for sentinel in self.sentinels:
+            sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", str(down_after_ms))
 
     def stop(self) -> None:
         """Ends all of them."""

@@ -1,31 +1,27 @@
-"""The clusters of this suite, one of each kind for each test process, handed from case to case while it is whole; and
-what the suites that run whole have counted."""
+"""What the suites of this folder have counted, behind their names."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-import pytest_asyncio
+from tests.faults import report
+from tests.faults.conftest import pytest_runtest_makereport
 
-from tests.faults.conftest import Clusters
-from tests.topologies.two_redises import two_redises
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def on_two_redises(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusters]:
-    """Clusters over two Redises."""
-    made = Clusters(tmp_path_factory.mktemp("two"), two_redises)
-    yield made
-    await made.spoil()
+__all__ = ["pytest_runtest_makereport"]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints how much of each suite has passed where."""
-    passed = terminalreporter.stats.get("passed", ())
-    lines = sorted(value for made in passed for name, value in made.user_properties if name == "suite")
-    if lines:
-        terminalreporter.section("suites")
-    for line in lines:
-        terminalreporter.write_line(line)
+    """Prints it."""
+    properties = [
+        item
+        for outcome in ("passed", "failed")
+        for made in terminalreporter.stats.get(outcome, ())
+        for item in made.user_properties
+    ]
+    suites = sorted(str(value) for name, value in properties if name == "suite")
+    cases = sorted((value for name, value in properties if name == "fault_case"), key=lambda row: row["case"])
+    for title, lines in (("suites", suites), ("faults", report.table(cases) if cases else [])):
+        if lines:
+            terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)

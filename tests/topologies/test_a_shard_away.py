@@ -18,10 +18,10 @@ import aiohttp
 import pytest
 import redis
 
-from tests.faults.conftest import own_redis
 from tests.faults.load import Load
 from tests.faults.own_redis import OwnRedis
 from tests.faults.proxy import Proxy
+from tests.faults.redises.direct import own_redis
 from tests.support.commands import Done, command
 from tests.support.process import START_WITHIN_S
 from tests.support.processes import Processes, new_prefix

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import own_redis
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load
+from tests.faults.redises.direct import own_redis
 from tests.support.commands import Done, command
 from tests.support.process import Process
 from tests.support.processes import Interface, Processes, new_prefix

@@ -1,73 +1,23 @@
-"""A cluster of real processes over a Redis that Sentinel watches: the cases of `test_sentinel`.
-
-No proxy stands between a process and Redis here, for Sentinel tells addresses: what is struck is Redis itself.
-"""
+"""Cases of a Redis that Sentinel watches: another becomes the primary under load."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from urllib.parse import urlsplit
 
 from tests.faults.cases import FORGOTTEN, Case
-from tests.faults.cluster import Cluster
 from tests.faults.promises import Promises
-from tests.faults.proxy import Proxy
+from tests.faults.redises.watched import Watched
 from tests.faults.scene import Scene
-from tests.support.redis_server import folder
 from tests.support.sentinels import SentinelSet, wait_for
 
 WITHIN_S = 15.0
 """The primary is missed for a second, the Sentinels elect who acts, that one promotes a replica, the others follow."""
-WRITTEN = ("min-replicas-to-write 1", "min-replicas-max-lag 10")
-"""What docs/redis.md wants: a primary that was cut off from both replicas takes no writes that will be forgotten."""
-
-
-class Straight(Proxy):
-    """No proxy: the way to Redis as it is."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(urlsplit("redis://"))
-        self.url = url
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class BySentinels(Cluster):
-    """See `Cluster`.
-
-    Args:
-        watched: its Redis.
-        folder: for logs.
-    """
-
-    def __init__(self, watched: SentinelSet, folder: Path) -> None:
-        # What cases of one Redis do to it, none of these cases does.
-        redis: Any = SimpleNamespace(url=watched.url)
-        super().__init__(redis, folder)
-        self.watched = watched
-
-    async def _proxies(self) -> tuple[Proxy, ...]:
-        return (Straight(self.watched.url),)
-
-    def stop_redis(self) -> None:
-        """Ends Redis and Sentinels."""
-        self.watched.stop()
-
-
-def by_sentinels(places: ExitStack, binary: str, logs: Path) -> Cluster:
-    """A cluster over a primary, two replicas and three Sentinels."""
-    return BySentinels(SentinelSet(places.enter_context(folder()), binary, redis_lines=WRITTEN), logs)
 
 
 def _watched(scene: Scene) -> SentinelSet:
-    assert isinstance(scene.cluster, BySentinels)
-    return scene.cluster.watched
+    assert isinstance(scene.cluster.redises, Watched)
+    return scene.cluster.redises.set
 
 
 async def _other_primary(watched: SentinelSet, port: int) -> None:
@@ -98,7 +48,7 @@ async def killed_and_back(scene: Scene) -> None:
     watched = _watched(scene)
     primary = watched.primary
     await killed(scene)
-    await asyncio.to_thread(primary.start)
+    await asyncio.to_thread(primary.restart)
     await _other_primary(watched, primary.port)
 
 
@@ -138,11 +88,10 @@ async def failed_over_in_order(scene: Scene) -> None:
 
 
 _make = partial(Case, within_s=WITHIN_S, from_strike=True)
-CASES: tuple[Case, ...] = (
+SENTINEL_CASES: tuple[Case, ...] = (
     _make("SENTINEL FAILOVER with writes paused", failed_over_in_order, Promises()),
     _make("SENTINEL FAILOVER", failed_over, FORGOTTEN),
     _make("primary SIGKILL and back", killed_and_back, FORGOTTEN),
     _make("primary SIGSTOP until another is promoted", stood_still, FORGOTTEN),
-    _make("primary SIGKILL", killed, FORGOTTEN, keeps_cluster=False),
+    _make("primary SIGKILL", killed, FORGOTTEN),
 )
-"""In an order that needs one set of Redises for all: the last leaves it without one."""
