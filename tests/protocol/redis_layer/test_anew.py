@@ -91,6 +91,9 @@ async def test_what_nobody_would_bring_back_stays(faulty: Faulty) -> None:
         codec.encode_entry(Entry(ChannelName("any"), None, None, 0, [{"a": 1}], "unique")),
     ]
     gone = [of(mine, "/"), of(mine, LONG_PATH, 200), of(mine, LONGEST_PATH, 70_000)]
+    # Elsewhere than on the first shard a connection's id is longer.
+    for shard in (1, 12):
+        gone.append(of(reply_name(interface.id, new_connection_id(shard)), LONG_PATH))
     stream = faulty.keys.stream(RECEIVE)
     # As it is when frames come between the deletion and the moment when a worker notices.
     faulty.client.sadd(faulty.keys.channels, RECEIVE)

@@ -17,19 +17,20 @@ if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made
 if redis.call('SADD', base .. 'channels', channel) == 1 or made.err then return 0 end
 
 -- The interface server that holds an entry of this body; nil if none does. A body begins with its version, the array's
--- head, the reply channel (40 bytes behind a head of 2), the path and the number of its first event, which is below zero in
--- what no release is due for. https://github.com/msgpack/msgpack/blob/master/spec.md
+-- head, the reply channel behind a head of 2, whose second byte is its length (on all shards but the first it ends with the
+-- number of the shard), the path and the number of its first event, which is below zero in what no release is due for.
+-- https://github.com/msgpack/msgpack/blob/master/spec.md
 local function holder(body)
   local interface = string.match(string.sub(body, 1, 25), 'reply%.(i%x+)!?')
-  local head = string.byte(body, 45)
+  local at = 5 + (string.byte(body, 4) or 0)
+  local head = string.byte(body, at)
   if not interface or not head then return nil end
-  local at
   if head >= 0xa0 and head <= 0xbf then
-    at = 46 + head - 0xa0
+    at = at + 1 + head - 0xa0
   elseif head == 0xd9 then
-    at = 47 + string.byte(body, 46)
+    at = at + 2 + string.byte(body, at + 1)
   elseif head == 0xda then
-    at = 48 + string.byte(body, 46) * 256 + string.byte(body, 47)
+    at = at + 3 + string.byte(body, at + 1) * 256 + string.byte(body, at + 2)
   else
     return nil
   end
