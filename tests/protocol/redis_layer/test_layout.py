@@ -48,6 +48,20 @@ async def test_all_shards_hold_the_same_record(layout: RedisLayout, two: LayerSe
     assert found[0].records[0].id == found[1].records[1].id
 
 
+async def test_a_record_that_is_just_being_written_tells_nothing(
+    layout: RedisLayout, two: LayerSettings
+) -> None:
+    await layout.agree()
+    place = two.redis_url.partition(",")[0]
+    with closing(redis.Redis.from_url(place)) as client:
+        before = client.hget(Keys(two.prefix).layout, "id")
+        client.hdel(Keys(two.prefix).layout, "id")
+
+        assert await layout.agree() == 2
+
+        assert client.hget(Keys(two.prefix).layout, "id") == before
+
+
 async def test_a_living_cluster_of_one_shard_lets_newcomers_on_the_second_when_it_is_told_to(
     layout: RedisLayout, two: LayerSettings
 ) -> None:

@@ -66,8 +66,11 @@ class ShardLayout:
             for role in ("interface", "worker"):
                 pipeline.zcard(self._keys.leases(role))
             *records, interfaces, workers = await self._ask(pipeline.execute())
+        # One that another process is just writing has no id yet (see `write`), and tells nothing.
         found = {
-            shard: _record(fields, shard) for shard, fields in zip(self._seen, records, strict=True) if fields
+            shard: _record(fields, shard)
+            for shard, fields in zip(self._seen, records, strict=True)
+            if fields.get(_ID.encode())
         }
         return Found(self.where, found, bool(interfaces or workers))
 
