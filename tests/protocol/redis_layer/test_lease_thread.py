@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+import redis
 
 from tests.protocol.layer_harness import body, lease_info
 from tests.protocol.redis_layer.conftest import Faulty
@@ -16,7 +17,12 @@ from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.messages import Delivery
 from trunkline.protocol.names import RECEIVE, Keys
 from trunkline.protocol.redis_layer import RedisOperatorLayer
-from trunkline.protocol.redis_layer.lease_thread import Heartbeat, LeaseThread
+from trunkline.protocol.redis_layer.lease_thread import (
+    INTERFACE_PATIENCE,
+    RETURN_BEATS,
+    Heartbeat,
+    LeaseThread,
+)
 from trunkline.protocol.settings import LayerSettings
 from trunkline.protocol.tracks import Share
 
@@ -179,3 +185,28 @@ async def test_entries_handed_back_are_anybodys_and_were_not_begun(faulty: Fault
 
     taken = await other.take_one(10)
     assert (taken.body, taken.attempt) == (body("0"), 1)
+
+
+async def test_behind_a_time_without_redis_interface_servers_have_more_time_to_come_back(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lease_on(faulty.settings) as (lease, _):
+        call, patience = lease._call, []
+        answers = True
+
+        def noted(script: str, keys: list[str], args: list[Any]) -> Any:
+            if not answers:
+                raise redis.ConnectionError
+            patience.append(args[7])
+            return call(script, keys, args)
+
+        monkeypatch.setattr(lease, "_call", noted)
+        lease._renew()
+        answers = False
+        lease._renew()
+        answers = True
+        for _ in range(RETURN_BEATS + 1):
+            lease._renew()
+
+    longer = INTERFACE_PATIENCE + RETURN_BEATS
+    assert patience == [INTERFACE_PATIENCE, *[longer] * RETURN_BEATS, INTERFACE_PATIENCE]

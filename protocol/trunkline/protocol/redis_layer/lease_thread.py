@@ -37,6 +37,9 @@ SOCKET_TIMEOUT_S = 5.0
 WORKER_PATIENCE = 2
 """Heartbeats of the reaper that a worker must be seen away after its lease ended."""
 INTERFACE_PATIENCE = 4
+RETURN_BEATS = 8
+"""So many more, behind a time without Redis: who lives comes back with pauses of up to a second (`link`), and has to
+load all our scripts before it can renew its lease."""
 REAP_BUDGET = 200
 REAP_STEPS = 20
 STEP_LOOKS = 1000
@@ -98,6 +101,7 @@ class LeaseThread:
         self._on_heartbeat = on_heartbeat
         self._stop = threading.Event()
         self._failing = False
+        self._returning = 0  # heartbeats until those who live are back
         self._redis = connections.blocking_client(
             place, "trunkline-lease", SOCKET_TIMEOUT_S, Retry(NoBackoff(), 0)
         )
@@ -172,19 +176,22 @@ class LeaseThread:
         try:
             self._on_heartbeat(self._tick())
             self._failing = False
+            self._returning = max(0, self._returning - 1)
         except (RedisError, OSError, LayerUnavailable) as error:
             if not self._failing:
                 reason = error if isinstance(error, LayerUnavailable) else explained(error, self._url)
                 log.warning("worker=%s cannot renew its lease: %s", self._info.id, reason)
             self._failing = True
+            self._returning = RETURN_BEATS
 
     def _tick(self) -> Heartbeat:
+        patience = INTERFACE_PATIENCE + (RETURN_BEATS if self._returning else 0)
         answer = self._call(
             "tick",
             [self._keys.reaper],
             [
                 self._keys.base, self._info.id, self._lease_ms, self._encoded, secrets.token_hex(8),
-                int(TICK_S * 1000), WORKER_PATIENCE, INTERFACE_PATIENCE, self._keys.consumer_group, self._track,
+                int(TICK_S * 1000), WORKER_PATIENCE, patience, self._keys.consumer_group, self._track,
                 *SOCKET_CHANNELS,
             ],
         )  # fmt: skip
