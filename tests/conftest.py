@@ -24,8 +24,12 @@ WORKER_LEASE_S = 0.6
 
 
 def pytest_configure() -> None:
-    """A shell starts what runs in the background with SIGINT ignored, and processes inherit that: those that tests
-    start would not hear Ctrl-C."""
+    """Refuses a topology that there is not. A shell starts what runs in the background with SIGINT ignored, and
+    processes inherit that: those that tests start would not hear Ctrl-C."""
+    try:
+        topology.chosen()
+    except ValueError as wrong:
+        raise pytest.UsageError(str(wrong)) from None
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -95,6 +96,7 @@ class Cluster:
                     await node.close_proxies()
                     nodes[place] = await make(worker_flags)
         await self.processes.ready()
+        self._learn_ids()
 
     async def put_on_a_track(self) -> None:
         """Starts two workers of a track and puts every new connection on it; returns when interface servers know."""
@@ -226,8 +228,15 @@ class Cluster:
                         found[str(session.get("name", key))] = int(session.get("counted", 0))
         return found
 
+    def _learn_ids(self) -> None:
+        """An interface server that was fenced, perhaps when nobody waited for it any more, has another id."""
+        for node in self.interfaces:
+            for found in re.finditer(r"started over interface=(\w+)", node.process.text()):
+                node.process.id = found[1]
+
     async def leaks(self) -> list[str]:
         """What stands in Redis that should not when no connection is open."""
+        self._learn_ids()
         alive = {node.id for node in self.nodes}
         found: list[str] = []
         for shard, keys in enumerate(self.processes.shards):

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import redis
 
+from tests.faults.redises.kind import Heir
 from tests.support import full_disk
 from tests.support.process import Process
 from tests.support.redis_server import Redis
 from tests.support.waiting import until
-
-CATCH_UP_MS = 20_000
-"""How long a replica may take to have what its master has."""
 
 
 class OwnRedis(Redis):
@@ -38,8 +36,8 @@ class OwnRedis(Redis):
         self.process.kill()
 
 
-class Replica:
-    """A replica of a Redis, on a line that can be held up, so that it lacks the last writes.
+class Replica(Heir):
+    """A replica of a Redis that has none but for this.
 
     Args:
         master: copied, later replaced.
@@ -47,11 +45,8 @@ class Replica:
     """
 
     def __init__(self, master: OwnRedis, folder: Path, binary: str) -> None:
-        self._master = master
-        self._copy = Redis(folder, binary, appendonly=False)
-        self._copy.wait_until_it_answers()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        super().__init__(master, Redis(folder, binary, appendonly=False))
+        self.replica.wait_until_it_answers()
         self._carriers: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
@@ -60,15 +55,15 @@ class Replica:
         # A replica asks for host and port, the master listens on a Unix socket only.
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        with closing(redis.Redis.from_url(self._master.url)) as client:
+        with closing(redis.Redis.from_url(self.primary.url)) as client:
             client.config_set("repl-diskless-sync", "yes")
             client.config_set("repl-diskless-sync-delay", "0")
-        with closing(redis.Redis.from_url(self._copy.url)) as client:
+        with closing(redis.Redis.from_url(self.replica.url)) as client:
             client.replicaof("127.0.0.1", port)
             await until(_is_linked(client), 20, "the replica has everything")
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_master, to_master = await asyncio.open_unix_connection(str(self._master.folder / "s"))
+        from_master, to_master = await asyncio.open_unix_connection(str(self.primary.folder / "s"))
         for source, sink in ((reader, to_master), (from_master, writer)):
             task = asyncio.create_task(self._pass(source, sink))
             self._carriers.add(task)
@@ -77,7 +72,6 @@ class Replica:
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65_536):
-                await self._flowing.wait()
                 sink.write(data)
                 await sink.drain()
         except ConnectionError:
@@ -87,29 +81,18 @@ class Replica:
             with suppress(ConnectionError):
                 await sink.wait_closed()
 
-    def catch_up(self) -> None:
-        """Blocks until it has all that the master has written by now: on a busy machine it may be far behind by itself
-        (https://redis.io/docs/latest/commands/wait/, which counts from the last write of its own connection)."""
-        with closing(redis.Redis.from_url(self._master.url)) as client:
-            client.set("catch up", 1, px=1)
-            assert client.wait(1, CATCH_UP_MS) == 1, "the replica is left behind"
-
-    def hold_up(self) -> None:
-        """What the master writes from now on does not arrive."""
-        self._flowing.clear()
-
-    async def promote(self) -> None:
-        """The master dies, and the replica takes its place under its address."""
-        self._master.process.kill()
+    async def inherit(self) -> None:
+        """See `Heir.inherit`: it takes the master's place under its address."""
+        self.primary.process.kill()
         self._server.close()
         carriers = list(self._carriers)
         for task in carriers:
             task.cancel()
         await asyncio.gather(*carriers, return_exceptions=True)
-        with closing(redis.Redis.from_url(self._copy.url)) as client:
+        with closing(redis.Redis.from_url(self.replica.url)) as client:
             client.replicaof("NO", "ONE")
-        (self._copy.folder / "s").rename(self._master.folder / "s")
-        self._master.process = self._copy.process
+        (self.replica.folder / "s").rename(self.primary.folder / "s")
+        self.primary.process = self.replica.process
 
 
 def _is_linked(client: redis.Redis) -> Callable[[], bool]:

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import redis.asyncio
 
-from tests.faults.own_redis import OwnRedis, Replica
 from tests.faults.proxy import Point
+from tests.faults.redises.kind import catch_up
 from tests.faults.scene import Scene
-from tests.support.redis_server import find_binary, folder
 from tests.support.waiting import until
 from trunkline.protocol.names import RECEIVE
 
@@ -20,7 +19,7 @@ STOPPED_S = 3.0
 WENT_ON = 300
 """Replies between two losses."""
 END_BYTES = 200_000
-"""The part of a file that is lost; of one that others have a share of, as much as half."""
+"""The part of a file that is lost, at most: what was written before the case is not."""
 
 
 async def killed(scene: Scene) -> None:
@@ -69,32 +68,30 @@ async def lost_power(scene: Scene) -> None:
     """SIGKILL, and of what was written down the end has not reached the disk."""
     async with scene.cluster.redises.patience():
         server = await scene.cluster.redises.struck()
+        scene.forgot_from_s = asyncio.get_running_loop().time()
+        file = server.appendonly_file
+        before = file.stat().st_size
+        await scene.load.goes_on(WENT_ON)
         scene.struck()
         server.process.kill()
-        size = server.appendonly_file.stat().st_size
-        with server.appendonly_file.open("r+b") as written:
-            written.truncate(size - min(END_BYTES, size // 2))
+        size = file.stat().st_size
+        with file.open("r+b") as written:
+            written.truncate(max(min(before, size), size - END_BYTES))
         await asyncio.to_thread(server.restart)
         scene.mended()
 
 
 async def replaced_by_a_lagging_replica(scene: Scene) -> None:
     """The master dies, and its replica takes over without the last writes."""
-    binary = find_binary()
-    assert binary is not None
-    master = await scene.cluster.redises.struck()
-    assert isinstance(master, OwnRedis), "Sentinel and Redis Cluster have replicas of their own"
-    with folder() as place:
-        replica = Replica(master, place, binary)
-        await replica.follow()
+    async with scene.cluster.redises.heir() as heir:
         scene.forgot_from_s = asyncio.get_running_loop().time()
-        await asyncio.to_thread(replica.catch_up)
-        replica.hold_up()
+        await catch_up(heir.primary, heir.replica)
+        await heir.hold_up()
         await scene.load.goes_on(WENT_ON)
+        assert await heir.lacks_bytes() > 0
         scene.struck()
-        await replica.promote()
+        await heir.inherit()
         scene.mended()
-        # Its socket and files are used until the cluster ends; the folder's may go as nothing is written there.
 
 
 async def forgot_once(scene: Scene) -> None:

@@ -30,7 +30,8 @@ case may have some, its last column says which. *Recovery* is the longest wait f
 for the disconnects of connections that the fault ended; behind a fault of Redis it counts from when that was over.
 
 A heading for each row of the [table of promises](../DESIGN.md#the-table-of-promises). What stands in the column *test*
-runs that case alone: `make faults ARGS='-k "[worker-SIGKILL-after-read]"'`.
+runs that case alone: `make faults ARGS='-k "[worker-SIGKILL-after-read]"'`. On two Redises, by Sentinel and on a Redis
+Cluster: [topologies.md](topologies.md#how-the-fault-suite-runs-there).
 """
 PAIRS = "Two faults at once, at random"
 """Heading of those that are in no row."""

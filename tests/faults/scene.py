@@ -12,7 +12,8 @@ BURIED_WITHIN_S = 30.0
 UNDER_WAY_S = 0.5
 """Effects of a frame may come so much later than it, and a delayed message does (`app.DELAY_S`)."""
 WHOLE_WITHIN_S = 1.0
-"""After so long nothing is missing any more of what Redis forgot: groups, registrations, consumer groups."""
+"""So long after the last that waited has its reply, nothing is missing any more of what Redis forgot: groups,
+registrations, consumer groups."""
 
 
 @dataclass(slots=True)
@@ -69,9 +70,11 @@ class Scene:
         """Whether the effects of a frame fell in the time that Redis forgot, or in which it was told again."""
         talker = next(talker for talker in self.load.talkers if talker.record.name == sender)
         # A frame may wait for the end of its window, and then for its worker; what it sends in the background makes a
-        # second trip. On a busy machine these take what replies took.
+        # second trip. On a busy machine these take what replies took, and Redis is told again as late as they come.
         from_s = self.forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(self.forgot_from_s)
-        return talker.sent_between(number, from_s, max(self.mended_s, self.struck_s) + WHOLE_WITHIN_S)
+        over_s = max(self.mended_s, self.struck_s)
+        to_s = over_s + WHOLE_WITHIN_S + self.load.recovery_s(over_s)
+        return talker.sent_between(number, from_s, to_s)
 
     async def on_the_struck(self) -> list[Talker]:
         """The connections that live on the Redis which cases strike."""

@@ -8,12 +8,13 @@ import pytest
 
 from tests.faults.cases import Case
 from tests.faults.conftest import Clusters
-from tests.faults.on_topologies import cases_on, present
+from tests.faults.on_topologies import cases_on
+from tests.support.topology import chosen
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
-@pytest.mark.parametrize("case", cases_on(present()), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", cases_on(chosen()), ids=lambda case: case.id)
 async def test_nothing_is_lost_doubled_or_reordered(
     case: Case, clusters: Clusters, record_property: Callable[[str, object], None]
 ) -> None:

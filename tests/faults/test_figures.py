@@ -63,7 +63,7 @@ async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_de
             old = await cluster.replace_worker(place)
             old.process.terminate()
             assert await old.process.ends() == ExitCode.OK
-            await old.proxy.close()
+            await old.close_proxies()
         await load.goes_on(500)
         during_s = p99_s(load.waits_s(restarted_s))
         ledger = await end_uncut(cluster, load)

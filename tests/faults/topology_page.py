@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tests.faults.on_topologies import LEFT_OUT, OWN, cases_on
+from tests.faults.on_topologies import OWN, cases_on
 from tests.faults.report import PAIRS
 from tests.faults.rows import ROWS, row_of
 from tests.support.topology import IN_WORDS, Topology
@@ -48,12 +49,18 @@ def _line(title: str, rows: Sequence[Row]) -> str:
     return f"| {' | '.join((title, str(len(rows)), *sums, f'{worst_s:.1f} s'))} |"
 
 
-def part(topology: Topology, server: str, rows: Sequence[Row], figures: Sequence[str]) -> str:
+def lasted(seconds: float) -> str:
+    """How long a run was, and on how many cores."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s on {os.cpu_count()} cores"
+
+
+def part(topology: Topology, run: str, rows: Sequence[Row], figures: Sequence[str]) -> str:
     """The part of one topology, from its heading on.
 
     Args:
         topology: which.
-        server: name and version of Redis.
+        run: name and version of Redis, and how long it was.
         rows: of every case that was played.
         figures: of the tests that count something else.
     """
@@ -62,7 +69,7 @@ def part(topology: Topology, server: str, rows: Sequence[Row], figures: Sequence
     lines = [
         f"## {heading(topology)}",
         "",
-        f"{server}; made by `make faults TOPOLOGY={topology} ARGS=--write-report`.",
+        f"{run}; made by `make faults TOPOLOGY={topology} ARGS=--write-report`.",
         "",
         f"| {' | '.join(_HEADS)} |",
         f"|---|{'--:|' * (len(_HEADS) - 1)}",
@@ -71,7 +78,6 @@ def part(topology: Topology, server: str, rows: Sequence[Row], figures: Sequence
         _line("altogether", rows),
         "",
         *(f"- {figure}" for figure in figures),
-        *(f"- Left out: *{name}*; {reason}." for name, reason in LEFT_OUT[topology].items()),
         "",
     ]
     return "\n".join(lines)

@@ -162,6 +162,19 @@ class Restartable:
         """It can again."""
         full_disk.free(self.process.pid)
 
+    def offset(self) -> int:
+        """How far it is in the stream of writes; of a replica, that of its primary."""
+        with closing(redis.Redis.from_url(self.url)) as client:
+            info = dict(client.info("replication"))
+        return int(info["master_repl_offset" if info["role"] == "master" else "slave_repl_offset"])
+
+    def hear_nothing(self) -> None:
+        """As a replica: loses its primary and looks for it in vain, for it gives a password that nobody has set. It may
+        be promoted all the same."""
+        with closing(redis.Redis.from_url(self.url)) as client:
+            client.config_set("masterauth", "wrong")
+            client.client_kill_filter(_type="master")
+
     def restart(self) -> None:
         """Starts it again on its data, after a kill; returns when it answers."""
         self.process = self._start()

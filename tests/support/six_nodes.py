@@ -11,8 +11,9 @@ from typing import Any
 
 import redis.asyncio
 
+from tests.support import full_disk
 from tests.support.process import Process
-from tests.support.redis_server import folder
+from tests.support.redis_server import Restartable, folder
 from tests.support.waiting import until
 from trunkline.protocol.names import slot_of_shard
 
@@ -40,7 +41,7 @@ def free_port_pair() -> int:
                 return port
 
 
-class Node:
+class Node(Restartable):
     """One node.
 
     Args:
@@ -49,7 +50,9 @@ class Node:
     """
 
     def __init__(self, place: Path, binary: str) -> None:
+        self.folder = place
         self.port = free_port_pair()
+        self.url = f"redis://127.0.0.1:{self.port}"
         flags = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -64,10 +67,16 @@ class Node:
             "repl-diskless-sync-delay": "0",
             "maxmemory-policy": "noeviction",
         }
-        command = [binary, *(word for name, value in flags.items() for word in (f"--{name}", value))]
-        self.process = Process(f"node-{self.port}", command, place / "redis.log")
+        self._command = [
+            binary,
+            *(word for name, value in flags.items() for word in (f"--{name}", value)),
+        ]
+        self.process = self._start()
         self.client: Any = redis.asyncio.Redis(port=self.port, protocol=2, decode_responses=True)
         self.id = ""
+
+    def _start(self) -> Process:
+        return Process(f"node-{self.port}", full_disk.survived(self._command), self.folder / "redis.log")
 
     async def ask(self, *words: object) -> Any:
         """Runs a command, as it is answered."""
@@ -126,23 +135,57 @@ class SixNodes:
         )
 
     async def whole(self) -> bool:
-        """Whether every node that lives says that all slots are served, and every replica has its primary's data."""
+        """Whether every node that lives says that all slots are served, every primary has its replica, and that has
+        the data."""
+        roles = []
         for node in self.living():
             if not await node.serves():
                 return False
             info = await node.client.info("replication")
+            roles.append(info["role"])
             if info["role"] == "slave" and info["master_link_status"] != "up":
                 return False
-        return True
+        return len(roles) < len(self.nodes) or roles.count("slave") == PRIMARIES
+
+    async def heal(self) -> None:
+        """Starts the nodes that have ended; returns when all are whole."""
+        for node in self.nodes:
+            if node.process.exit_code is not None:
+                await asyncio.to_thread(node.restart)
+        await until(self.whole, WHOLE_WITHIN_S, "the cluster is whole")
+
+    async def be_patient(self, timeout_ms: int) -> None:
+        """How long a node may be silent from now on until it is taken for dead."""
+        for node in self.living():
+            await node.ask("CONFIG", "SET", "cluster-node-timeout", timeout_ms)
+
+    async def primaries(self) -> list[Node]:
+        """The nodes that have slots."""
+        found = {primary[2] for _, _, primary, *_ in await self.living()[-1].ask("CLUSTER", "SLOTS")}
+        return [node for node in self.nodes if node.id in found]
+
+    async def replica_of(self, primary: Node) -> Node:
+        """One that has its primary's data."""
+        for node in self.living():
+            info = await node.client.info("replication")
+            if info.get("master_port") == primary.port and info["master_link_status"] == "up":
+                return node
+        raise AssertionError(f"node {primary.port} has no replica")
 
     def living(self) -> list[Node]:
         """The nodes that run."""
         return [node for node in self.nodes if node.process.exit_code is None]
 
-    async def primary_of(self, shard: int) -> Node:
-        """The primary of a shard's slot, as a node that lives tells."""
+    async def primary_of(self, shard: int, but: Node | None = None) -> Node:
+        """The primary of a shard's slot, as a node that lives tells.
+
+        Args:
+            shard: which.
+            but: who is not asked.
+        """
         slot = slot_of_shard(shard)
-        for first, last, primary, *_ in await self.living()[-1].ask("CLUSTER", "SLOTS"):
+        asked = [node for node in self.living() if node is not but][-1]
+        for first, last, primary, *_ in await asked.ask("CLUSTER", "SLOTS"):
             if first <= slot <= last:
                 return next(node for node in self.nodes if node.id == primary[2])
         raise AssertionError(f"slot {slot} is nobody's")
@@ -164,12 +207,14 @@ class SixNodes:
                 await node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
         return moved
 
-    async def promoted(self, shard: int, dead: Node) -> bool:
-        """Whether another node serves a shard now, whose primary died."""
-        with suppress(AssertionError, StopIteration):
-            found = await self.primary_of(shard)
-            return found is not dead and (await found.client.info("replication"))["role"] == "master"
-        return False
+    async def until_promoted(self, shard: int, before: Node) -> None:
+        """Waits until another node serves a shard than the one that died or sleeps."""
+
+        async def promoted() -> bool:
+            found = await self.primary_of(shard, before)
+            return found is not before and (await found.client.info("replication"))["role"] == "master"
+
+        await until(promoted, WHOLE_WITHIN_S, "its replica has taken over")
 
     async def close(self) -> None:
         """Ends every node."""

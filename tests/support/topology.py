@@ -1,7 +1,7 @@
 """Where a suite's Redises are: one, two that are shards, one that Sentinel watches, or a Redis Cluster of six nodes.
 
-``TRUNKLINE_TEST_TOPOLOGY`` (``make … TOPOLOGY=two``) chooses. The contract and the end-to-end suites run on each, the
-fault suite on all but the last (counted on one and two); the others on one Redis, whatever it says.
+``TRUNKLINE_TEST_TOPOLOGY`` (``make … TOPOLOGY=two``) chooses. The contract, the end-to-end and the fault suites run on
+each; the others on one Redis, whatever it says.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Chosen cases of the fault suite on two Redises and on Sentinel; a Redis Cluster has `test_redis_cluster`.
+"""Chosen cases of the fault suite on each topology but one Redis.
 
-The whole suite on one of them: ``make faults TOPOLOGY=two`` (``sentinel``).
+The whole suite on one of them: ``make faults TOPOLOGY=two`` (``sentinel``, ``cluster``).
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ CHOSEN: Final[dict[Topology, frozenset[str]]] = {
             "redis SIGKILL and restart 3 s later",
             "redis SIGSTOP for 3 s",
             "redis FLUSHALL thrice",
+            "redis XGROUP DESTROY",
         )
     ),
     "sentinel": frozenset(case.name for case in OWN["sentinel"]),
+    "cluster": frozenset(case.name for case in OWN["cluster"]),
 }
 """One for each way in which a process or a Redis is away and comes back, and those in which another takes its place.
 The time that CI has does not allow more."""

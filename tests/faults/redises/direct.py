@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 
-from tests.faults.own_redis import OwnRedis
+from tests.faults.own_redis import OwnRedis, Replica
 from tests.faults.proxy import Proxy
 from tests.faults.redises.kind import Redises
 from tests.support.redis_server import folder
@@ -24,9 +24,11 @@ class Direct(Redises):
 
     Args:
         redises: of the shards.
+        binary: the server program.
     """
 
-    def __init__(self, redises: Sequence[OwnRedis]) -> None:
+    def __init__(self, redises: Sequence[OwnRedis], binary: str) -> None:
+        self._binary = binary
         self._redises = redises
         self.shard = len(redises) - 1
         self.url = ",".join(redis.url for redis in redises)
@@ -45,6 +47,15 @@ class Direct(Redises):
         """See `Redises.struck`; it may be replaced by its replica."""
         return self._redises[self.shard]
 
+    @asynccontextmanager
+    async def heir(self) -> AsyncIterator[Replica]:
+        """See `Redises.heir`: there is none but for this. Its socket and files are used until the cluster ends; the
+        folder's may go, as nothing is written there any more."""
+        with folder() as place:
+            replica = Replica(self._redises[self.shard], place, self._binary)
+            await replica.follow()
+            yield replica
+
     async def close(self) -> None:
         """See `Redises.close`."""
         for redis in self._redises:
@@ -53,9 +64,9 @@ class Direct(Redises):
 
 def one(places: ExitStack, binary: str) -> Redises:
     """One Redis."""
-    return Direct([own_redis(places, binary)])
+    return Direct([own_redis(places, binary)], binary)
 
 
 def two(places: ExitStack, binary: str) -> Redises:
     """Two shards."""
-    return Direct([own_redis(places, binary) for _ in range(2)])
+    return Direct([own_redis(places, binary) for _ in range(2)], binary)

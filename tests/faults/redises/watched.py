@@ -7,13 +7,38 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 from tests.faults.proxy import Proxy
-from tests.faults.redises.kind import Redises
+from tests.faults.redises.kind import Heir, Redises
 from tests.support.redis_server import folder
 from tests.support.sentinels import DOWN_AFTER_MS, SentinelSet, Server, wait_for
 
 WRITTEN = ("min-replicas-to-write 1", "min-replicas-max-lag 10")
 """What docs/redis.md wants: a primary that was cut off from both replicas takes no writes that will be forgotten."""
 PATIENT_MS = 120_000
+
+
+class Preferred(Heir):
+    """One of two replicas, which Sentinel promotes by its priority though the other has more. For a primary that has
+    none which follows takes no writes (`WRITTEN`).
+
+    Args:
+        watched: the Redises and the Sentinels.
+    """
+
+    def __init__(self, watched: SentinelSet) -> None:
+        primary = watched.primary
+        replica = next(one for one in watched.redises if one is not primary)
+        super().__init__(primary, replica)
+        self._set = watched
+        replica.ask("CONFIG", "SET", "replica-priority", "1")
+
+    async def inherit(self) -> None:
+        """See `Heir.inherit`."""
+        await asyncio.to_thread(self.primary.process.kill)
+        await asyncio.to_thread(wait_for, self._has_inherited, "the preferred replica is the primary")
+
+    def _has_inherited(self) -> bool:
+        primary = self._set.primary
+        return primary is self.replica and primary.info()["role"] == "master"
 
 
 class Watched(Redises):
@@ -63,6 +88,11 @@ class Watched(Redises):
         yield
         await self.start()
         await asyncio.to_thread(self.set.be_patient, DOWN_AFTER_MS)
+
+    @asynccontextmanager
+    async def heir(self) -> AsyncIterator[Preferred]:
+        """See `Redises.heir`."""
+        yield await asyncio.to_thread(Preferred, self.set)
 
     async def close(self) -> None:
         """See `Redises.close`."""
