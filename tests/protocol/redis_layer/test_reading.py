@@ -180,6 +180,28 @@ async def test_no_read_begins_before_its_connection_is_ready(
     assert begun and not any(begun)
 
 
+async def test_no_read_begins_before_what_was_lost_is_taken_up(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interface, worker = await faulty.interface(), await faulty.worker(RECEIVE)
+    reading = reading_of(worker)
+    interface.publish(RECEIVE, body("lost"))
+    await until(lambda: faulty.bodies(RECEIVE))
+    lose(faulty, worker)
+    ask, begun = reading.link.ask, dict[str, bool]()
+
+    async def wants_meanwhile(command: Sequence[str | bytes | int]) -> object:
+        reading.want(1)
+        begun[str(command[0])] = reading.under_way
+        return await ask(command)
+
+    monkeypatch.setattr(reading.link, "ask", wants_meanwhile)
+    reading.link.reset("as the test wants it")
+
+    await until(lambda: worker.inbox)
+    assert "XRANGE" in begun and not any(begun.values())
+
+
 async def test_two_reads_that_are_ended_are_no_single_call_that_waits_long(
     faulty: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,8 +207,10 @@ class Reading:
         if self._old_reader_id:
             # Redis may not have noticed yet that the old connection is gone, and deliver to the read that waits there.
             self.link.call(["CLIENT", "UNBLOCK", self._old_reader_id], _ignore)
-        self._old_reader_id = self.reader_id = await self.link.ask(["CLIENT", "ID"])
+        reader_id = self._old_reader_id = await self.link.ask(["CLIENT", "ID"])
+        # Before any read, behind which each question of the search would wait: for seconds, where nothing comes.
         await self._find_lost()
+        self.reader_id = reader_id
         self.send()
 
     async def _make_group(self, channel: ChannelName) -> None:
