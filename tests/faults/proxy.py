@@ -43,6 +43,7 @@ class Proxy:
         self.points = Points(self.counts)
         self.partitioned = False
         self.relays: set[Relay] = set()
+        self._closed = False
         self._servers: list[asyncio.Server] = []
         self._doors: dict[int, int] = {}  # port of a Redis, to that of the door to it
         self._connecting: set[asyncio.Task[None]] = set()
@@ -88,7 +89,8 @@ class Proxy:
         return int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stops listening and resets every connection."""
+        """Stops listening and resets every connection, also those that are made in this moment."""
+        self._closed = True
         for server in self._servers:
             server.close()
         for task in self._connecting:
@@ -156,6 +158,9 @@ class Proxy:
 
     def accepted(self, relay: Relay) -> None:
         """Connects a connection's other side."""
+        if self._closed:
+            relay.cut()
+            return
         task = asyncio.get_running_loop().create_task(relay.connect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)

@@ -120,7 +120,7 @@ class Relay:
     def __init__(self, hub: Hub, upstream: SplitResult) -> None:
         self._hub = hub
         self._upstream = upstream
-        self.client = _Side(lambda: hub.accepted(self), lambda: hub.delay_s, self._from_client)
+        self.client = _Side(self._accepted, lambda: hub.delay_s, self._from_client)
         self.redis = _Side(self._connected, lambda: hub.delay_s, self._from_redis)
         self.client.other, self.redis.other = self.redis, self.client
         self._request_splitter = Splitter()
@@ -135,6 +135,12 @@ class Relay:
         self._ended = False  # by the process or by us: Redis' side has no reason to be
         self._redis_gone = False
         hub.relays.add(self)
+
+    def _accepted(self) -> None:
+        if self._ended:
+            self.client.reset()  # it was cut between the process's connect and now
+        else:
+            self._hub.accepted(self)
 
     async def connect(self) -> None:
         """Connects to Redis; requests wait until then. Without Redis the process's connection is reset."""

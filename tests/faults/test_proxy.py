@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import hiredis
 import pytest
@@ -15,6 +16,7 @@ from redis.retry import Retry
 
 from tests.faults.points import Held, When
 from tests.faults.proxy import Point, Proxy
+from tests.faults.relay import Relay
 from tests.support.gate import echo
 from tests.support.redis_server import RedisServer
 from tests.support.sockets import Client
@@ -405,3 +407,34 @@ async def test_nothing_is_left_behind_by_connections_that_ended(proxy: Proxy, ke
             await client.ping()
 
     await until(lambda: not proxy.relays)
+
+
+class Meanwhile(set[Relay]):
+    """The connections of a proxy to which something happens between a connect and its being made."""
+
+    def __init__(self, happens: Callable[[Relay], object]) -> None:
+        self._happens = happens
+
+    def add(self, relay: Relay) -> None:
+        super().add(relay)
+        self._happens(relay)
+
+
+@pytest.mark.parametrize("how", ["cut", "closed"])
+async def test_a_connection_that_is_made_when_all_are_reset_is_reset(proxy: Proxy, how: str) -> None:
+    closing: list[asyncio.Task[None]] = []
+
+    def close(relay: Relay) -> None:
+        closing.append(asyncio.create_task(proxy.close()))
+
+    proxy.relays = Meanwhile(Relay.cut if how == "cut" else close)
+    place = urlsplit(proxy.url)
+
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    async with asyncio.timeout(10):
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+
+    writer.close()
+    await asyncio.gather(*closing)
+    assert not proxy.relays
