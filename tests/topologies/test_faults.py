@@ -51,11 +51,12 @@ def _cases(topology: Topology) -> list[Case]:
     return found
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def clusters_on(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Callable[[Topology], Clusters]]:
-    """Clusters of each topology; those that were made last are there alone."""
+    """Clusters of each topology. They end with this module: their proxies live in the loop of its tests, which stands
+    still in those that wait for another suite."""
     made: dict[Topology, Clusters] = {}
 
     def get(topology: Topology) -> Clusters:
