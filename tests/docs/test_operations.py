@@ -72,7 +72,7 @@ def test_the_defaults_that_the_arithmetic_uses_are_those_of_the_code() -> None:
     defaults = InterfaceSettings.model_validate({})
     assert (defaults.backlog, defaults.linger_ms, defaults.ping_interval_s, defaults.ping_timeout_s) == (
         1024,
-        1.0,
+        1.5,
         25.0,
         20.0,
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.interface.linger import ENOUGH, MAX_REST, MIN_REST, TRIES, Linger
+from trunkline.interface.linger import ENOUGH, FASTEST, MAX_REST, MIN_REST, TRIES, Linger
 
 LIMIT_S = 0.001
 
@@ -65,6 +65,34 @@ def test_many_of_one_tick_leave_at_once() -> None:
     assert linger.wait_s(ENOUGH - 1) == LIMIT_S
     linger.left(1.0, 20)
     assert linger.wait_s(ENOUGH) == 0
+
+
+@pytest.mark.parametrize(("gap_s", "due"), [(LIMIT_S / 2, 3), (LIMIT_S / 5, 6)])
+def test_a_batch_that_waits_is_whole_with_what_comes_in_the_time_of_waiting(gap_s: float, due: int) -> None:
+    linger = Linger(LIMIT_S)
+    paced(linger, gap_s, gathers=True, batches=1000)
+
+    assert linger.wait_s(1) == LIMIT_S
+
+    assert linger.due == due
+
+
+def test_with_more_in_the_tick_more_are_due() -> None:
+    linger = Linger(LIMIT_S)
+    paced(linger, LIMIT_S / 2, gathers=True, batches=1000)
+
+    assert linger.wait_s(4) == LIMIT_S
+
+    assert linger.due == 6
+
+
+def test_a_clock_that_stands_still_is_a_pace_too() -> None:
+    linger = Linger(LIMIT_S)
+    for _ in range(100_000):
+        linger.left(1.0, 1)
+
+    assert linger.wait_s(1) == LIMIT_S
+    assert linger.due == 1 + 1 / FASTEST
 
 
 @pytest.mark.parametrize("gap_s", [0.0001, 0.01])

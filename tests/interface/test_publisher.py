@@ -135,6 +135,25 @@ def test_what_comes_quickly_gathers_for_a_moment_and_leaves_in_one_call(case: Ca
     assert [len(batch) for batch in case.layer.batches[before:]] == [2]
 
 
+def test_what_gathers_leaves_with_the_one_that_is_due_last_and_what_its_tick_brings_besides(
+    case: Case,
+) -> None:
+    quick(case)
+    before = len(case.layer.batches)
+    (timer,) = case.loop.timers
+    while not case.loop.soon:
+        case.add(Owner())
+    case.add(Owner())
+    assert timer.cancelled
+
+    case.loop.tick()
+
+    (batch,) = case.layer.batches[before:]
+    assert len(batch) == 4  # the least that pays is three, and one of the same tick
+    assert case.loop.timers == [timer]
+    assert not case.loop.soon
+
+
 def test_what_gathers_leaves_at_once_when_it_is_told_to(case: Case) -> None:
     publisher = quick(case)
     before = len(case.layer.batches)

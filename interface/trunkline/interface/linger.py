@@ -1,9 +1,12 @@
 """When a batch of publications leaves: at the end of the event loop's tick, or a moment later. Pure.
 
 A batch costs interface server, Redis and worker together what several messages cost within it. While a few come each
-millisecond it is cheaper to let them gather for one; what each of them loses is that millisecond. Where they come more
-slowly, or only after the answer to the one before (a single client that waits), there is nothing to gather, and where
-a tick brings many by itself nothing is gained: then a batch leaves at once.
+millisecond it is cheaper to let them gather; what each of them loses is that time. Where they come more slowly, or only
+after the answer to the one before (a single client that waits), there is nothing to gather, and where a tick brings
+many by itself nothing is gained: then a batch leaves at once.
+
+An event loop's timers go in whole milliseconds, and late. So a batch leaves with the publication that is due last by
+the pace; the timer is for a pace that falters.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ WORTH: Final = 1.5
 which costs about a half of what they cost one by one."""
 SLOWEST: Final = 4
 """A pause counts as so many times the time of waiting at most, or one of a minute would be remembered for a minute."""
+FASTEST: Final = 1 / 1024
+"""The same at least: more than come in so short a time are no batch for one call."""
 WEIGHT: Final = 0.1
 """Of the newest batch in the moving average of the pace."""
 TRIES: Final = 4
@@ -32,14 +37,18 @@ class Linger:
 
     Args:
         limit_s: seconds it waits at most; 0 for never.
+
+    Attributes:
+        due: publications with which a batch that waits need not wait any longer.
     """
 
-    __slots__ = ("_begun", "_gap_s", "_left_s", "_limit_s", "_pause", "_rest", "_vain")
+    __slots__ = ("_begun", "_gap_s", "_left_s", "_limit_s", "_pause", "_rest", "_vain", "due")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._gap_s = limit_s * SLOWEST  # between two publications, on average
         self._left_s = float("-inf")  # when the last batch left
+        self.due = 0
         self._begun = 0  # publications of the batch that waits, when it began to
         self._rest = 0  # batches that will leave at once
         self._pause = MIN_REST
@@ -53,11 +62,12 @@ class Linger:
             self._rest -= 1
             return 0.0
         self._begun = count
+        self.due = count + round(self._limit_s / self._gap_s)
         return self._limit_s
 
     def left(self, now_s: float, count: int) -> None:
         """A batch of ``count`` publications leaves."""
-        gap_s = min((now_s - self._left_s) / count, self._limit_s * SLOWEST)
+        gap_s = min(max((now_s - self._left_s) / count, self._limit_s * FASTEST), self._limit_s * SLOWEST)
         self._gap_s += WEIGHT * (gap_s - self._gap_s)
         self._left_s = now_s
         if not self._begun:

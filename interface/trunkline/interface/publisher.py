@@ -111,9 +111,13 @@ class Publisher:
         owner.publication = publication
         owner.batch = 0
         batch = self._batch
-        if not batch:
-            self._loop.call_soon(self._tick_ends)
         batch.append(publication)
+        if len(batch) == 1:
+            self._loop.call_soon(self._tick_ends)
+        elif self._waiting is not None and len(batch) >= self._linger.due:
+            self._waiting.cancel()
+            self._waiting = None
+            self._loop.call_soon(self.flush)  # with what this tick brings besides
 
     def _tick_ends(self) -> None:
         wait_s = self._linger.wait_s(len(self._batch))

@@ -164,7 +164,7 @@ class InterfaceSettings(ProcessSettings):
         20.0, description="further seconds until the connection is cut off"
     )
     linger_ms: Annotated[float, Field(ge=0, le=100)] = Field(
-        1.0,
+        1.5,
         description="milliseconds that messages gather to be published together while so many come that it pays; "
         "0 for never",
     )
