@@ -20,8 +20,12 @@ async def test_every_reply_arrives_in_order_and_once(cluster: Processes) -> None
 
     load.check()
     assert load.replies == CONNECTIONS * 100
-    for process in cluster.all():
-        assert await cluster.metric(process, "messages") > 0, f"{process.name} had nothing to do"
+    for processes, counted in (
+        (cluster.interfaces, "messages_in_total"),
+        (cluster.workers, "messages_total"),
+    ):
+        for process in processes:
+            assert await cluster.metric(process, counted) > 0, f"{process.name} had nothing to do"
 
 
 async def test_scaling_workers_up_and_down_again_loses_nothing(

@@ -149,7 +149,7 @@ async def watch(cluster: Processes, load: Load, memory: Memory) -> Watched:
     paused = []
     for _ in range(int(WATCHED_S)):
         memory.look()
-        paused.append(await cluster.metric(interface, "paused_connections "))
+        paused.append(await cluster.metric(interface, "paused_connections"))
         answers.append(await handshake(interface.address))
         await asyncio.sleep(1)
     released = (await releases(cluster)).since(before)

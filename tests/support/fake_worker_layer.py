@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.support.exposition import total
 from tests.support.waiting import until
 from trunkline.protocol.codec import (
     GROUP_SEND,
@@ -242,6 +243,5 @@ class Desk:
         return found
 
     def count(self, sample: str) -> float:
-        """Sum of the samples whose line in the exposition begins so, less the prefix."""
-        lines = self.dispatcher.metrics.exposition().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"trunkline_{sample}"))
+        """Sum of a metric's samples, see `exposition.total`."""
+        return total(self.dispatcher.metrics.exposition().decode(), f"trunkline_{sample}")

@@ -18,6 +18,7 @@ import pytest
 import redis.asyncio
 
 from tests.support.commands import TRUNKLINE
+from tests.support.exposition import total
 from tests.support.process import START_WITHIN_S, Process
 from tests.support.waiting import until
 from trunkline.protocol.layer import OperatorLayer
@@ -170,14 +171,12 @@ class Processes:
 
         Args:
             process: which.
-            sample: begin of the sample as it stands in the exposition, ``name_total{label="value"``; all that begin so
-                are summed up.
+            sample: without the prefix, see `exposition.total`.
         """
         lease = await self.lease(process)
         assert lease is not None, f"{process.name} has no lease"
         async with aiohttp.ClientSession() as session, session.get(f"http://{lease.admin}/metrics") as answer:
-            lines = (await answer.text()).splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"trunkline_{sample}"))
+            return total(await answer.text(), f"trunkline_{sample}")
 
     @asynccontextmanager
     async def data(self, shard: int | None = None) -> AsyncIterator[redis.asyncio.Redis]:

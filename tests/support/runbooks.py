@@ -16,6 +16,7 @@ import redis
 
 from tests.faults.own_redis import OwnRedis
 from tests.support.commands import ROOT, Done, command
+from tests.support.exposition import total
 from tests.support.waiting import until
 from trunkline.deploy import supervisor
 from trunkline.deploy.cluster import stats_of
@@ -211,16 +212,14 @@ class Runbook:
     async def metric(self, role: str, sample: str) -> float:
         """The sum of a sample, labels and all, over the processes of a role. The page must name its metric."""
         assert f"`{sample.partition('{')[0]}`" in self.text, f"the runbook does not name {sample}"
-        total = 0.0
+        found = 0.0
         async with aiohttp.ClientSession() as session:
             for lease in await self.site.leases():
                 if lease.role != role:
                     continue
                 async with session.get(f"http://{lease.admin}/metrics") as answer:
-                    for line in (await answer.text()).splitlines():
-                        if line.startswith(sample):
-                            total += float(line.rpartition(" ")[2])
-        return total
+                    found += total(await answer.text(), sample)
+        return found
 
     def complete(self) -> None:
         """Every ``trunkline`` and ``redis-cli`` command of the runbook was played.

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.support.exposition import total
 from tests.support.waiting import until
 from trunkline.protocol.dashboard import page as page_module
 from trunkline.protocol.dashboard.broadcast import Broadcast
@@ -51,11 +52,7 @@ class Served:
 
     async def metric(self, sample: str) -> float:
         _, text, _ = await self.get("/metrics")
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in text.splitlines()
-            if line.startswith(f"trunkline_{sample}")
-        )
+        return total(text, f"trunkline_{sample}")
 
     @asynccontextmanager
     async def stream(self, **headers: str) -> AsyncIterator[Callable[[], Any]]:
