@@ -17,8 +17,8 @@ from tests.interface.conftest import MakeRig, Rig, settings
 from tests.support.client_frames import RawClient, frame
 from tests.support.fake_layer import ACCEPT, FakeLayer, disconnects, echo, silent
 from tests.support.waiting import until
+from trunkline.interface import door, succession
 from trunkline.interface import server as server_module
-from trunkline.interface import succession
 from trunkline.interface.frames import TEXT
 from trunkline.interface.listener import Listener
 from trunkline.interface.server import InterfaceServer
@@ -293,30 +293,104 @@ async def test_a_request_in_flight_is_answered_during_the_drain(make_rig: MakeRi
         await draining
 
 
-async def test_a_drain_ends_kept_connections_at_once_and_answers_what_may_be_on_its_way(
-    make_rig: MakeRig,
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nb"
+
+
+async def answer_of(client: RawClient) -> str:
+    """Sends a request, gives the head of its answer when the body is there too."""
+    client.send(POST)
+    return (await client.reader.readuntil(b"\r\n\r\nb")).decode()
+
+
+async def test_a_drain_ends_idle_connections_and_answers_what_may_be_on_its_way(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(door, "IDLE_S", 0.0)
     rig = await make_rig(drain_s=30.0, close_timeout_s=30.0)
-    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nb"
     async with (
         RawClient(*rig.address) as kept,
         RawClient(*rig.address) as fresh,
+        RawClient(*rig.address) as late,
         RawClient(*rig.address) as chat,
     ):
-        kept.send(request)
-        await kept.reader.readuntil(b"\r\n\r\nb")
+        assert "close" not in await answer_of(kept)
         # As long as this one does not answer its close, the drain goes on.
         await chat.upgrade()
-        await until(lambda: rig.shared.sockets.guests == 2)
+        await until(lambda: rig.shared.sockets.guests == 3)
 
         draining = asyncio.create_task(rig.server.drain())
         assert await kept.ended()
         assert not draining.done()
-        fresh.send(request)
-        head = await fresh.reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 503") and b"Retry-After:" in head
+        assert "\r\nConnection: close\r\n" in await answer_of(fresh)
+        assert await fresh.ended()
+        refused = await late.upgrade()
+        assert refused.startswith("HTTP/1.1 503") and "\r\nRetry-After:" in refused
+        assert "\r\nConnection: close\r\n" in refused
         assert not draining.done()
         chat.writer.transport.abort()
+        await draining
+
+
+async def test_a_kept_connection_in_use_has_its_next_request_answered_in_a_drain_and_then_it_ends(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "IDLE_S", 60.0)
+    rig = await make_rig(drain_s=30.0, close_timeout_s=30.0)
+    async with RawClient(*rig.address) as kept, RawClient(*rig.address) as chat:
+        await answer_of(kept)
+        await chat.upgrade()
+        draining = asyncio.create_task(rig.server.drain())
+        assert await chat.close_code() == 1012  # by then the idle ones are looked for
+
+        assert "\r\nConnection: close\r\n" in await answer_of(kept)
+
+        assert await kept.ended()
+        assert not draining.done()
+        chat.writer.transport.abort()
+        await draining
+
+
+async def test_a_kept_connection_in_use_ends_when_it_is_idle(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "IDLE_S", 0.05)
+    rig = await make_rig(drain_s=30.0, close_timeout_s=30.0)
+    async with RawClient(*rig.address) as kept, RawClient(*rig.address) as chat:
+        await chat.upgrade()
+        await answer_of(kept)
+        draining = asyncio.create_task(rig.server.drain())
+
+        assert await kept.ended()
+
+        assert not draining.done()
+        chat.writer.transport.abort()
+        await draining
+
+
+async def test_a_stream_and_a_file_that_a_drain_begins_are_the_last_of_their_connections(
+    make_rig: MakeRig, tmp_path: Path
+) -> None:
+    (tmp_path / "f.txt").write_text("b")
+    rig = await make_rig(silent, static=[f"/static={tmp_path}"], drain_s=30.0, close_timeout_s=30.0)
+    async with (
+        RawClient(*rig.address) as stream,
+        RawClient(*rig.address) as file,
+    ):
+        stream.send(POST)
+        entry = await rig.layer.entry(REQUEST)
+        await until(lambda: rig.shared.sockets.guests == 2)
+        draining = asyncio.create_task(rig.server.drain())
+        await until(lambda: rig.server.ready() == server_module.DRAINING)
+
+        of_file = await file.head("GET /static/f.txt HTTP/1.1\nHost: a")
+        rig.layer.release(entry, {"status": 200, "content": b"b", "more_content": True}, {"content": b"c"})
+        of_stream = (await stream.reader.readuntil(b"\r\n\r\n")).decode()
+
+        for head in (of_file, of_stream):
+            assert head.startswith("HTTP/1.1 200") and "\r\nConnection: close\r\n" in head
+        await stream.reader.readuntil(b"c\r\n0\r\n\r\n")
+        assert await file.reader.readexactly(1) == b"b"
+        assert await stream.ended() and await file.ended()
         await draining
 
 

@@ -20,6 +20,9 @@ MAX_FAREWELLS: Final = 32
 
 FAREWELL_S: Final = 1.0
 
+IDLE_S: Final = 0.2
+"""Without a request for so long a kept connection is not in use: to end one that is may meet a request that is on its
+way, and a proxy cannot know whether that was handled (RFC 9112 section 9.5)."""
 _FULL: Final = "503 Service Unavailable", b"the server is full; try again later\n"
 _TOO_MANY: Final = "429 Too Many Requests", b"too many connections from your address; try again later\n"
 ANSWERS: Final = {"connections": _FULL, "address": _TOO_MANY, "address_rate": _TOO_MANY}
@@ -121,9 +124,13 @@ class Door(web.Server):
         on_refused: Callable[[str], None],
         **options: Any,
     ) -> None:
-        def handle(request: web.BaseRequest) -> Any:
-            self._met.add(request.protocol)
-            return handler(request)
+        async def handle(request: web.BaseRequest) -> Any:
+            self._met[request.protocol] = monotonic()
+            try:
+                return await handler(request)
+            finally:
+                if request.protocol in self._met:  # a WebSocket has left it
+                    self._met[request.protocol] = monotonic()
 
         super().__init__(handle, handler_cancellation=True, **options)
         self._sockets = sockets
@@ -132,8 +139,8 @@ class Door(web.Server):
         self._proxies = proxies
         self._on_refused = on_refused
         self._keys: dict[RequestHandler, str] = {}
-        # Those whose first request has come.
-        self._met: set[RequestHandler] = set()
+        # Those whose first request has come, and when something last did or was answered.
+        self._met: dict[RequestHandler, float] = {}
 
     def __call__(self) -> Any:
         """The protocol of the connection that was just accepted."""
@@ -168,15 +175,21 @@ class Door(web.Server):
         """aiohttp has one less: it closed, or became a WebSocket."""
         self._sockets.guests -= 1
         self._addresses.leave(self._keys.pop(handler, ""))
-        self._met.discard(handler)
+        self._met.pop(handler, None)
         super().connection_lost(handler, exc)
 
     def close_kept(self) -> None:
         """Ends connections that are kept between two requests, and the others when their request is answered: a proxy
-        would send its next client here. Those whose first request is yet to come stay, for it may be on its way."""
-        for handler in list(self._met):
+        would send its next client here. Those whose first request is yet to come stay, for it may be on its way; so do
+        those in use, until they have been idle for `IDLE_S` or have had their answer, which must be their last then."""
+        in_use = False
+        for handler, used_s in list(self._met.items()):
             # aiohttp waits for a request there, and does not tell.
-            if handler._waiter is not None:
+            if handler._waiter is None:
+                handler.close()
+            elif monotonic() - used_s >= IDLE_S:
                 handler.force_close()
             else:
-                handler.close()
+                in_use = True
+        if in_use:
+            asyncio.get_running_loop().call_later(IDLE_S, self.close_kept)

@@ -45,17 +45,30 @@ class Entrance:
     Args:
         shared: what outlives a tenure.
         proxies: whose word about clients counts.
-        tenure: gives the present tenure, None while there is none (starting over) or a drain has begun.
+        tenure: gives the present tenure, None while there is none (starting over).
+        closing: whether who comes now shall go elsewhere: WebSockets are refused, and a request's answer is the last of
+            its connection.
         server: what stands in ``server`` of messages: host and port listened on.
     """
 
-    __slots__ = ("_metrics", "_origins", "_proxies", "_server", "_settings", "_shared", "_static", "_tenure")
+    __slots__ = (
+        "_closing",
+        "_metrics",
+        "_origins",
+        "_proxies",
+        "_server",
+        "_settings",
+        "_shared",
+        "_static",
+        "_tenure",
+    )
 
     def __init__(
         self,
         shared: Shared,
         proxies: TrustedProxies,
         tenure: Callable[[], Tenure | None],
+        closing: Callable[[], bool],
         server: Callable[[], list[Any]],
     ) -> None:
         settings = shared.settings
@@ -63,6 +76,7 @@ class Entrance:
         self._settings: InterfaceSettings = settings
         self._metrics: InterfaceMetrics = shared.metrics
         self._tenure = tenure
+        self._closing = closing
         self._server = server
         self._static = StaticFiles(settings.static_roots())
         self._origins = Origins(settings.allowed_origins, settings.require_origin)
@@ -85,6 +99,8 @@ class Entrance:
             found = await self._static.find(raw_path)
             if found is not None:
                 found.headers["Server"] = SERVER_HEADER
+                if self._closing():
+                    found.force_close()
                 return self._counted(found)
         tenure = self._tenure()
         if tenure is None or not tenure.up:
@@ -104,7 +120,7 @@ class Entrance:
         upgrade = self._upgrade(request)
         if isinstance(upgrade, Refusal):
             return self._refused(upgrade, raw_path)
-        if tenure is None or not tenure.up:
+        if tenure is None or not tenure.up or self._closing():
             return self._refused(AWAY, raw_path)
         if tenure.admission.busy:
             return self._refused(BUSY, raw_path)
@@ -198,7 +214,7 @@ class Entrance:
             if self._shared.watch is not None:
                 exchange.origin = self._shared.watch.origin(request.headers)
             exchange.publish(clean(unquote(raw_path)), event)
-            return await respond(exchange, request)
+            return await respond(exchange, request, self._closing)
         except GaveUp as error:
             return plain(error.status, str(error))
         finally:

@@ -198,10 +198,17 @@ class Exchange:
         return part
 
 
-async def respond(exchange: Exchange, request: web.BaseRequest) -> web.StreamResponse:
+async def respond(
+    exchange: Exchange, request: web.BaseRequest, closing: Callable[[], bool]
+) -> web.StreamResponse:
     """Answers a request with what comes: whole if it comes whole, else in chunks, no quicker than the client reads.
 
     If it is cancelled because the client has gone, the rest is dropped.
+
+    Args:
+        exchange: where the answer comes.
+        request: it.
+        closing: whether an answer that begins now is the connection's last, and says so.
 
     Raises:
         GaveUp: no response came.
@@ -211,10 +218,14 @@ async def respond(exchange: Exchange, request: web.BaseRequest) -> web.StreamRes
     if not part.more:
         whole = web.Response(status=part.status, headers=part.headers, body=part.content)
         whole.headers.setdefault("Server", SERVER_HEADER)
+        if closing():
+            whole.force_close()
         await _in_time(exchange, request, _write_whole(whole, request))
         return whole
     response = web.StreamResponse(status=part.status, headers=part.headers)
     response.headers.setdefault("Server", SERVER_HEADER)
+    if closing():
+        response.force_close()
     await response.prepare(request)
     while True:
         if part.content and request.method != "HEAD":

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 CLOSING_SHARE: Final = 0.6
 """Part of the drain time in which the sockets are closed; the rest is for their disconnects to be handled."""
+DRAINING: Final = "draining"
+"""Why it is not ready then."""
 _LEVELS_S: Final = 0.1
 _START_OVER: Final = "start over"
 
@@ -118,7 +120,7 @@ class InterfaceServer:
         if self._used_shards is not None and len(self._layers) > 1:
             shared.shards_used = await self._used_shards()
         proxies = TrustedProxies(self._settings.trusted_proxies)
-        entrance = Entrance(shared, proxies, self.accepting, self._server_address)
+        entrance = Entrance(shared, proxies, self.answering, self._closing, self._server_address)
         limit = self._limit = connection_limit(self._settings.max_connections, raise_file_limit())
         self._door = Door(
             entrance,
@@ -170,7 +172,7 @@ class InterfaceServer:
         """Stops in order: accepts nothing, closes sockets with 1012 at an even pace, waits until every disconnect is
         handled, gives the lease up. Takes ``drain_s`` at most; what is left then is cut off. If it is cancelled,
         `close` must still be called."""
-        self._reason = "draining"
+        self._reason = DRAINING
         for task in self._background:
             if task.name == _START_OVER:
                 await task.stop()
@@ -239,9 +241,13 @@ class InterfaceServer:
     def _server_address(self) -> list[Any]:
         return self._listener.bound if self._listener is not None else ["", 0]
 
-    def accepting(self) -> Tenure | None:
-        """The tenure for a new request, None if none is let in."""
-        return self.tenure if self._reason is None else None
+    def answering(self) -> Tenure | None:
+        """The tenure for a request, None if none is answered. In a drain, those on connections of before are."""
+        return self.tenure if self._reason in (None, DRAINING) else None
+
+    def _closing(self) -> bool:
+        """Whether clients shall go elsewhere."""
+        return self._reason is not None
 
     def ready(self) -> str | None:
         """Why it cannot take connections now, None if it can; for ``/ready``."""
