@@ -29,6 +29,13 @@ from trunkline.protocol.tracks import Share
 DELIVERY = Delivery(RECEIVE, "1-1", b"", 1, 0.0)
 
 
+def raises(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> Any:
+        raise error
+
+    return fail
+
+
 @contextmanager
 def lease_on(settings: LayerSettings) -> Iterator[tuple[LeaseThread, list[Heartbeat]]]:
     beats: list[Heartbeat] = []
@@ -187,26 +194,49 @@ async def test_entries_handed_back_are_anybodys_and_were_not_begun(faulty: Fault
     assert (taken.body, taken.attempt) == (body("0"), 1)
 
 
+@pytest.mark.parametrize(("away", "beats"), [(False, 0), (True, RETURN_BEATS)])
 async def test_behind_a_time_without_redis_interface_servers_have_more_time_to_come_back(
+    faulty: Faulty, monkeypatch: pytest.MonkeyPatch, away: bool, beats: int
+) -> None:
+    keys = Keys(faulty.settings.prefix)
+    with (
+        lease_on(faulty.settings) as (lease, _),
+        redis.Redis.from_url(faulty.settings.redis_url) as data,
+        monkeypatch.context() as broken,
+    ):
+        lease._renew()
+        if away:
+            broken.setattr(lease, "_call", raises(redis.ConnectionError()))
+            lease._renew()
+            broken.undo()
+        data.zadd(keys.leases("interface"), {"i0": 1})
+        data.hset(keys.published(), "i0", "1")
+
+        seen_away = 0
+        while data.zscore(keys.leases("interface"), "i0") is not None:
+            lease._renew()
+            seen_away += 1
+
+    assert seen_away == INTERFACE_PATIENCE + beats + 1
+
+
+async def test_the_longer_time_ends_with_those_who_are_back(
     faulty: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with lease_on(faulty.settings) as (lease, _):
-        call, patience = lease._call, []
-        answers = True
+        monkeypatch.setattr(lease, "_call", raises(redis.ConnectionError()))
+        lease._renew()
+        monkeypatch.undo()
+        patience: list[int] = []
+        call = lease._call
 
         def noted(script: str, keys: list[str], args: list[Any]) -> Any:
-            if not answers:
-                raise redis.ConnectionError
             patience.append(args[7])
             return call(script, keys, args)
 
         monkeypatch.setattr(lease, "_call", noted)
-        lease._renew()
-        answers = False
-        lease._renew()
-        answers = True
-        for _ in range(RETURN_BEATS + 1):
+        longer = INTERFACE_PATIENCE + RETURN_BEATS
+        for _ in range(longer + 2):
             lease._renew()
 
-    longer = INTERFACE_PATIENCE + RETURN_BEATS
-    assert patience == [INTERFACE_PATIENCE, *[longer] * RETURN_BEATS, INTERFACE_PATIENCE]
+    assert patience == [*[longer] * (longer + 1), INTERFACE_PATIENCE]

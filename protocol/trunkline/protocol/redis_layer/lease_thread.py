@@ -38,8 +38,8 @@ WORKER_PATIENCE = 2
 """Heartbeats of the reaper that a worker must be seen away after its lease ended."""
 INTERFACE_PATIENCE = 4
 RETURN_BEATS = 8
-"""So many more, behind a time without Redis: who lives comes back with pauses of up to a second (`link`), and has to
-load all our scripts before it can renew its lease."""
+"""So many more, behind a time without Redis that this worker saw: who lives comes back with pauses of up to a second
+(`link`), and has to load all our scripts before it can renew its lease."""
 REAP_BUDGET = 200
 REAP_STEPS = 20
 STEP_LOOKS = 1000
@@ -182,7 +182,7 @@ class LeaseThread:
                 reason = error if isinstance(error, LayerUnavailable) else explained(error, self._url)
                 log.warning("worker=%s cannot renew its lease: %s", self._info.id, reason)
             self._failing = True
-            self._returning = RETURN_BEATS
+            self._returning = INTERFACE_PATIENCE + RETURN_BEATS + 1  # the last one buries
 
     def _tick(self) -> Heartbeat:
         patience = INTERFACE_PATIENCE + (RETURN_BEATS if self._returning else 0)
