@@ -13,7 +13,7 @@ endif
 help: ## print the verbs
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 install: $(STAMP) ## make .venv with the locked versions (PYTHON=python3.12 to choose; COMPILED=1: .venv-compiled)
-$(STAMP): requirements.lock pyproject.toml deploy/install.sh $(if $(COMPILED),deploy/compiled.py $(shell git ls-files protocol interface worker deploy/trunkline))
+$(STAMP): requirements.lock pyproject.toml deploy/install.sh $(if $(COMPILED),deploy/compiled.py $(shell find protocol interface worker deploy/trunkline -name __pycache__ -prune -o -type f -print))
 	@PYTHON='$(PYTHON)' COMPILED='$(COMPILED)' deploy/install.sh && touch $@
 up: install ## start the cluster in the background: ROUTING=examples.chat.routing PORT=8000 INTERFACES=2 WORKERS=2 PROMETHEUS=1
 	@$(if $(PROMETHEUS),TRUNKLINE_PROMETHEUS='$(PROMETHEUS)') $(BIN)/trunkline up $(call flag,PORT,port) $(call flag,INTERFACES,interfaces) $(call flag,WORKERS,workers) \
@@ -35,7 +35,7 @@ worker: install ## one more worker of the running cluster, in this terminal
 test: install ## the tests that need nothing but Python (ARGS="-k name")
 	@$(BIN)/pytest -n 3 --cov $(ARGS) -m 'not browser and not compiled and not crash and not overload and not faults and not fuzz and not model and not instructions and not parts and not topologies'
 compiled: ## workers and interface servers with the hot paths compiled; needs a C compiler
-	@$(MAKE) install COMPILED=1 && .venv-compiled/bin/pytest -n 3 -o pythonpath=. tests/compiled tests/worker tests/interface tests/e2e tests/tracing $(ARGS)
+	@$(MAKE) install COMPILED=1 && .venv-compiled/bin/pytest -n 3 -o pythonpath=. tests/compiled tests/protocol tests/worker tests/interface tests/e2e tests/tracing $(ARGS)
 lint: install ## formatting, ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/pyright && $(BIN)/lint-imports
 browser: install ## the chat in real Chromium windows
@@ -66,4 +66,4 @@ clean: ## stop the cluster; remove .venv, .run and what the tools left
 	@if [ -x $(BIN)/trunkline ]; then $(BIN)/trunkline down; fi
 	@rm -rf .venv .venv-compiled .run .peers .tools dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-.PHONY: help install up scale status doctor top logs down worker test lint browser crash overload faults soak model fuzz parts topologies instructions bench lock clean
+.PHONY: help install up scale status doctor top logs down worker test compiled lint browser crash overload faults soak model fuzz parts topologies instructions bench lock clean

@@ -9,32 +9,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
 from .errors import CodecError, MessageError
 
-VERSION = 1
-VERSION_BYTE = bytes((VERSION,))
+VERSION: Final = 1
+VERSION_BYTE: Final = bytes((VERSION,))
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """No entry, session or lease is larger; the tiers' own settings are far below."""
-MAX_DEPTH = 16
+MAX_DEPTH: Final = 16
 """Maps and arrays inside each other."""
-MAX_ITEMS = 65_536
+MAX_ITEMS: Final = 65_536
 """Items in one array or map."""
 
-PACK_ERRORS = (TypeError, ValueError, OverflowError, UnicodeEncodeError)
+PACK_ERRORS: Final = (TypeError, ValueError, OverflowError, UnicodeEncodeError)
 """What msgpack raises for a value it cannot hold."""
-UNPACK_ERRORS = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
+UNPACK_ERRORS: Final = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
 """What msgpack raises for bytes that are none of its own, and `TypeError` for a map key that cannot be hashed."""
 
-_LEAVES: frozenset[Any] = frozenset((str, bytes, float, bool, type(None)))
+_LEAVES: Final[frozenset[Any]] = frozenset((str, bytes, float, bool, type(None)))
 # To explain a failure, strings are looked at as well; before packing that is the packer's own work.
-_EXPLAINED = _LEAVES - {str}
+_EXPLAINED: Final = _LEAVES - {str}
 # Values of a plain map. Its ints are left to msgpack: it unpacks none that do not fit, and packs none.
-_PLAIN_VALUES: frozenset[Any] = _LEAVES | {int}
+_PLAIN_VALUES: Final[frozenset[Any]] = _LEAVES | {int}
 
 
 def fault(value: Any, depth: int = 0, leaves: frozenset[Any] = _LEAVES) -> str | None:
@@ -148,20 +148,15 @@ def explain(value: Any, where: str = "") -> str | None:
     return None if found is None else where + found
 
 
-class _Local(threading.local):
-    def __init__(self) -> None:
-        self.packer = msgpack.Packer(autoreset=True)
-
-
 # A packer for each thread: handlers run in threads, and packing calls back into Python for subclasses of
-# dict.
-_local = _Local()
+# dict. No class of our own: mypyc would give one a field that all threads share.
+_local: Final = threading.local()
 
 
 # For frames and plain maps: packing str, bytes, lists of them and single values calls no Python code, so no other
 # thread can come between.
-frame_packer = msgpack.Packer(autoreset=True)
-pack_frames = frame_packer.pack
+frame_packer: Final = msgpack.Packer(autoreset=True)
+pack_frames: Final = frame_packer.pack
 
 
 def pack(value: Any, named: Mapping[str, Any]) -> bytes:
@@ -174,7 +169,9 @@ def pack(value: Any, named: Mapping[str, Any]) -> bytes:
     Raises:
         MessageError: it holds what msgpack cannot.
     """
-    packer = _local.packer
+    packer = getattr(_local, "packer", None)
+    if packer is None:
+        packer = _local.packer = msgpack.Packer(autoreset=True)
     try:
         packed: bytes = packer.pack(value)
     except PACK_ERRORS as error:

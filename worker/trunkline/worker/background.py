@@ -50,7 +50,7 @@ def _reply_name(value: Any) -> ReplyName:
     return ReplyName(name)
 
 
-def delay_ms(delay_s: float) -> int:
+def delay_ms(delay_s: object) -> int:
     """Checks a delay in seconds and gives it in milliseconds.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -22,17 +23,17 @@ from .contents import connect_payload, frame_payload, http_payload, reply_payloa
 from .effect_log import ENDED, EffectLog
 from .effect_log import split as split
 
-FOREIGN = -1
+FOREIGN: Final = -1
 """The seq of a SEND that comes from somebody else's handler: nothing drops it."""
 
-NO_OUTBOX = (
+NO_OUTBOX: Final = (
     "nothing can be sent here, outside of any handler: send from a handler, or open a connection of your own with "
     "trunkline.worker.outside(redis_url)"
 )
-CURRENT: ContextVar[Outbox] = ContextVar("trunkline_outbox")
+CURRENT: Final[ContextVar[Outbox]] = ContextVar("trunkline_outbox")
 """The outbox of the handler at work. The dispatcher sets it around each handler."""
 
-_CHECKS: dict[str, Callable[[object], Payload]] = {CONNECT: connect_payload, REQUEST: http_payload}
+_CHECKS: Final[dict[str, Callable[[object], Payload]]] = {CONNECT: connect_payload, REQUEST: http_payload}
 
 
 def current() -> Outbox:
@@ -92,7 +93,7 @@ class Outbox(EffectLog):
         """
         self._log.append(GroupSend(group, encode_group_send(group, frame_payload(content))))
 
-    def channel_send(self, channel: ChannelName, content: object, delay_s: float = 0.0) -> None:
+    def channel_send(self, channel: ChannelName, content: object, delay_s: object = 0.0) -> None:
         """Sends a message to a background channel, ``delay_s`` from now.
 
         Raises:

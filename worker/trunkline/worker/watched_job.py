@@ -44,7 +44,7 @@ class Traced(Outbox):
             sent: GroupSend = self._log[-1]
             self._log[-1] = sent._replace(chunk=self._mark_about(group) + sent.chunk)
 
-    def channel_send(self, channel: ChannelName, content: object, delay_s: float = 0.0) -> None:
+    def channel_send(self, channel: ChannelName, content: object, delay_s: object = 0.0) -> None:
         """See `Outbox.channel_send`."""
         super().channel_send(channel, content, delay_s)
         if self.trace is not None:
