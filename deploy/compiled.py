@@ -61,6 +61,8 @@ def compile_all(modules: list[str], folder: Path) -> None:
         target_dir=str(folder / "c"),
         group_name=GROUP,
     )
+    for extension in found:
+        extension.extra_compile_args.append("-fno-semantic-interposition")
     command: Any = Distribution({"ext_modules": found}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(folder / "lib"), str(folder / "temp")
     command.parallel = os.cpu_count()

@@ -14,7 +14,7 @@ from trunkline.protocol.errors import CodecError, InvalidName, MessageError
 from trunkline.protocol.messages import DeadLetter, Delivery, Effect, Outcome, Post
 from trunkline.protocol.names import CONNECT, RECEIVE, REQUEST, ChannelName, ReplyName
 from trunkline.protocol.redis_layer.commit_call import commit_args
-from trunkline.protocol.redis_layer.wire import pack
+from trunkline.protocol.redis_layer.packing import pack
 from trunkline.worker import include, route
 from trunkline.worker.channels import Channel, Group
 from trunkline.worker.contents import connect_payload, frame_payload, http_payload, reply_payload, verdict

@@ -9,8 +9,8 @@ from trunkline.protocol.errors import MessageError
 from trunkline.protocol.messages import Content, Entry
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName, ReplyName
 from trunkline.worker.effect_log import EffectLog
+from trunkline.worker.events import contents as message_contents
 from trunkline.worker.message import Message
-from trunkline.worker.message import contents as message_contents
 from trunkline.worker.outbox import CURRENT, Outbox
 from trunkline.worker.sessions import HeldSession
 

@@ -6,14 +6,14 @@ after its release. What comes meanwhile waits here and leaves together. Pure: no
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from trunkline.protocol.messages import MAX_EVENTS_PER_ENTRY
 
-MAX_ENTRY_BYTES = 1_048_576
+MAX_ENTRY_BYTES: Final = 1_048_576
 """An entry of several messages is no larger, so that it never nears what the codec takes (16 MiB)."""
 
-IDLE = -1
+IDLE: Final = -1
 """`Flow.in_flight` while nothing is."""
 
 

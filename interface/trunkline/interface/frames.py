@@ -16,22 +16,22 @@ CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
 
-_FIN = 0x80
-_RSV1 = 0x40
-_WHOLE_TEXT = _FIN | TEXT
-_WHOLE_BINARY = _FIN | BINARY
-_SHORT = Struct("!BB").pack
-_MEDIUM = Struct("!BBH").pack
-_LONG = Struct("!BBQ").pack
-_CODE = Struct("!H").pack
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
+_WHOLE_TEXT: Final = _FIN | TEXT
+_WHOLE_BINARY: Final = _FIN | BINARY
+_SHORT: Final = Struct("!BB").pack
+_MEDIUM: Final = Struct("!BBH").pack
+_LONG: Final = Struct("!BBQ").pack
+_CODE: Final = Struct("!H").pack
 
 MAX_CONTROL_BYTES: Final = 125
 """Payload of a control frame (RFC 6455 section 5.5)."""
 
 DEFLATE_WINDOW_BITS: Final = 15
-_LEVEL = 1  # The fastest: what is sent once is not worth more.
+_LEVEL: Final = 1  # The fastest: what is sent once is not worth more.
 DEFLATE_TAIL: Final = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1: what a sync flush ends with is not sent.
-_MIN_DEFLATE_BYTES = 64
+_MIN_DEFLATE_BYTES: Final = 64
 """Below this the extension's own overhead eats what it saves."""
 
 NORMAL: Final = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, MARK, RELEASE, SEND, TextReleases
 
@@ -17,7 +17,7 @@ from .text_releases import carry_out
 if TYPE_CHECKING:
     from .tenure import Tenure
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 
 def dispatch(tenure: Tenure, operations: list[list[Any]], token: str, shard: int = 0) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiohttp._websocket.helpers import websocket_mask
 
@@ -30,18 +30,18 @@ from .frames import (
 )
 from .lone_text import HEADER_BYTES, LONGEST, lone_text
 
-_CONTINUATION = 0
-_WHOLE_TEXT = 0x81
-_MASKED = 0x80
-_MEDIUM = Struct("!H").unpack_from
-_LONG = Struct("!Q").unpack_from
+_CONTINUATION: Final = 0
+_WHOLE_TEXT: Final = 0x81
+_MASKED: Final = 0x80
+_MEDIUM: Final = Struct("!H").unpack_from
+_LONG: Final = Struct("!Q").unpack_from
 
-_OPCODES = frozenset((_CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+_OPCODES: Final = frozenset((_CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
-MAX_FRAGMENTS = 1024
+MAX_FRAGMENTS: Final = 1024
 """Frames of one message at most: empty ones cost memory and never reach the size limit."""
 
-TURN_FRAMES = 128
+TURN_FRAMES: Final = 128
 """Frames of one read that are looked at before other connections have their turn, about 0.2 ms: one read may bring
 forty thousand pings. More messages than that do not wait in a queue of the default size anyway."""
 

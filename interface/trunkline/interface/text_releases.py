@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trunkline.protocol.codec import TextReleases
 
@@ -19,7 +19,7 @@ from .frames import SHORT, SHORT_TEXTS, message
 if TYPE_CHECKING:
     from .tenure import Tenure
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 
 def carry_out(tenure: Tenure, releases: TextReleases, token: str) -> None:

@@ -11,7 +11,7 @@ and one call of msgpack; everything else takes the thorough way.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .errors import CodecError, MessageError
 from .marks import MarkedEntry, Marks, marks_of
@@ -35,10 +35,10 @@ from .operations import encode_send as encode_send
 from .operations import encode_text_release as encode_text_release
 from .records import decode_dead_letter as decode_dead_letter
 from .records import decode_lease as decode_lease
-from .records import decode_session as decode_session
 from .records import encode_dead_letter as encode_dead_letter
 from .records import encode_lease as encode_lease
-from .records import encode_session as encode_session
+from .stored_session import decode_session as decode_session
+from .stored_session import encode_session as encode_session
 from .values import MAX_BODY_BYTES as MAX_BODY_BYTES
 from .values import MAX_DEPTH as MAX_DEPTH
 from .values import MAX_ITEMS as MAX_ITEMS
@@ -56,14 +56,14 @@ from .values import (
 from .values import VERSION as VERSION
 from .values import explain as explain
 
-_MARKED_BYTES = 2048
+_MARKED_BYTES: Final = 2048
 """More than marks and the fields before them take."""
-_FIELDS = 0x90
+_FIELDS: Final = 0x90
 """First byte of a msgpack array, less its length up to 15."""
 # What stands before the marks where an entry has no id, and was never tried.
-_FILLING = {4: b"\xc0\x00", 5: b"\x00", 6: b""}
+_FILLING: Final = {4: b"\xc0\x00", 5: b"\x00", 6: b""}
 # What Entry(...) does, without its constructor in Python.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 
 
 def encode_entry(entry: Entry) -> bytes:

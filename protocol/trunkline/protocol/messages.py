@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .names import ChannelName, ConnectionId, GroupName, InterfaceId, ReplyName
 
@@ -17,9 +17,9 @@ Content = dict[str, Any]
 Payload = str | bytes | Content
 """What goes to a connection: a text frame, a binary frame, or anything else as a map."""
 
-MAX_EVENTS_PER_ENTRY = 32
+MAX_EVENTS_PER_ENTRY: Final = 32
 
-LAST_SEQ = 2**31 - 1
+LAST_SEQ: Final = 2**31 - 1
 """Number of the disconnect that the reaper publishes: behind every number a connection can reach."""
 
 

@@ -12,7 +12,7 @@ import binascii
 import re
 import secrets
 from collections.abc import Iterable
-from typing import NewType
+from typing import Final, NewType
 
 from .errors import InvalidName
 
@@ -24,34 +24,34 @@ GroupName = NewType("GroupName", str)
 ReplyName = NewType("ReplyName", str)
 """``reply.<interface>!<connection>``: the reply channel of one connection."""
 
-CONNECT = ChannelName("websocket.connect")
-RECEIVE = ChannelName("websocket.receive")
-DISCONNECT = ChannelName("websocket.disconnect")
-REQUEST = ChannelName("http.request")
-TRIP = ChannelName("trunkline.trip")
+CONNECT: Final = ChannelName("websocket.connect")
+RECEIVE: Final = ChannelName("websocket.receive")
+DISCONNECT: Final = ChannelName("websocket.disconnect")
+REQUEST: Final = ChannelName("http.request")
+TRIP: Final = ChannelName("trunkline.trip")
 """A worker answers it without a route; ``trunkline up`` sends one through the whole cluster before it says ready."""
 
-SOCKET_CHANNELS = (CONNECT, RECEIVE, DISCONNECT)
+SOCKET_CHANNELS: Final = (CONNECT, RECEIVE, DISCONNECT)
 """The channels of a connection's events, and so those the reaper's barrier looks at."""
-INTERFACE_CHANNELS = (*SOCKET_CHANNELS, REQUEST, TRIP)
+INTERFACE_CHANNELS: Final = (*SOCKET_CHANNELS, REQUEST, TRIP)
 """The channels an interface server publishes on."""
 
-MAX_CHANNEL_LENGTH = 100
-MAX_GROUP_BYTES = 200
-MAX_REPLY_LENGTH = 100
+MAX_CHANNEL_LENGTH: Final = 100
+MAX_GROUP_BYTES: Final = 200
+MAX_REPLY_LENGTH: Final = 100
 
-_SLOTS = 16_384
-_CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
-_GROUP = re.compile(r"[\w\-.:@+/=]+")
-_REPLY = re.compile(r"reply\.([A-Za-z0-9_\-]+)!([A-Za-z0-9_\-]+)")
-_PREFIX = re.compile(r"[A-Za-z0-9_.\-]{1,50}")
+_SLOTS: Final = 16_384
+_CHANNEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+_GROUP: Final = re.compile(r"[\w\-.:@+/=]+")
+_REPLY: Final = re.compile(r"reply\.([A-Za-z0-9_\-]+)!([A-Za-z0-9_\-]+)")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_.\-]{1,50}")
 
 # 50 and 120 random bits: the first only has to differ between processes, the second must not be guessed from outside.
-_INTERFACE_ID_BYTES = 6
-_CONNECTION_ID_BYTES = 15
-_RANDOM_LENGTH = 20
+_INTERFACE_ID_BYTES: Final = 6
+_CONNECTION_ID_BYTES: Final = 15
+_RANDOM_LENGTH: Final = 20
 """Characters of these bytes; what stands behind them in a connection id is the number of its shard."""
-MAX_SHARDS = 64
+MAX_SHARDS: Final = 64
 """Each worker and interface server has some connections to every shard, so more than some ten make little sense."""
 
 

@@ -7,7 +7,7 @@ stands in has one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 from mypy_extensions import mypyc_attr
@@ -15,6 +15,7 @@ from mypy_extensions import mypyc_attr
 from .errors import CodecError, MessageError
 from .marks import Marks, Stamps
 from .names import ConnectionId, GroupName
+from .text_entry import HEADS, KEPT, NUMBERS, SHORT
 from .values import (
     MAX_ITEMS,
     PACK_ERRORS,
@@ -29,14 +30,16 @@ from .values import (
 )
 
 # Their numbers are the wire contract's.
-RELEASE = 1
-SEND = 2
-GROUP_SEND = 3
-GROUP_ADD = 4
-GROUP_DISCARD = 5
-MARK = 6
+RELEASE: Final = 1
+SEND: Final = 2
+GROUP_SEND: Final = 3
+GROUP_ADD: Final = 4
+GROUP_DISCARD: Final = 5
+MARK: Final = 6
 
-_FRAMES = frozenset((str, bytes))
+_FRAMES: Final = frozenset((str, bytes))
+# Of a release, up to the connection, by the length of its id.
+_STARTS: Final = [pack([RELEASE, "x" * length, 0, []], {})[: -length - 2] for length in range(32)]
 
 
 @mypyc_attr(native_class=False)
@@ -62,6 +65,10 @@ def encode_text_release(connection: ConnectionId, seq: int, text: str) -> bytes:
         MessageError: the text is no Unicode.
     """
     try:
+        if len(text) < SHORT and 0 <= seq < KEPT:
+            encoded, name = text.encode(), connection.encode()
+            if len(encoded) < SHORT and len(name) < len(_STARTS):  # the same bytes for half of the cost
+                return b"".join((_STARTS[len(name)], name, NUMBERS[seq], HEADS[len(encoded)], encoded))
         packed: bytes = pack_frames((RELEASE, connection, seq, (text,)))
     except PACK_ERRORS as error:
         raise unpackable(frame_packer, error, {"message": (text,)}) from error
@@ -149,7 +156,7 @@ def new_unpacker() -> Any:
     )
 
 
-MAX_KEPT_BYTES = 64 * 1024
+MAX_KEPT_BYTES: Final = 64 * 1024
 """Mailbox entries up to here share one unpacker; its buffer never shrinks, so a huge entry gets one of its own."""
 
 _unpacker = new_unpacker()
@@ -175,7 +182,7 @@ def decode_mailbox(raw: bytes) -> list[list[Any]]:
         unpacker.feed(raw)
         unpack = unpacker.unpack
         unpack()  # The version is msgpack too: the integer 1.
-        operations: list[list[Any]] = []
+        operations: list[Any] = []  # of whatever somebody wrote
         # Not by iterating: that takes an operation that is cut off for the end, and keeps its half for later.
         while unpacker.tell() < end:
             operations.append(unpack())

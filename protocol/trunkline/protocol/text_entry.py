@@ -11,14 +11,15 @@ from typing import Final
 from .values import VERSION_BYTE, pack
 
 SHORT: Final = 126
-"""Texts of fewer bytes are short."""
+"""Texts of fewer bytes are short: a WebSocket frame says their length in one byte (RFC 6455 section 5.2)."""
 KEPT: Final = 1024
 """Numbers below are kept packed; few connections send more messages."""
 
 _FOUR_FIELDS: Final = b"\x94"
-_NUMBERS: Final = [pack(number, {}) for number in range(KEPT)]
-# Up to the text itself: an array of one item, and how long that is.
-_HEADS: Final = [pack(["x" * length], {})[: -length or None] for length in range(SHORT)]
+NUMBERS: Final = [pack(number, {}) for number in range(KEPT)]
+"""What they are packed."""
+HEADS: Final = [pack(["x" * length], {})[: -length or None] for length in range(SHORT)]
+"""By the length of a text what stands before it when it is the one item of an array."""
 
 
 def entry_start(reply: str, path: str) -> bytes:
@@ -38,5 +39,5 @@ def text_entry(start: bytes, seq: int, text: bytes | bytearray) -> bytes:
         seq: number of the text.
         text: UTF-8 of fewer than `SHORT` bytes.
     """
-    number = _NUMBERS[seq] if seq < KEPT else pack(seq, {})
-    return b"".join((start, number, _HEADS[len(text)], text))
+    number = NUMBERS[seq] if seq < KEPT else pack(seq, {})
+    return b"".join((start, number, HEADS[len(text)], text))

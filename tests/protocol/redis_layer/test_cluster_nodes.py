@@ -11,8 +11,8 @@ from tests.protocol.redis_layer.conftest import Faulty
 from trunkline.protocol.errors import LayerUnavailable
 from trunkline.protocol.redis_layer.cluster_link import ClusterLink, guarded, guarded_packed
 from trunkline.protocol.redis_layer.cluster_nodes import ClusterNodes, read_slots
+from trunkline.protocol.redis_layer.packing import pack
 from trunkline.protocol.redis_layer.scripts import GUARDED, SCRIPTS
-from trunkline.protocol.redis_layer.wire import pack
 from trunkline.protocol.redis_layout import BySlot, OfCluster, layout_of
 from trunkline.protocol.redis_parts import Address
 

@@ -2,17 +2,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import hiredis
 import pytest
 
 from trunkline.protocol.layer import Publication
 from trunkline.protocol.names import ChannelName
-from trunkline.protocol.redis_layer.packing import END, KEPT, Head, arguments, length_line
+from trunkline.protocol.redis_layer.packing import END, KEPT, Head, arguments, length_line, pack
 from trunkline.protocol.redis_layer.publishing import CHANNELS, Packer, entry_args
 from trunkline.protocol.redis_layer.standing import Standing
-from trunkline.protocol.redis_layer.wire import pack
 
 START: list[str | bytes | int] = ["EVALSHA", "0" * 40, 1, "trunkline:{0}:epoch", "trunkline:{0}:"]
 CAPACITY = 10_000
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["PING"],
+        ["SET", "é", b"\r\n$1\r\n\x00"],
+        ["SET", "", b""],
+        ["X", -1, 0, 2**63, "x" * (KEPT - 1), "x" * KEPT, b"x" * 70_000] * 3,
+        ["é", b"", -7] * 20,
+        [b"word"] * 5000,
+    ],
+)
+def test_a_command_is_packed_as_hiredis_does_it(command: list[str | bytes | int]) -> None:
+    assert pack(command) == hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("length", [0, 1, KEPT - 1, KEPT, KEPT + 1, 16 * 1024 * 1024])

@@ -8,7 +8,8 @@ from typing import Any
 import hiredis
 import pytest
 
-from trunkline.protocol.redis_layer.wire import Answer, Wire, pack
+from trunkline.protocol.redis_layer.packing import pack
+from trunkline.protocol.redis_layer.wire import Answer, Wire
 
 
 class FakeTransport(asyncio.Transport):

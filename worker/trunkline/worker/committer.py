@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Protocol
+from typing import Final, Protocol
 
 from trunkline.protocol.messages import Outcome
 from trunkline.protocol.sharding.parts import by_shard
@@ -14,9 +14,9 @@ from trunkline.protocol.sharding.parts import by_shard
 from .metrics import WorkerMetrics
 from .underway import Underway
 
-UNCOMMITTED_LIMIT = 4000
+UNCOMMITTED_LIMIT: Final = 4000
 """Outcomes without an answer before no more entries are read: Redis is slow or away."""
-COMMIT_ENTRIES = 500
+COMMIT_ENTRIES: Final = 500
 """Entries in one commit at most: `unpack` in Lua has room for a few thousand values."""
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from trunkline.protocol.codec import MAX_BODY_BYTES
 from trunkline.protocol.errors import MessageError
@@ -38,14 +38,14 @@ from .content_values import (
     wrong,
 )
 
-FRAME_KEYS = ("text", "bytes", "close", "reason")
-VERDICT_KEYS = ("accept", "subprotocol", "headers", "outbound", "status")
-HTTP_KEYS = ("status", "headers", "content", "more_content")
+FRAME_KEYS: Final[tuple[str, ...]] = ("text", "bytes", "close", "reason")
+VERDICT_KEYS: Final[tuple[str, ...]] = ("accept", "subprotocol", "headers", "outbound", "status")
+HTTP_KEYS: Final[tuple[str, ...]] = ("status", "headers", "content", "more_content")
 
-REFUSED = 403
+REFUSED: Final = 403
 """HTTP status of a refused handshake unless the handler names another (Channels 1.x, ASGI)."""
 
-_EXAMPLE = "expected a dict such as {'text': 'hello'}"
+_EXAMPLE: Final = "expected a dict such as {'text': 'hello'}"
 
 
 def reply_payload(content: object) -> Payload:

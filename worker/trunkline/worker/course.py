@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from mypy_extensions import mypyc_attr
 
@@ -13,16 +13,17 @@ from trunkline.protocol.names import CONNECT, INTERFACE_CHANNELS, RECEIVE, Chann
 from .channels import ReplyChannel, reply_channel_of
 from .effect_log import BEGIN, EffectLog
 from .ending import released
+from .events import Fields, content_of
 from .flusher import Flusher
-from .message import Fields, Message, content_of
+from .message import Message
 from .outbox import FOREIGN, Outbox
 from .routing import Routing
 from .sessions import HeldSession
 
-_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
+_OF_INTERFACES: Final = frozenset(INTERFACE_CHANNELS)
 
 # What a named tuple's constructor does, without the one in Python: these are made for every event.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
+from typing import Final
 
 from trunkline.protocol.layer import WorkerLayer
 from trunkline.protocol.messages import Delivery
@@ -35,11 +36,11 @@ from .suspects import Suspects
 from .tasks import Tasks
 from .watch import Watch, WatchedCommits, WatchedIntake
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-SLICE_S = 0.004
+SLICE_S: Final = 0.004
 """`def` handlers run so long before commits go out and other events get their turn."""
-ROOM = 16
+ROOM: Final = 16
 """Entries an idle worker takes over at once."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mypy_extensions import mypyc_attr
 
@@ -21,7 +21,7 @@ from trunkline.protocol.tracks import MAIN
 from .contents import verdict
 from .release import Own, accepted, fold, own_payloads, posts, refused, released
 
-ENDED = (
+ENDED: Final = (
     "the handler of this message has ended, and its effects are committed: await what you start in a handler, or "
     "send through trunkline.worker.outside(redis_url)"
 )
@@ -30,11 +30,11 @@ MAX_EFFECTS = 100_000
 """Of one entry, and of one flush. An effect has up to five arguments, and Redis 6.2 takes 1,048,576 in a call. It
 closes the connection of one with more, which would be sent again for ever."""
 
-BEGIN = 0
+BEGIN: Final = 0
 """The mark at which every log begins. A mark is a place in a log to roll back to."""
 
 # Splitting costs more than the rest of an echo; a connection talks more than once. Errors are not cached.
-split = lru_cache(maxsize=16_384)(split_reply_name)
+split: Final = lru_cache(maxsize=16_384)(split_reply_name)
 
 
 @mypyc_attr(native_class=False)
@@ -45,9 +45,9 @@ class _Ended(list[Any]):
         raise MessageError(ENDED)
 
 
-ENDED_LOG = _Ended()
+ENDED_LOG: Final = _Ended()
 # What Post(...) does, without its constructor in Python.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 
 
 class FlushHooks(Protocol):

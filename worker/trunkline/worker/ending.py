@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from trunkline.protocol.messages import Content, Effect, SessionWrite
 from trunkline.protocol.names import CONNECT, DISCONNECT, RECEIVE, ChannelName
@@ -12,7 +12,7 @@ from trunkline.protocol.tracks import split_track
 from .effect_log import EffectLog, split
 
 # What SessionWrite(...) does, without its constructor in Python.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 
 
 def released(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -32,10 +33,10 @@ from .routing import Routing
 from .sessions import HeldSession
 from .underway import Underway
 
-log = logging.getLogger(__name__)
-rate_limited = RateLimited(log)
+log: Final = logging.getLogger(__name__)
+rate_limited: Final = RateLimited(log)
 
-_CHANNEL_AND_WAIT = itemgetter(0, 4)  # of a delivery
+_CHANNEL_AND_WAIT: Final = itemgetter(0, 4)  # of a delivery
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

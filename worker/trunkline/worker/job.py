@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import random
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -17,12 +18,12 @@ from .flusher import Flusher as Flusher
 from .letters import Failure, UnroutedError, letter
 from .outbox import FOREIGN
 
-INTERNAL_ERROR = 1011
+INTERNAL_ERROR: Final = 1011
 """Close code of a connection whose handler failed (RFC 6455 7.4.1)."""
-POISON_ATTEMPTS = 3
+POISON_ATTEMPTS: Final = 3
 """An entry whose worker died under it so often is not tried again."""
 
-_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
+_OF_INTERFACES: Final = frozenset(INTERFACE_CHANNELS)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -7,11 +7,13 @@ handlers took lately.
 
 from __future__ import annotations
 
-FIRST = 8
+from typing import Final
+
+FIRST: Final = 8
 """Entries in the first batches, before it is known what handlers take."""
-TARGET_S = 0.008
+TARGET_S: Final = 0.008
 """What a batch should take. Several round trips of Redis (0.1 ms each), and well below what a person notices."""
-WEIGHT = 0.2
+WEIGHT: Final = 0.2
 """Of the newest batch in the moving average: five batches after handlers turn slow, the average has followed."""
 
 

@@ -7,7 +7,7 @@ SENDs where they stand, so that nothing changes places.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from trunkline.protocol.codec import encode_entry, encode_group_add, encode_release, encode_send
 from trunkline.protocol.messages import (
@@ -28,11 +28,11 @@ from trunkline.protocol.tracks import MAIN, registered
 
 from .contents import without_verdicts
 
-ABNORMAL_CLOSE = {"code": 1006, "reason": ""}
+ABNORMAL_CLOSE: Final = {"code": 1006, "reason": ""}
 """The event of a disconnect nobody saw (RFC 6455 7.4.1: 1006 says that there was no close frame)."""
 
-_PAYLOADS = frozenset({str, bytes, dict})
-_ORDERED = frozenset({Post, GroupAdd, GroupSend})
+_PAYLOADS: Final = frozenset({str, bytes, dict})
+_ORDERED: Final = frozenset({Post, GroupAdd, GroupSend})
 """The effects whose place among the own payloads a connection can see; nobody can see that of the others."""
 
 

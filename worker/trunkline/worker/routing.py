@@ -7,14 +7,14 @@ start (with `dotted`, `handlers` and `routing_check`), `match` is one resolved r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from trunkline.protocol.names import INTERFACE_CHANNELS, SOCKET_CHANNELS, ChannelName
 
 from .declarations import Routes, include, route, route_class
 from .error_policy import CLOSE, DEAD, ErrorPolicy, Retry
+from .events import Fields, contents
 from .match import Match, Plan, Route
-from .message import Fields, contents
 from .routing_load import load_routes
 
 __all__ = [
@@ -30,13 +30,13 @@ __all__ = [
     "route_class",
 ]
 
-MAX_CACHED_PATHS = 4096
+MAX_CACHED_PATHS: Final = 4096
 """Paths remembered for a channel. At the bound all are forgotten: the busy ones are back within a moment."""
-MAX_CACHED_PATH_LENGTH = 256
+MAX_CACHED_PATH_LENGTH: Final = 256
 """Paths come from outside; with the bound above this keeps the cache of a channel at about 5 MB at most."""
 
-_SOCKET_CHANNELS = frozenset(SOCKET_CHANNELS)
-_OF_INTERFACES = frozenset(INTERFACE_CHANNELS)
+_SOCKET_CHANNELS: Final = frozenset(SOCKET_CHANNELS)
+_OF_INTERFACES: Final = frozenset(INTERFACE_CHANNELS)
 
 
 class Routing:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from trunkline.protocol.errors import MessageError, SessionError
 from trunkline.protocol.names import WorkerId
@@ -30,8 +30,8 @@ from .outbox import CURRENT
 from .settings import WorkerOptions
 from .tally import AGAIN, Note, Tally
 
-log = logging.getLogger(__name__)
-rate_limited = RateLimited(log)
+log: Final = logging.getLogger(__name__)
+rate_limited: Final = RateLimited(log)
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ first touched, and writes it with the handler's other effects if its bytes have 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, overload
 
 from mypy_extensions import mypyc_attr
 
@@ -17,7 +17,7 @@ from trunkline.protocol.errors import MessageError, SessionError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MARK = "channel_session"
+MARK: Final = "channel_session"
 """The attribute that says so: of a function (set by the decorator) or of a consumer class (set by its author)."""
 
 
@@ -85,9 +85,7 @@ class ChannelSession(dict[str, Any]):
         Raises:
             CodecError: ``raw`` is no session.
         """
-        session = cls(decode_session(raw))
-        session.raw = raw
-        return session
+        return _filled(cls(), raw)
 
     @property
     def modified(self) -> bool:
@@ -104,12 +102,26 @@ class ChannelSession(dict[str, Any]):
         Raises:
             SessionError: it holds what cannot be stored; the text names the key.
         """
-        if not self:
-            return b""
-        try:
-            return encode_session({**self})
-        except MessageError as error:
-            raise SessionError(str(error)) from error
+        return _encoded(self)
+
+
+S = TypeVar("S", bound=ChannelSession)
+
+
+# As functions, which compiled code calls without looking them up; a dict's class cannot be compiled.
+def _filled(session: S, raw: bytes) -> S:
+    session.update(decode_session(raw))
+    session.raw = raw
+    return session
+
+
+def _encoded(session: ChannelSession) -> bytes:
+    if not session:
+        return b""
+    try:
+        return encode_session({**session})
+    except MessageError as error:
+        raise SessionError(str(error)) from error
 
 
 class HeldSession:
@@ -138,7 +150,7 @@ class HeldSession:
         """
         session = self._session
         if session is None:
-            session = self._session = ChannelSession.read(self._raw)
+            session = self._session = _filled(ChannelSession(), self._raw)
         return session
 
     @property
@@ -156,7 +168,7 @@ class HeldSession:
         if self._session is None:
             return
         session, self._session = self._session, None
-        raw = session.encode()
+        raw = _encoded(session)
         if raw != self._raw and not self._writable:
             raise SessionError(
                 "channel_session of a connection on another shard than this message: it can be read here and not "

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from trunkline.protocol.process.metrics import Counter, Histogram
 
@@ -23,13 +24,13 @@ from .log_context import TOLD
 from .match import Match, Route
 from .metrics import WorkerMetrics
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-AGAIN = "again:"
+AGAIN: Final = "again:"
 """Stands before the outcome of a call behind one that failed."""
-FAILURES = ("error", "timeout", "retries")
+FAILURES: Final = ("error", "timeout", "retries")
 """The outcomes with which a message becomes a dead letter."""
-RETRIES = {"retry": "waits", "set_aside": "set_aside"}
+RETRIES: Final = {"retry": "waits", "set_aside": "set_aside"}
 """The outcomes of a call that is not the last, and how they are counted as retries."""
 
 Note = Callable[[Job, int, str, float], None]

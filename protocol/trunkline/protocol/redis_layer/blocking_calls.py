@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from .wire import pack
+from .packing import pack
 
 
 class BlockingCalls:

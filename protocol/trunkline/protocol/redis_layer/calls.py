@@ -10,8 +10,9 @@ from hiredis import ReplyError
 from ..redis_layout import Place
 from .cluster_link import link_to
 from .link import Link
+from .packing import pack
 from .silence import Silence
-from .wire import Answer, pack
+from .wire import Answer
 
 
 class Calls:

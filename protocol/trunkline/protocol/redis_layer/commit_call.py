@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
+from typing import Final
 
 from ..messages import (
     ChannelSend,
@@ -24,11 +25,11 @@ from ..names import ChannelName, InterfaceId
 
 Arg = str | bytes | int
 
-SESSION_TTL_MS = 24 * 3600 * 1000
+SESSION_TTL_MS: Final = 24 * 3600 * 1000
 """Life time of a session that no registered connection owns."""
 
 # The fields of each effect stand in the order of its letter's arguments, so an effect is flattened by unpacking it.
-_LETTERS: dict[type, str] = {
+_LETTERS: Final[dict[type, str]] = {
     Post: "P",
     GroupAdd: "A",
     GroupSend: "G",
@@ -41,12 +42,12 @@ _LETTERS: dict[type, str] = {
 }
 
 
-_DECIMALS = tuple(map(str, range(2048)))
+_DECIMALS: Final = tuple(map(str, range(2048)))
 """More than most chunks have bytes."""
 _channel, _id = itemgetter(0), itemgetter(1)  # of a delivery
-_delivery = itemgetter(0)  # of an outcome
+_delivery: Final = itemgetter(0)  # of an outcome
 
-MAX_CALL_BYTES = 4 * 1024 * 1024
+MAX_CALL_BYTES: Final = 4 * 1024 * 1024
 """Of one call, about: while Redis takes a larger one in and works on it nobody else is answered."""
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 from ..codec import VERSION
 from ..layer import WorkerReceiver
@@ -20,13 +20,13 @@ Key = tuple[str, str]
 StreamEntry = Sequence[Any]
 """An entry as Redis gives it: its id, and its fields and their values in one list."""
 
-_MARK = bytes((VERSION,))
-_FIELD = b"b"
+_MARK: Final = bytes((VERSION,))
+_FIELD: Final = b"b"
 """Name of the one field of our entries."""
 # What Delivery(...) does, without its constructor in Python.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 _channel, _id = itemgetter(0), itemgetter(1)  # of a delivery
-_delivery = itemgetter(0)  # of an outcome
+_delivery: Final = itemgetter(0)  # of an outcome
 
 
 class _Held:

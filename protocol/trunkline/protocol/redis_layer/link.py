@@ -100,7 +100,7 @@ class Link:
         return True
 
     def send(self, packed: bytes, callback: Callback) -> bool:
-        """As `call`, of a command that was packed before (`wire.pack`)."""
+        """As `call`, of a command that was packed before (`packing.pack`)."""
         if self._wire is None:
             return False
         self._wire.send(packed, callback)

@@ -14,11 +14,11 @@ from ..redis_layout import Place
 from .anew import stream_id
 from .cluster_link import link_to
 from .faults import tell_fault
-from .packing import END, length_line
+from .packing import END, length_line, pack
 from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
 from .standing import Standing
-from .wire import Answer, pack
+from .wire import Answer
 
 log = logging.getLogger(__name__)
 

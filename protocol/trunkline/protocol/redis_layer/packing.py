@@ -1,16 +1,16 @@
-"""Commands as they go over the wire, of which most is the same each time: that is packed once. Pure.
+"""Commands as they go over the wire, and those of which most is the same each time: that is packed once. Pure.
 
-`hiredis.pack_command` writes the length of each argument by `sprintf`, some 700 instructions. Where messages come
-singly, the dozen arguments that a publish or a commit always has would be a tenth of what they cost
-(https://redis.io/docs/latest/develop/reference/protocol-spec/).
+`hiredis.pack_command` writes the length of each argument by `sprintf`, some 700 instructions; where there are many,
+lengths are looked up here. Where messages come singly, the dozen arguments that a publish or a commit always has would
+be a tenth of what they cost (https://redis.io/docs/latest/develop/reference/protocol-spec/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
-from .wire import pack
+import hiredis
 
 KEPT: Final = 1024
 """Lengths below have their line kept; most messages are shorter."""
@@ -19,6 +19,11 @@ _LENGTHS: Final = [b"$%d\r\n" % length for length in range(KEPT)]
 _STARTS: Final = [b"$%d" % length for length in range(KEPT)]
 END: Final = b"\r\n"
 """Behind each argument."""
+FEW: Final = 16
+"""Arguments below are left to hiredis: what their lengths cost it is less than what a loop costs CPython."""
+
+# Its stub declares a tuple of one; a command has many.
+_pack: Final = cast("Callable[[tuple[str | bytes | int, ...]], bytes]", hiredis.pack_command)
 
 
 def length_line(length: int) -> bytes:
@@ -33,8 +38,24 @@ def length_starts(some: Sequence[bytes]) -> list[bytes]:
 
 def arguments(some: Sequence[str | bytes | int]) -> bytes:
     """Arguments without the line before the first, which says how many there are."""
-    packed = pack(some)
-    return packed[packed.index(b"\n") + 1 :]
+    if len(some) < FEW:
+        packed = _pack(tuple(some))
+        return packed[packed.index(b"\n") + 1 :]
+    words = [
+        word.encode() if type(word) is str else word if type(word) is bytes else str(word).encode()
+        for word in some
+    ]
+    parts = [b""] * (2 * len(words) + 1)
+    parts[:-1:2] = length_starts(words)
+    parts[1::2] = words
+    return END.join(parts)
+
+
+def pack(command: Sequence[str | bytes | int]) -> bytes:
+    """A whole command."""
+    if len(command) < FEW:
+        return _pack(tuple(command))
+    return b"*%d\r\n%b" % (len(command), arguments(command))
 
 
 class Head:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import hiredis
 
@@ -21,16 +21,16 @@ from .silence import Silence
 from .standing import Standing
 from .wire import Answer
 
-_HEAD = attrgetter("channel", "must")
-_ALONE = 7
+_HEAD: Final = attrgetter("channel", "must")
+_ALONE: Final = 7
 """Arguments of a batch of one: its number, the last answered, the capacity, its channel, must, 1, its body."""
 
 
-CHANNELS = 64
+CHANNELS: Final = 64
 """Of so many the arguments are kept at most: a few, and as many more for each track."""
 
 # What _Batch(...) does, without its constructor in Python.
-_tuple = tuple.__new__
+_tuple: Final = tuple.__new__
 
 
 class _Batch(NamedTuple):

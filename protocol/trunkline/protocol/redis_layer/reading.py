@@ -18,9 +18,10 @@ from .cluster_link import link_to
 from .deliveries import Deliveries
 from .faults import Survives
 from .link import Link
+from .packing import pack
 from .scripts import SCRIPTS
 from .silence import GIVE_UP_S
-from .wire import Answer, pack
+from .wire import Answer
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """The hot connection: commands out, answers to callbacks, nothing else.
 
 redis-py spends 20 to 55 us of CPU on a call, most of it in locks, retries, pools and tasks that a pipelined
-connection with callbacks has no use for. Here a call is one `hiredis.pack_command`, one write and one append; an
-answer is one popleft. redis-py still makes and authenticates the connection (see `link`).
+connection with callbacks has no use for. Here a call is packed (`packing`), written and appended; an answer is one
+popleft. redis-py still makes and authenticates the connection (see `link`).
 """
 
 from __future__ import annotations
@@ -10,24 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import hiredis
 
 from .faults import tell_fault
+from .packing import pack
 
 Answer = Any
 """What hiredis makes of a RESP2 answer: bytes, int, None, list, or a `hiredis.ReplyError`, which is not raised."""
 
 Callback = Callable[[Answer], None]
-
-# Its stub declares a tuple of one; a command has many.
-_pack = cast("Callable[[tuple[str | bytes | int, ...]], bytes]", hiredis.pack_command)
-
-
-def pack(command: Sequence[str | bytes | int]) -> bytes:
-    """A command as it goes over the wire."""
-    return _pack(tuple(command))
 
 
 class Wire(asyncio.Protocol):
@@ -52,7 +45,7 @@ class Wire(asyncio.Protocol):
 
     def call(self, command: Sequence[str | bytes | int], callback: Callback) -> None:
         """Sends a command. ``callback`` gets the answer; it is never called if the connection is lost before."""
-        self._transport.write(_pack(tuple(command)))
+        self._transport.write(pack(command))
         self._callbacks.append(callback)
 
     def send(self, packed: bytes, callback: Callback) -> None:
