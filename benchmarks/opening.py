@@ -7,6 +7,7 @@ import socket as sockets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final, TypeVar, cast
 
 from .client import Socket
@@ -21,6 +22,10 @@ WITHIN_S: Final = 30.0
 """For one handshake. Without a bound a server that says nothing would hang the suite."""
 PER_ADDRESS: Final = 10_000
 """Connections to a port that come from one address; it has some 28,000 ports, and those of earlier runs may linger."""
+
+_NO_LINGER: Final = Struct("ii").pack(1, 0)
+"""Whoever has closed leaves no TIME_WAIT behind: quick servers opened 28,000 connections within its minute, which are
+all the ports there are, and the next could not be made."""
 
 
 class Refused(ConnectionError):
@@ -64,6 +69,7 @@ class _Opening(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # No isinstance: uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.get_extra_info("socket").setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _NO_LINGER)
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:

@@ -58,6 +58,8 @@ ENVIRON: Final = {
     "TRUNKLINE_WORKER_LEASE_S": "600",
 }
 _POLL_S: Final = 0.05
+STEADY_S: Final = 0.2
+"""Between two looks that must agree."""
 BUCKET_BYTES: Final = 16
 """Of the table of keys: a pointer a bucket, and right after it has doubled two buckets a key."""
 
@@ -187,9 +189,19 @@ def say(sockets: Sequence[Socket], size: int) -> None:
         socket.transport.write(socket.speech.frame(b"x" * size))
 
 
+async def steady(place: Place) -> int:
+    """Bytes that all keys take, when what went before is cleared away: a mailbox is cut a moment after it was read."""
+    taken = place.used()
+    while True:
+        await asyncio.sleep(STEADY_S)
+        if (now := place.used()) == taken:
+            return taken
+        taken = now
+
+
 async def connections(place: Place, path: str) -> float:
     """Bytes a connection to this path."""
-    before = place.used()
+    before = await steady(place)
     async with crowd(place, path):
         return (place.used() - before) / place.count
 
@@ -197,7 +209,7 @@ async def connections(place: Place, path: str) -> float:
 async def queued(place: Place, sockets: Sequence[Socket], size: int) -> float:
     """Bytes a message that waits in its channel's stream: the worker stands still meanwhile."""
     stream = place.keys.stream(RECEIVE)
-    before = place.used()
+    before = await steady(place)
     os.kill(place.worker, signal.SIGSTOP)
     try:
         say(sockets, size)
@@ -211,7 +223,7 @@ async def queued(place: Place, sockets: Sequence[Socket], size: int) -> float:
 async def left(place: Place, path: str, key: str, size_of: Callable[[str], int]) -> float:
     """Bytes of what the handler of a path leaves under a key for each message; the key is deleted."""
     async with crowd(place, path) as sockets:
-        before = place.used()
+        before = await steady(place)
         say(sockets, LETTER_BYTES)
         await until(lambda: size_of(key) == place.count, f"all messages to {path} are handled")
         taken = (place.used() - before) / place.count

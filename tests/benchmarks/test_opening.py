@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -45,9 +45,11 @@ class Scripted:
         self.heads.append(await reader.readuntil(b"\r\n\r\n"))
         self.peers.append(writer.get_extra_info("peername")[0])
         writer.write(self._answer)
-        await reader.read()
+        with suppress(ConnectionResetError):  # which is how its clients go
+            await reader.read()
         writer.close()
-        await writer.wait_closed()
+        with suppress(ConnectionResetError):
+            await writer.wait_closed()
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Door]:
