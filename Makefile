@@ -44,7 +44,7 @@ crash: install ## kill and stop real processes under load
 	@$(BIN)/pytest -n 3 -m crash $(ARGS)
 overload: install ## twice the load of the capacity, and clients that mean no good, on real processes
 	@$(BIN)/pytest -m overload tests/overload $(ARGS)
-faults: install ## every fault at every step of a message's life: TOPOLOGY=two, sentinel, cluster (ARGS="--fault-seed 123")
+faults: install ## every fault at every step of a message's life: TOPOLOGY=two, sentinel, cluster (ARGS="--fault-seed 123" replays a pair)
 	@$(if $(TOPOLOGY),TRUNKLINE_TEST_TOPOLOGY='$(TOPOLOGY)' )$(BIN)/pytest -n 3 -m faults tests/faults $(ARGS)
 soak: install ## a load that comes and goes, and a fault every few seconds: MINUTES=30 (ARGS="--seed 123" replays it)
 	@$(BIN)/python -m tests.faults.soak $(call flag,MINUTES,minutes) $(ARGS)

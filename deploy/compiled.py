@@ -1,7 +1,8 @@
 """Compiles the hot paths for a wheel, if it is asked to; hatchling runs this (pyproject.toml, docs/compiled.md).
 
 mypyc makes a C extension of each module that is listed, out of the very code that runs without it: what `mypy --strict`
-has checked it takes for granted. Beside the checkout, in which an extension would hide the file it was made of.
+has checked it takes for granted. They are built beside the checkout: in it an extension would hide the file it was made
+of.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ class CompiledHook(BuildHookInterface[Any]):
 
 
 def compile_all(modules: list[str], folder: Path) -> None:
-    """Compiles modules, given by their paths from the root, into a folder that follows the packages.
+    """Compiles modules into a folder that follows the packages.
+
+    Args:
+        modules: their paths from the root.
+        folder: where C, objects and extensions go.
 
     Raises:
         SystemExit: as `CompiledHook.initialize`.
@@ -62,6 +67,7 @@ def compile_all(modules: list[str], folder: Path) -> None:
         group_name=GROUP,
     )
     for extension in found:
+        # Nobody replaces our functions, so they may call each other directly and be inlined.
         extension.extra_compile_args.append("-fno-semantic-interposition")
     command: Any = Distribution({"ext_modules": found}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(folder / "lib"), str(folder / "temp")

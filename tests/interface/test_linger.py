@@ -18,9 +18,9 @@ def paced(linger: Linger, gap_s: float, gathers: bool, batches: int = 200) -> li
     now_s, waits = 0.0, list[float]()
     for _ in range(batches):
         now_s += gap_s
-        waits.append(linger.wait_s(1))
+        waits.append(linger.begin(1))
         now_s += waits[-1]
-        linger.left(now_s, 1 + int(waits[-1] / gap_s) * gathers)
+        linger.leave(now_s, 1 + int(waits[-1] / gap_s) * gathers)
     return waits
 
 
@@ -62,9 +62,9 @@ def test_many_of_one_tick_leave_at_once() -> None:
     linger = Linger(LIMIT_S)
     paced(linger, 0.0002, gathers=True)
 
-    assert linger.wait_s(ENOUGH - 1) == LIMIT_S
-    linger.left(1.0, 20)
-    assert linger.wait_s(ENOUGH) == 0
+    assert linger.begin(ENOUGH - 1) == LIMIT_S
+    linger.leave(1.0, 20)
+    assert linger.begin(ENOUGH) == 0
 
 
 @pytest.mark.parametrize(("gap_s", "due"), [(LIMIT_S / 2, 3), (LIMIT_S / 5, 6)])
@@ -72,7 +72,7 @@ def test_a_batch_that_waits_is_whole_with_what_comes_in_the_time_of_waiting(gap_
     linger = Linger(LIMIT_S)
     paced(linger, gap_s, gathers=True, batches=1000)
 
-    assert linger.wait_s(1) == LIMIT_S
+    assert linger.begin(1) == LIMIT_S
 
     assert linger.due == due
 
@@ -81,7 +81,7 @@ def test_with_more_in_the_tick_more_are_due() -> None:
     linger = Linger(LIMIT_S)
     paced(linger, LIMIT_S / 2, gathers=True, batches=1000)
 
-    assert linger.wait_s(4) == LIMIT_S
+    assert linger.begin(4) == LIMIT_S
 
     assert linger.due == 6
 
@@ -89,9 +89,9 @@ def test_with_more_in_the_tick_more_are_due() -> None:
 def test_a_clock_that_stands_still_is_a_pace_too() -> None:
     linger = Linger(LIMIT_S)
     for _ in range(100_000):
-        linger.left(1.0, 1)
+        linger.leave(1.0, 1)
 
-    assert linger.wait_s(1) == LIMIT_S
+    assert linger.begin(1) == LIMIT_S
     assert linger.due == 1 + 1 / FASTEST
 
 
@@ -105,5 +105,5 @@ def test_no_batch_ever_waits_longer_than_the_limit(steps: list[tuple[float, int]
     linger, now_s = Linger(LIMIT_S), 0.0
     for gap_s, count in steps:
         now_s += gap_s
-        assert 0 <= linger.wait_s(count) <= LIMIT_S
-        linger.left(now_s, count)
+        assert 0 <= linger.begin(count) <= LIMIT_S
+        linger.leave(now_s, count)

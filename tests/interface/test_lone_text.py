@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 from tests.support.client_frames import frame
 from trunkline.interface.frames import BINARY, PING, TEXT
 from trunkline.interface.lone_text import HEADER_BYTES, LONGEST, lone_text
+from trunkline.protocol import text_entry
+
+
+def test_what_is_taken_makes_an_entry_of_a_short_text() -> None:
+    assert LONGEST - HEADER_BYTES < text_entry.SHORT
 
 
 @pytest.mark.parametrize("text", ["", "a", "x" * 125, "é" * 62, "日本"])

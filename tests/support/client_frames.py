@@ -88,10 +88,10 @@ class RawClient:
         self.writer.write(data)
 
     async def receive(self) -> tuple[int, bytes]:
-        """One short frame of the server: its first byte and payload."""
+        """One frame of the server: its first byte and payload."""
         first, length = await self.reader.readexactly(2)
-        if length == 126:
-            length = int.from_bytes(await self.reader.readexactly(2), "big")
+        if length >= 126:
+            length = int.from_bytes(await self.reader.readexactly(2 if length == 126 else 8), "big")
         return first, await self.reader.readexactly(length)
 
     async def close_code(self) -> int:

@@ -45,7 +45,6 @@ class Server(Restartable):
     ) -> None:
         self.name = name
         self.folder = place
-        self._config = config
         self._conf = place / f"{name}.conf"
         self._command = [binary, str(self._conf), *program]
         place.mkdir()

@@ -145,7 +145,7 @@ class Connection(WebSocket):
         tenure, flow, reader = self._tenure, self.flow, self._reader
         if (
             reader is not None
-            and HEADER_BYTES <= len(data) <= reader.lone_bytes
+            and HEADER_BYTES <= len(data) <= reader.lone_limit_bytes
             and not reader.rest
             and flow.in_flight < 0
             and flow.queue is None
@@ -160,7 +160,7 @@ class Connection(WebSocket):
                 metrics.bytes_in.value += len(data)
                 metrics.messages_in.value += 1
                 self.since_s = perf_counter()
-                seq = flow.in_flight = flow.next
+                seq = flow.in_flight = flow.next  # as `Flow.push`, without its call and its list
                 flow.next = seq + 1
                 body = text_entry(self._start or self._begin(), seq, text)
                 self.shard.publisher.add(_tuple(Publication, (self.track.receive, body, self, False)))
@@ -170,6 +170,7 @@ class Connection(WebSocket):
         self.read(data)
 
     def _begin(self) -> bytes:
+        """Packs what all its entries begin with, for its first text."""
         self._start = entry_start(self.reply, self.path)
         return self._start
 

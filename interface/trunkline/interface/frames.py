@@ -18,7 +18,7 @@ PONG: Final = 0xA
 
 _FIN: Final = 0x80
 _RSV1: Final = 0x40
-_WHOLE_TEXT: Final = _FIN | TEXT
+WHOLE_TEXT: Final = _FIN | TEXT
 _WHOLE_BINARY: Final = _FIN | BINARY
 _SHORT: Final = Struct("!BB").pack
 _MEDIUM: Final = Struct("!BBH").pack
@@ -65,7 +65,7 @@ def header(first: int, length: int) -> bytes:
     return _LONG(first, 127, length)
 
 
-SHORT_TEXTS: Final = [header(_WHOLE_TEXT, length) for length in range(SHORT)]
+TEXT_HEADERS: Final = [header(WHOLE_TEXT, length) for length in range(SHORT)]
 """What stands before a text, by its length in bytes."""
 
 
@@ -74,7 +74,7 @@ def message(payload: str | bytes) -> bytes:
     if isinstance(payload, str):
         data = payload.encode()
         length = len(data)
-        return (SHORT_TEXTS[length] if length < SHORT else header(_WHOLE_TEXT, length)) + data
+        return (TEXT_HEADERS[length] if length < SHORT else header(WHOLE_TEXT, length)) + data
     return header(_WHOLE_BINARY, len(payload)) + payload
 
 

@@ -20,7 +20,7 @@ _PARTS: Final = [Struct(f"!H4s{max(0, size - HEADER_BYTES)}s").unpack for size i
 
 
 def lone_text(data: bytes) -> bytearray | None:
-    """The text of a read, as UTF-8; None if it is anything but one text by itself, or none that is right.
+    """The text of a read, as UTF-8; None if it is anything else, or no UTF-8: `reader` says what is wrong with it.
 
     Args:
         data: `HEADER_BYTES` to `LONGEST` bytes.

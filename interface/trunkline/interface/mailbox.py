@@ -12,7 +12,7 @@ from trunkline.protocol.codec import GROUP_ADD, GROUP_DISCARD, GROUP_SEND, MARK,
 from .connection import Connection
 from .frames import Framed
 from .states import CLOSED, CLOSING
-from .text_releases import carry_out
+from .text_releases import release_texts
 
 if TYPE_CHECKING:
     from .tenure import Tenure
@@ -30,7 +30,7 @@ def dispatch(tenure: Tenure, operations: list[list[Any]], token: str, shard: int
         shard: whose mailbox it was in.
     """
     if type(operations) is TextReleases:
-        carry_out(tenure, operations, token)
+        release_texts(tenure, operations, token)
         return
     recipients = tenure.recipients
     now_s = perf_counter()

@@ -31,7 +31,6 @@ MAX_BACKOFF_S: Final = 0.5
 CALM_S: Final = 1.0
 """So long without a refusal, and the next one begins with the least back-off again."""
 
-
 _BODY: Final = itemgetter(1)
 """Of a publication; by name it costs twice as much."""
 
@@ -64,6 +63,7 @@ class Publisher:
         clock: seconds, for `linger`.
 
     Attributes:
+        closed: publishes nothing any more.
         retrying: publications that wait for room in their channel.
     """
 
@@ -74,10 +74,10 @@ class Publisher:
         "_jitter",
         "_layer",
         "_linger",
+        "_linger_timer",
         "_loop",
         "_refused_s",
-        "_timer",
-        "_waiting",
+        "_retry_timer",
         "closed",
         "retrying",
     )
@@ -96,10 +96,10 @@ class Publisher:
         self._linger = Linger(linger_s)
         self._clock = clock
         self._batch: list[Publication] = []
-        self._waiting: asyncio.TimerHandle | None = None  # until a batch that lingers leaves
+        self._linger_timer: asyncio.TimerHandle | None = None  # until a batch that lingers leaves
         self._backoff_s = 0.0
         self._refused_s = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._retry_timer: asyncio.TimerHandle | None = None
         self.retrying: list[Publication] = []
         self.closed = False
 
@@ -114,15 +114,14 @@ class Publisher:
         batch.append(publication)
         if len(batch) == 1:
             self._loop.call_soon(self._tick_ends)
-        elif self._waiting is not None and len(batch) >= self._linger.due:
-            self._waiting.cancel()
-            self._waiting = None
+        elif self._linger_timer is not None and len(batch) >= self._linger.due:
+            self._stop_lingering()
             self._loop.call_soon(self.flush)  # with what this tick brings besides
 
     def _tick_ends(self) -> None:
-        wait_s = self._linger.wait_s(len(self._batch))
+        wait_s = self._linger.begin(len(self._batch))
         if wait_s:
-            self._waiting = self._loop.call_later(wait_s, self.flush)
+            self._linger_timer = self._loop.call_later(wait_s, self.flush)
         else:
             self.flush()
 
@@ -130,13 +129,11 @@ class Publisher:
         """Hands over what was collected, now."""
         batch = self._batch
         self._batch = []
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+        self._stop_lingering()
         if self.closed or not batch:
             return
         count = len(batch)
-        self._linger.left(self._clock(), count)
+        self._linger.leave(self._clock(), count)
         if count == 1:  # where messages come singly, what follows would be a part of what each costs
             number = self._layer.publish(batch)
             owner = batch[0][2]
@@ -151,6 +148,11 @@ class Publisher:
                 if owner.publication is publication:
                     owner.batch = number
 
+    def _stop_lingering(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
+
     def refused(self, publications: Sequence[Publication]) -> None:
         """The layer took none of these, for want of room. Those whose owners do not give up go out again after a
         jittered back-off of `MIN_BACKOFF_S` to `MAX_BACKOFF_S`."""
@@ -159,16 +161,16 @@ class Publisher:
             if owner.publication is publication and owner.refused():
                 owner.batch = 0  # no batch that could be lost holds it now: it goes out by the retry alone
                 self.retrying.append(publication)
-        if self.closed or not self.retrying or self._timer is not None:
+        if self.closed or not self.retrying or self._retry_timer is not None:
             return
         now = self._loop.time()
         calm = now - self._refused_s > CALM_S
         self._backoff_s = MIN_BACKOFF_S if calm else min(MAX_BACKOFF_S, self._backoff_s * 2)
         self._refused_s = now
-        self._timer = self._loop.call_later(self._backoff_s * (0.5 + 0.5 * self._jitter()), self._retry)
+        self._retry_timer = self._loop.call_later(self._backoff_s * (0.5 + 0.5 * self._jitter()), self._retry)
 
     def _retry(self) -> None:
-        self._timer = None
+        self._retry_timer = None
         again, self.retrying = self.retrying, []
         for publication in again:
             if publication.owner.publication is publication:
@@ -202,10 +204,10 @@ class Publisher:
         self.closed = True
         self._batch = []
         self.retrying = []
-        for timer in (self._timer, self._waiting):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._waiting = None
+        self._stop_lingering()
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
+            self._retry_timer = None
 
 
 def _parts(batch: list[Publication]) -> list[list[Publication]]:

@@ -26,12 +26,12 @@ from .frames import (
     PROTOCOL_ERROR,
     TEXT,
     TOO_BIG,
+    WHOLE_TEXT,
     may_be_sent,
 )
 from .lone_text import HEADER_BYTES, LONGEST, lone_text
 
 _CONTINUATION: Final = 0
-_WHOLE_TEXT: Final = 0x81
 _MASKED: Final = 0x80
 _MEDIUM: Final = Struct("!H").unpack_from
 _LONG: Final = Struct("!Q").unpack_from
@@ -93,7 +93,7 @@ class FrameReader:
         deflate: permessage-deflate was agreed on, without context taken over.
 
     Attributes:
-        lone_bytes: a read of so many bytes may be one short text by itself; 0 within a message of several frames.
+        lone_limit_bytes: a read of at most so many may be one short text alone; 0 within a message of several frames.
         rest: empty when everything that was fed is looked at.
         size: bytes of the message that `next` gave last, as they were on the wire after unmasking and inflation.
         pieces: frames of the last message that came in several; set it to 0 once they are counted.
@@ -104,12 +104,12 @@ class FrameReader:
         "_collected",
         "_deflate",
         "_fragments",
-        "_lone_bytes",
         "_max_bytes",
         "_opcode",
         "_position",
         "_squeezed",
-        "lone_bytes",
+        "_whole_limit_bytes",
+        "lone_limit_bytes",
         "pieces",
         "rest",
         "size",
@@ -119,8 +119,8 @@ class FrameReader:
     def __init__(self, max_message_bytes: int, deflate: bool = False) -> None:
         self._max_bytes = max_message_bytes
         self._deflate = deflate
-        self._lone_bytes = min(LONGEST, HEADER_BYTES + max_message_bytes)
-        self.lone_bytes = self._lone_bytes
+        self._whole_limit_bytes = min(LONGEST, HEADER_BYTES + max_message_bytes)
+        self.lone_limit_bytes = self._whole_limit_bytes
         self.rest: bytes | bytearray = b""
         self._position = 0
         self._opcode = _CONTINUATION
@@ -154,8 +154,8 @@ class FrameReader:
             return None
         size = len(buffer)
         if (
-            buffer[0] == _WHOLE_TEXT
-            and HEADER_BYTES <= size <= self.lone_bytes
+            buffer[0] == WHOLE_TEXT
+            and HEADER_BYTES <= size <= self.lone_limit_bytes
             and type(buffer) is bytes
             and not self._position
         ):
@@ -236,7 +236,7 @@ class FrameReader:
             if not first & 0x80:
                 self._fragments = [bytes(payload)]
                 self._collected = len(payload)
-                self.lone_bytes = 0
+                self.lone_limit_bytes = 0
                 return None
             return self._finish(payload)
         if len(self._fragments) >= MAX_FRAGMENTS:
@@ -249,7 +249,7 @@ class FrameReader:
         whole = b"".join(self._fragments)
         self._fragments = None
         self._collected = 0
-        self.lone_bytes = self._lone_bytes
+        self.lone_limit_bytes = self._whole_limit_bytes
         return self._finish(whole)
 
     def _finish(self, data: bytes | bytearray) -> str | bytes:

@@ -165,8 +165,8 @@ class InterfaceSettings(ProcessSettings):
     )
     linger_ms: Annotated[float, Field(ge=0, le=100)] = Field(
         1.5,
-        description="milliseconds that messages gather to be published together while so many come that it pays; "
-        "0 for never",
+        description="milliseconds that messages gather at most, to be published together, while so many come that it "
+        "pays; 0 for never",
     )
     queue_events: Annotated[int, Field(ge=1, le=65_536)] = Field(
         64, description="messages of a connection that wait for a worker before reading of its socket pauses"

@@ -14,7 +14,7 @@ from trunkline.protocol.codec import TextReleases
 
 from .connection import Connection
 from .flow import IDLE
-from .frames import SHORT, SHORT_TEXTS, message
+from .frames import SHORT, TEXT_HEADERS, message
 
 if TYPE_CHECKING:
     from .tenure import Tenure
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger(__name__)
 
 
-def carry_out(tenure: Tenure, releases: TextReleases, token: str) -> None:
+def release_texts(tenure: Tenure, releases: TextReleases, token: str) -> None:
     """Carries out releases in their order.
 
     Args:
@@ -42,12 +42,12 @@ def carry_out(tenure: Tenure, releases: TextReleases, token: str) -> None:
             if type(recipient) is Connection and recipient.put is not None and not recipient.held:
                 flow = recipient.flow
                 if seq == flow.in_flight and seq >= 0 and flow.queue is None:
-                    flow.in_flight = IDLE
+                    flow.in_flight = IDLE  # as `Flow.release`, without its call
                     recipient.publication = None
                     waits_s.append(now_s - recipient.since_s)
                     data = payloads[0].encode()
                     size = len(data)
-                    frame = SHORT_TEXTS[size] + data if size < SHORT else message(payloads[0])
+                    frame = TEXT_HEADERS[size] + data if size < SHORT else message(payloads[0])
                     sent_bytes += len(frame)
                     recipient.put(frame)
                     continue

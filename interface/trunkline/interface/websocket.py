@@ -39,6 +39,7 @@ class WebSocket(Outbound):
 
     Attributes:
         put: writes a frame, set while it is open and frames of text go to its transport as they are; None otherwise.
+            Who calls it by itself asks for the type too: a `joins.WaitingConnection` keeps what comes for it.
         shard: where it lives.
         slot: place in the wheel.
     """

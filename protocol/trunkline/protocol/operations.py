@@ -192,7 +192,7 @@ def decode_mailbox(raw: bytes) -> list[list[Any]]:
             if type(operation) is list and len(operation) == 4:
                 number, name, seq, last = operation
                 if (
-                    number is RELEASE  # equal is 1.0 too; one that is equal and another is looked at below
+                    number is RELEASE  # an equal one that is another object (1.0, True) is looked at below
                     and type(name) is str
                     and type(seq) is int
                     and type(last) is list

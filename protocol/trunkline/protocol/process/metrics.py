@@ -73,7 +73,11 @@ class Histogram:
         self.sum += value * times
 
     def observe_all(self, values: list[float]) -> None:
-        """Counts several values at once, one or more, for a third of what each would cost by itself. Sorts them."""
+        """Counts several values at once, for a third of what each would cost by itself.
+
+        Args:
+            values: one or more; sorted in place.
+        """
         values.sort()
         self.sum += sum(values)
         bounds, counts, total = self.bounds, self.counts, len(values)

@@ -32,7 +32,7 @@ def length_line(length: int) -> bytes:
 
 
 def length_starts(some: Sequence[bytes]) -> list[bytes]:
-    """The same for each of several arguments, without its end."""
+    """`length_line` of each of several arguments, without its end."""
     return [_STARTS[length] if length < KEPT else b"$%d" % length for length in map(len, some)]
 
 

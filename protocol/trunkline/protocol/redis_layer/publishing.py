@@ -70,14 +70,17 @@ class Packer:
 
     def pack(self, number: int, answered: int, publications: Sequence[Publication]) -> bytes:
         """The call that publishes a batch."""
-        if len(publications) > 1:
+        if len(publications) == 1:
+            return self._one(number, answered, publications[0])
+        if publications:
             channels, bodies, _, musts = zip(*publications, strict=True)
             if channels.count(channels[0]) == len(channels) and not any(musts):
                 return self._all_for(channels[0], number, answered, bodies)
-        if len(publications) != 1:
-            return self._head.followed_by([number, answered, self._capacity, *entry_args(publications)])
-        # Where messages come singly, each of these steps is a part of what one costs.
-        channel, body, _, must = publications[0]
+        return self._head.followed_by([number, answered, self._capacity, *entry_args(publications)])
+
+    def _one(self, number: int, answered: int, publication: Publication) -> bytes:
+        """Where messages come singly, each of these steps is a part of what one costs."""
+        channel, body, _, must = publication
         written, read = b"%d" % number, b"%d" % answered
         return b"".join(
             (
