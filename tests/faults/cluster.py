@@ -20,6 +20,7 @@ from tests.support.processes import Interface, Processes, Worker, new_prefix
 from tests.support.waiting import until
 from trunkline.protocol.codec import decode_session
 from trunkline.protocol.errors import LayerUnavailable
+from trunkline.protocol.exit_codes import ExitCode
 from trunkline.protocol.messages import LeaseInfo
 
 APP = "tests.faults.app"
@@ -85,14 +86,20 @@ class Cluster:
 
     # ---- starting, replacing, ending ----
 
-    async def start(self, worker_flags: tuple[str, ...] = ()) -> None:
-        """Starts what is missing; returns when all are ready."""
+    async def start(self, worker_flags: tuple[str, ...] = (), without_redis: bool = False) -> None:
+        """Starts what is missing; returns when all are ready.
+
+        Args:
+            worker_flags: of workers.
+            without_redis: Redis may have been away: who ended because it was, is replaced like any other.
+        """
         await self.redises.start()
         for nodes, make in ((self.interfaces, self._interface), (self.workers, self._worker)):
             while len(nodes) < 2:
                 nodes.append(await make(worker_flags))
             for place, node in enumerate(nodes):
                 if node.process.exit_code is not None:
+                    node.process.excused = without_redis and node.process.exit_code == ExitCode.NO_REDIS
                     await node.close_proxies()
                     nodes[place] = await make(worker_flags)
         await self.processes.ready()

@@ -27,6 +27,7 @@ class Process:
 
     Attributes:
         pid: of the process.
+        excused: its end is nothing to complain of, whoever meant it to.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Process:
             )
         self.pid = self._process.pid
         self._ended_by_us = False
+        self.excused = False
 
     @property
     def exit_code(self) -> int | None:
@@ -60,7 +62,7 @@ class Process:
     @property
     def vanished(self) -> bool:
         """It ended and no test meant it to."""
-        return self.exit_code is not None and not self._ended_by_us
+        return self.exit_code is not None and not self._ended_by_us and not self.excused
 
     def text(self) -> str:
         """All it has logged."""

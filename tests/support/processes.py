@@ -118,7 +118,7 @@ class Processes:
                 match = await interface.says(r"listening address=(\S+) interface=(\w+)", START_WITHIN_S)
                 interface.address, interface.id = match[1], match[2]
         for worker in self.workers:
-            if not worker.id:
+            if not worker.id and not worker.excused:
                 worker.id = (await worker.says(r"INFO (\w+) worker is ready", START_WITHIN_S))[1]
 
     def end(self) -> None:
