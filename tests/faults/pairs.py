@@ -106,7 +106,6 @@ async def _supervise(scene: Scene) -> None:
     while True:
         await asyncio.sleep(SUPERVISED_S)
         if any(worker.process.exit_code is not None for worker in scene.cluster.workers):
-            with suppress(
-                AssertionError
-            ):  # One that found no Redis either ends too, and is started once more.
+            # One that found no Redis either ends too, and is started once more.
+            with suppress(AssertionError):
                 await scene.cluster.start(without_redis=True)

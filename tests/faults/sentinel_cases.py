@@ -9,7 +9,7 @@ from tests.faults.cases import FORGOTTEN, Case
 from tests.faults.promises import Promises
 from tests.faults.redises.watched import Watched
 from tests.faults.scene import Scene
-from tests.support.sentinels import SentinelSet, wait_for
+from tests.support.sentinels import SentinelSet, Server, wait_for
 
 WITHIN_S = 15.0
 """The primary is missed for a second, the Sentinels elect who acts, that one promotes a replica, the others follow."""
@@ -31,13 +31,20 @@ async def _other_primary(watched: SentinelSet, port: int) -> None:
     await asyncio.to_thread(wait_for, followed, "another primary, and all follow it")
 
 
-async def killed(scene: Scene) -> None:
-    """The primary is killed; nobody starts it again before the case is over."""
+async def _about_to_be_struck(scene: Scene) -> Server:
+    """The primary, whose replicas have all that it had a moment ago."""
     watched = _watched(scene)
     primary = watched.primary
     scene.forgot_from_s = asyncio.get_running_loop().time()
     await asyncio.to_thread(watched.caught_up)
     scene.struck()
+    return primary
+
+
+async def killed(scene: Scene) -> None:
+    """The primary is killed; nobody starts it again before the case is over."""
+    watched = _watched(scene)
+    primary = await _about_to_be_struck(scene)
     await asyncio.to_thread(primary.process.kill)
     await _other_primary(watched, primary.port)
     scene.mended()
@@ -55,10 +62,7 @@ async def killed_and_back(scene: Scene) -> None:
 async def stood_still(scene: Scene) -> None:
     """The primary stands still until another has its place, wakes up, and takes itself for the primary for a moment."""
     watched = _watched(scene)
-    primary = watched.primary
-    scene.forgot_from_s = asyncio.get_running_loop().time()
-    await asyncio.to_thread(watched.caught_up)
-    scene.struck()
+    primary = await _about_to_be_struck(scene)
     primary.process.pause()
     await asyncio.to_thread(wait_for, lambda: watched.primary is not primary, "another primary")
     primary.process.resume()

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-import hiredis
 import pytest
 
 from tests.faults.proxy import Proxy
+from trunkline.protocol.redis_layer.packing import pack
 
 
 class Told:
@@ -57,7 +57,7 @@ def door_of(proxy: Proxy) -> int:
 
 async def ask(proxy: Proxy, *words: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", door_of(proxy))
-    writer.write(hiredis.pack_command(words))  # type: ignore[arg-type]
+    writer.write(pack(words))
     async with asyncio.timeout(10):
         answer = await reader.read(65_536)
     writer.transport.abort()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-class Restartable:
+class Restartable(ABC):
     """A Redis of the test's own, that may be stopped, killed and started again on its data.
 
     Attributes:
@@ -135,8 +136,9 @@ class Restartable:
     url: str
     process: Process
 
+    @abstractmethod
     def _start(self) -> Process:
-        raise NotImplementedError
+        """Starts its program."""
 
     @property
     def appendonly_file(self) -> Path:

@@ -8,10 +8,11 @@ import pytest
 from trunkline.protocol.codec import decode_session, encode_session
 from trunkline.protocol.errors import CodecError, SessionError
 from trunkline.worker.sessions import (
-    ChannelSession,
     HeldSession,
     channel_session,
+    encoded,
     enforce_ordering,
+    read_session,
     wants_session,
 )
 
@@ -62,7 +63,7 @@ def test_enforce_ordering_does_nothing_in_both_its_forms() -> None:
 
 def test_a_session_is_a_dict_that_knows_whether_it_changed() -> None:
     raw = encode_session({"room": "a", "seen": [1]})
-    session = ChannelSession.read(raw)
+    session = read_session(raw)
     assert session == {"room": "a", "seen": [1]}
     assert not session.modified
     session["seen"].append(2)
@@ -72,12 +73,12 @@ def test_a_session_is_a_dict_that_knows_whether_it_changed() -> None:
 
 
 def test_an_empty_session_is_no_bytes() -> None:
-    session = ChannelSession.read(b"")
+    session = read_session(b"")
     assert not session.modified
     session["a"] = 1
     assert session.modified
     del session["a"]
-    assert session.encode() == b""
+    assert encoded(session) == b""
 
 
 @pytest.mark.parametrize(
@@ -89,10 +90,10 @@ def test_an_empty_session_is_no_bytes() -> None:
     ],
 )
 def test_a_session_that_cannot_be_stored_names_the_key(key: Any, value: Any, words: list[str]) -> None:
-    session = ChannelSession.read(b"")
+    session = read_session(b"")
     session[key] = value
     with pytest.raises(SessionError) as caught:
-        session.encode()
+        encoded(session)
     for word in words:
         assert word in str(caught.value)
 

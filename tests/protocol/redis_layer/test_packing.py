@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import hiredis
 import pytest
@@ -27,7 +28,8 @@ CAPACITY = 10_000
     ],
 )
 def test_a_command_is_packed_as_hiredis_does_it(command: list[str | bytes | int]) -> None:
-    assert pack(command) == hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
+    by_hiredis: Any = hiredis.pack_command  # its stub knows commands of one word
+    assert pack(command) == by_hiredis(tuple(command))
 
 
 @pytest.mark.parametrize("length", [0, 1, KEPT - 1, KEPT, KEPT + 1, 16 * 1024 * 1024])

@@ -8,7 +8,7 @@ first touched, and writes it with the handler's other effects if its bytes have 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from mypy_extensions import mypyc_attr
 
@@ -78,15 +78,6 @@ class ChannelSession(dict[str, Any]):
 
     raw: bytes
 
-    @classmethod
-    def read(cls, raw: bytes) -> Self:
-        """Decodes a session; no bytes are a new one.
-
-        Raises:
-            CodecError: ``raw`` is no session.
-        """
-        return _filled(cls(), raw)
-
     @property
     def modified(self) -> bool:
         """Whether the session holds something else than it was read with. Encodes it, so ask once.
@@ -94,28 +85,27 @@ class ChannelSession(dict[str, Any]):
         Raises:
             SessionError: it holds what cannot be stored.
         """
-        return self.encode() != self.raw
-
-    def encode(self) -> bytes:
-        """The session as it is stored; empty if there is nothing in it.
-
-        Raises:
-            SessionError: it holds what cannot be stored; the text names the key.
-        """
-        return _encoded(self)
+        return encoded(self) != self.raw
 
 
-S = TypeVar("S", bound=ChannelSession)
+# Functions, which compiled code calls without looking them up: a class of dict's cannot be compiled.
+def read_session(raw: bytes) -> ChannelSession:
+    """Decodes a session; no bytes are a new one.
 
-
-# As functions, which compiled code calls without looking them up; a dict's class cannot be compiled.
-def _filled(session: S, raw: bytes) -> S:
-    session.update(decode_session(raw))
+    Raises:
+        CodecError: ``raw`` is no session.
+    """
+    session = ChannelSession(decode_session(raw))
     session.raw = raw
     return session
 
 
-def _encoded(session: ChannelSession) -> bytes:
+def encoded(session: ChannelSession) -> bytes:
+    """A session as it is stored; empty if there is nothing in it.
+
+    Raises:
+        SessionError: it holds what cannot be stored; the text names the key.
+    """
     if not session:
         return b""
     try:
@@ -150,7 +140,7 @@ class HeldSession:
         """
         session = self._session
         if session is None:
-            session = self._session = _filled(ChannelSession(), self._raw)
+            session = self._session = read_session(self._raw)
         return session
 
     @property
@@ -168,7 +158,7 @@ class HeldSession:
         if self._session is None:
             return
         session, self._session = self._session, None
-        raw = _encoded(session)
+        raw = encoded(session)
         if raw != self._raw and not self._writable:
             raise SessionError(
                 "channel_session of a connection on another shard than this message: it can be read here and not "
