@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.cluster import Cluster, Node, Role
 from tests.faults.load import Load, Talker
+from tests.faults.redises.direct import Direct
 
 BURIED_WITHIN_S = 30.0
 UNDER_WAY_S = 0.5
@@ -70,10 +71,13 @@ class Scene:
         """Whether the effects of a frame fell in the time that Redis forgot, or in which it was told again."""
         talker = next(talker for talker in self.load.talkers if talker.record.name == sender)
         # A frame may wait for the end of its window, and then for its worker; what it sends in the background makes a
-        # second trip. On a busy machine these take what replies took, and Redis is told again as late as they come.
+        # second trip. On a busy machine these take what replies took; where another Redis takes over, it is told again
+        # as late as replies come.
         from_s = self.forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(self.forgot_from_s)
         over_s = max(self.mended_s, self.struck_s)
-        to_s = over_s + WHOLE_WITHIN_S + self.load.recovery_s(over_s)
+        to_s = over_s + WHOLE_WITHIN_S
+        if type(self.cluster.redises) is not Direct or len(self.cluster.processes.shards) > 1:
+            to_s += self.load.recovery_s(over_s)
         return talker.sent_between(number, from_s, to_s)
 
     async def on_the_struck(self) -> list[Talker]:
