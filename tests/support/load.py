@@ -14,6 +14,8 @@ from tests.support.waiting import until
 WINDOW = 4
 """Messages of a connection that may be without a reply by default: so frames gather behind the entry in flight."""
 _OPEN_AT_ONCE = 50
+_OPENS_WITHIN_S = 60.0
+"""A handshake that nobody answers must fail with its name, before its test's own timeout ends without one."""
 
 
 def echoed(number: int) -> str:
@@ -137,7 +139,9 @@ class Load:
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Load:
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=_OPENS_WITHIN_S)
+        )
         try:
             for start in range(0, self._connections, _OPEN_AT_ONCE):
                 numbers = range(start, min(start + _OPEN_AT_ONCE, self._connections))

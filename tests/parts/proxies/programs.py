@@ -112,6 +112,10 @@ def start(name: str, folder: Path, servers: Sequence[Server], certificate: Certi
         socket.create_server(("127.0.0.1", 0), backlog=1024) as plain,
         socket.create_server(("127.0.0.1", 0), backlog=1024) as secure,
     ):
+        # nginx leaves a socket it was handed as it is. Two of its workers wake for one connection, and whoever comes
+        # second to a socket that blocks waits in accept(2), with all its other clients, until somebody else connects.
+        plain.setblocking(False)
+        secure.setblocking(False)
         launch = _start_nginx if name == "nginx" else _start_haproxy
         process = launch(program(name), folder, servers, certificate, plain, secure)
         ports = [item.getsockname()[1] for item in (plain, secure)]
