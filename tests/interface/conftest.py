@@ -24,6 +24,7 @@ ON_BOTH_LOOPS = {
     "test_door",
     "test_inherited",
     "test_limits",
+    "test_listener",
     "test_message_rate",
     "test_outbound",
 }

@@ -52,15 +52,28 @@ class Listener:
         for server in self._servers:
             await server.start_serving()
 
-    def close(self) -> None:
-        """Accepts nothing any more. Idempotent."""
+    async def close(self) -> None:
+        """Accepts nothing any more; whom it has accepted it lets in. Idempotent; cancelled, it closes all the same."""
         if self._unix_socket:
             # Newer Pythons remove it themselves when the listener closes.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._unix_socket)
             self._unix_socket = ""
-        for server in self._servers:
-            server.close()
+        try:
+            await self._let_in_the_accepted()
+        finally:
+            for server in self._servers:
+                server.close()
+
+    async def _let_in_the_accepted(self) -> None:
+        """asyncio makes the transport of a connection a turn of the loop after it was accepted, and if the server was
+        closed between, fails and forgets it: its client would wait until this process ends. uvloop does both at once."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.BaseEventLoop):
+            for server in self._servers:
+                for item in server.sockets:
+                    loop.remove_reader(item.fileno())
+            await asyncio.sleep(0)
 
 
 def _url(scheme: str, name: Any) -> str:

@@ -179,7 +179,7 @@ class InterfaceServer:
         tenure = self.tenure
         deadline_s = time.monotonic() + self._settings.drain_s
         if self._listener is not None and self._door is not None:
-            self._listener.close()
+            await self._listener.close()
             self._door.close_kept()
         if tenure is not None:
             await close_paced(tenure, self._settings.drain_s * CLOSING_SHARE)
@@ -210,7 +210,7 @@ class InterfaceServer:
             self._shared.watch.close()
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.close()
+            await listener.close()
         if self._door is not None:
             self._door.pre_shutdown()
             await self._door.shutdown(0.1)
