@@ -91,8 +91,7 @@ class Proxy:
     async def close(self) -> None:
         """Stops listening and resets every connection, also those that are made in this moment."""
         self._closed = True
-        for server in self._servers:
-            server.close()
+        await self._accept_no_more()
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -101,6 +100,19 @@ class Proxy:
         for relay in relays:
             await relay.client.gone.wait()
             await relay.redis.gone.wait()
+
+    async def _accept_no_more(self) -> None:
+        """Ends the servers when what they have accepted is made: Python 3.11 forgets a connection whose server was closed
+        between the two, without closing it."""
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            for door in server.sockets:
+                loop.remove_reader(door.fileno())
+        # In the first turn of the loop its transport is made, in the second its protocol hears of it.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
 
     # ---- points ----
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -438,3 +440,19 @@ async def test_a_connection_that_is_made_when_all_are_reset_is_reset(proxy: Prox
     writer.close()
     await asyncio.gather(*closing)
     assert not proxy.relays
+
+
+async def test_a_connection_that_is_accepted_when_all_ends_is_reset() -> None:
+    proxy = await Proxy.start("redis://127.0.0.1:1/0")
+    place = urlsplit(proxy.url)
+
+    with socket.create_connection((place.hostname, place.port or 0), timeout=10) as client:
+        # In the first turn of the loop it is accepted, in the third its transport would be made.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        await proxy.close()
+        with suppress(ConnectionResetError):
+            assert await asyncio.to_thread(client.recv, 1) == b""
+
+    assert not proxy.relays
+    gc.collect()  # A transport that nobody closed tells now.
