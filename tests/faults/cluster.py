@@ -193,8 +193,8 @@ class Cluster:
         assert found is not None
         return found
 
-    async def until_buried(self, node: Node, within_s: float = 30.0) -> None:
-        """Waits until it was declared dead, and what it left is with others."""
+    async def until_buried(self, node: Node, within_s: float | None = None) -> None:
+        """Waits until it was declared dead, and what it left is with others; by default as long as on these Redises."""
         held_in = self.keys.dead_workers if node.role == "worker" else self.keys.reaping
 
         async def buried() -> bool:
@@ -207,9 +207,10 @@ class Cluster:
             except redis.RedisError:
                 return False  # Another fault struck Redis meanwhile.
 
+        within_s = self.redises.waits.buried_s if within_s is None else within_s
         await until(buried, within_s, f"{node.process.name} is buried")
 
-    async def until_ready(self, node: Node, within_s: float = 30.0) -> None:
+    async def until_ready(self, node: Node) -> None:
         """Waits until a process that was fenced or declared dead has a lease again, under whatever id."""
 
         async def lease() -> LeaseInfo | None:
@@ -218,7 +219,7 @@ class Cluster:
             except LayerUnavailable:
                 return None
 
-        found = await until(lease, within_s, f"{node.process.name} has a lease again")
+        found = await until(lease, self.redises.waits.ready_s, f"{node.process.name} has a lease again")
         assert found is not None
         node.process.id = found.id
 

@@ -10,6 +10,7 @@ from types import TracebackType
 import aiohttp
 
 from tests.faults.ledger import Record, Witnessed
+from tests.faults.waits import ONE_REDIS, Waits
 from tests.support.waiting import until
 
 CONNECTIONS = 40
@@ -122,6 +123,7 @@ class Load:
         path: first part of the handshakes' path, see `app`.
         connections: how many.
         pace_s: seconds between two frames of a connection.
+        waits: how long to wait for what has to come.
 
     Attributes:
         talkers: the connections.
@@ -129,6 +131,7 @@ class Load:
         sent: frames so far.
         replies: to them.
         pace_s: may be changed.
+        waits: as given.
         stopped: no more is sent.
         gone_s: when the witness heard of each disconnect, by the loop's clock.
     """
@@ -139,11 +142,13 @@ class Load:
         path: str = "talk",
         connections: int = CONNECTIONS,
         pace_s: float = PACE_S,
+        waits: Waits = ONE_REDIS,
     ) -> None:
         self.talkers: list[Talker] = []
         self.witnessed = Witnessed()
         self.sent = self.replies = 0
         self.pace_s = pace_s
+        self.waits = waits
         self.stopped = False
         self._addresses = addresses
         self._path = path
@@ -202,46 +207,48 @@ class Load:
         self.replies += 1
         self._replied.append((asyncio.get_running_loop().time(), sent_s, talker))
 
-    async def goes_on(self, replies: int, within_s: float = 60.0) -> None:
+    async def goes_on(self, replies: int) -> None:
         """Waits until so many more replies have come."""
         goal = self.replies + replies
-        await until(lambda: self.replies >= goal, within_s, f"{goal} replies")
+        await until(lambda: self.replies >= goal, self.waits.replies_s, f"{goal} replies")
 
-    async def everybody_goes_on(self, within_s: float = 60.0) -> None:
+    async def everybody_goes_on(self, within_s: float | None = None) -> None:
         """Waits until every connection that is open has a reply to a frame which it sends from now on."""
         goals = [(talker, talker.record.sent + 1) for talker in self.talkers]
         await until(
             lambda: all(
                 talker.record.cut or len(talker.record.replies) >= goal for talker, goal in goals
             ),
-            within_s,
+            self.waits.replies_s if within_s is None else within_s,
             "every connection goes on",
         )  # fmt: skip
 
-    async def finish(self, within_s: float = 60.0) -> None:
+    async def finish(self) -> None:
         """Sends the rest of the frames, faster, and waits for every reply."""
         self.pace_s = 0.0
         await until(
             lambda: self.sent >= TARGET_EVENTS or all(talker.record.cut for talker in self.talkers),
-            within_s,
+            self.waits.end_s,
             f"{TARGET_EVENTS} frames are sent",
         )
         self.stopped = True
         try:
-            await until(lambda: not any(talker.waits for talker in self.talkers), within_s, "every reply")
+            await until(
+                lambda: not any(talker.waits for talker in self.talkers), self.waits.end_s, "every reply"
+            )
         except AssertionError as late:
             waiting = [talker.record for talker in self.talkers if talker.waits]
             shown = ", ".join(f"{one.name} has {len(one.replies)} of {one.sent}" for one in waiting[:10])
             raise AssertionError(f"{late}; {len(waiting)} connections wait: {shown}") from None
 
-    async def stuck(self, talkers: Sequence[Talker] | None = None, within_s: float = 30.0) -> None:
+    async def stuck(self, talkers: Sequence[Talker] | None = None) -> None:
         """Waits until every connection, or each of some, has sent what it may without a reply, and nothing comes."""
         await until(
             lambda: all(
                 talker.record.cut or talker.record.sent - len(talker.record.replies) >= WINDOW
                 for talker in (self.talkers if talkers is None else talkers)
             ),
-            within_s,
+            self.waits.stuck_s,
             "every connection waits for replies",
         )
 
@@ -249,7 +256,7 @@ class Load:
         """Closes every connection that is open."""
         await asyncio.gather(*(talker.close() for talker in self.talkers))
 
-    async def all_gone(self, talkers: Sequence[Talker], within_s: float) -> None:
+    async def all_gone(self, talkers: Sequence[Talker], within_s: float | None = None) -> None:
         """Waits until the witness has heard of the disconnect of each of these.
 
         Raises:
@@ -262,6 +269,7 @@ class Load:
             assert not cut_off, f"the witness was cut off before it heard of {missing} disconnects"
             return not missing
 
+        within_s = self.waits.gone_s if within_s is None else within_s
         await until(heard, within_s, f"{len(talkers)} disconnects are handled")
 
     def missing(self, talkers: Sequence[Talker]) -> int:

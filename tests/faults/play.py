@@ -19,14 +19,10 @@ SHOWN = 15
 """Faults that a failure spells out."""
 WARM = 300
 """Replies before the fault."""
-ARRIVES_WITHIN_S = 3.0
-"""How long nothing may have come, of group sends and background messages, until the rest is called lost. Those that are
-delayed come 0.2 s late, at a heartbeat of the reaper's (0.25 s)."""
 LOOK_S = 0.1
 BURIED_WITHIN_S = 6.0
-"""The same for disconnects of a dead interface server, of which the first comes when it is buried."""
-GONE_WITHIN_S = 60.0
-"""Until the test gives up; the bound of the case is looked at later."""
+"""How long no disconnect of a dead interface server may have come, of which the first does when it is buried, until the
+rest is called lost."""
 
 
 class Result(NamedTuple):
@@ -64,7 +60,7 @@ async def play(cluster: Cluster, case: Case) -> Result:
     await cluster.start()
     if case.on_track:
         await cluster.put_on_a_track()
-    async with Load(cluster.addresses, case.path) as load:
+    async with Load(cluster.addresses, case.path, waits=cluster.redises.waits) as load:
         scene = Scene(cluster, load)
         await load.goes_on(WARM)
         await case.strike(scene)
@@ -91,7 +87,7 @@ async def _all_gone(load: Load, case: Case, cut: Sequence[Talker]) -> None:
     if case.promises.disconnects is Form.AROUND:
         await _comes_to_rest(lambda: load.missing(cut), BURIED_WITHIN_S)
     else:
-        await load.all_gone(cut, GONE_WITHIN_S)
+        await load.all_gone(cut)
 
 
 async def _comes_to_rest(owed: Callable[[], int], within_s: float) -> None:
@@ -132,10 +128,10 @@ async def end(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> L
         entries = ledger().entries()
         return sum(entry.fault.kind == "lost" for entry in entries if entry.column in columns)
 
-    await _comes_to_rest(owed, ARRIVES_WITHIN_S)
+    await _comes_to_rest(owed, load.waits.arrives_s)
     open_ones = [talker for talker in load.talkers if not talker.record.cut]
     await load.hang_up()
-    await load.all_gone(open_ones, GONE_WITHIN_S)
+    await load.all_gone(open_ones)
     return ledger()
 
 
@@ -162,7 +158,7 @@ async def _nothing_left(cluster: Cluster) -> None:
         return not left
 
     try:
-        await until(clean, 30, "nothing is left")
+        await until(clean, cluster.redises.waits.clean_s, "nothing is left")
     except AssertionError:
         raise AssertionError(f"left in Redis: {left}") from None
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from tests.faults.cluster import Cluster, Node, Role
 from tests.faults.load import Load, Talker
-from tests.faults.redises.direct import Direct
+from tests.faults.waits import ONE_REDIS
 
-BURIED_WITHIN_S = 30.0
 UNDER_WAY_S = 0.5
 """Effects of a frame may come so much later than it, and a delayed message does (`app.DELAY_S`)."""
 WHOLE_WITHIN_S = 1.0
@@ -60,9 +59,7 @@ class Scene:
         """Waits until a process was declared dead and buried, and notes that it has to come back."""
         (self.buried if victim.role == "worker" else self.fenced).append(victim)
         try:
-            await self.cluster.until_buried(
-                victim, BURIED_WITHIN_S if self.patience_s is None else self.patience_s
-            )
+            await self.cluster.until_buried(victim, self.patience_s)
         except AssertionError:
             if self.patience_s is None:
                 raise
@@ -76,7 +73,7 @@ class Scene:
         from_s = self.forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(self.forgot_from_s)
         over_s = max(self.mended_s, self.struck_s)
         to_s = over_s + WHOLE_WITHIN_S
-        if type(self.cluster.redises) is not Direct or len(self.cluster.processes.shards) > 1:
+        if self.cluster.redises.waits is not ONE_REDIS:
             to_s += self.load.recovery_s(over_s)
         return talker.sent_between(number, from_s, to_s)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from tests.faults.proxy import Proxy
+from tests.faults.waits import SEVERAL, Waits
 from tests.support.redis_server import Restartable
 from tests.support.waiting import until
 
@@ -56,10 +57,12 @@ class Redises(ABC):
     Attributes:
         url: for processes that no proxy stands before.
         shard: that cases strike, and look at.
+        waits: how long the suite waits on them.
     """
 
     url: str
     shard = 0
+    waits: Waits = SEVERAL
 
     @abstractmethod
     async def start(self) -> None:
