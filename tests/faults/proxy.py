@@ -102,7 +102,7 @@ class Proxy:
             await relay.redis.gone.wait()
 
     async def _accept_no_more(self) -> None:
-        """Ends the servers when what they have accepted is made: Python 3.11 forgets a connection whose server was closed
+        """Ends the servers when what they have accepted is made: asyncio forgets a connection whose server was closed
         between the two, without closing it."""
         loop = asyncio.get_running_loop()
         for server in self._servers:

@@ -66,8 +66,9 @@ class Listener:
                 server.close()
 
     async def _let_in_the_accepted(self) -> None:
-        """asyncio makes the transport of a connection a turn of the loop after it was accepted, and if the server was
-        closed between, fails and forgets it: its client would wait until this process ends. uvloop does both at once."""
+        """asyncio makes the transport of a connection a turn of the loop after it was accepted. If the server was
+        closed between, it fails and forgets it: the client would wait until this process ends. uvloop does both at
+        once."""
         loop = asyncio.get_running_loop()
         if isinstance(loop, asyncio.BaseEventLoop):
             for server in self._servers:
