@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from bisect import bisect_left
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -94,6 +95,10 @@ class Talker:
     def sent_between(self, number: int, from_s: float, to_s: float) -> bool:
         """Whether a frame was sent between two moments of the loop's clock."""
         return from_s <= self._sent_s[number] <= to_s
+
+    def sent_before(self, at_s: float) -> int:
+        """How many frames were sent before a moment of the loop's clock."""
+        return bisect_left(self._sent_s, at_s)
 
     @property
     def waits(self) -> bool:
@@ -276,6 +281,10 @@ class Load:
         """Of how many of these the witness has not heard the disconnect."""
         return len({talker.record.name for talker in talkers} - {gone.name for gone in self.witnessed.gone})
 
+    def sent_before(self, at_s: float) -> int:
+        """How many frames were sent before a moment of the loop's clock."""
+        return sum(talker.sent_before(at_s) for talker in self.talkers)
+
     def waits_s(self, from_s: float) -> list[float]:
         """How long the replies took that came since a moment of the loop's clock."""
         return [at_s - sent_s for at_s, sent_s, _ in self._replied if at_s >= from_s]
@@ -284,14 +293,14 @@ class Load:
         """The longest wait for a reply that came until a moment of the loop's clock."""
         return max((at_s - sent_s for at_s, sent_s, _ in self._replied if at_s <= until_s), default=0.0)
 
-    def recovery_s(self, from_s: float) -> float:
+    def recovery_s(self, from_s: float, sent_until_s: float = float("inf")) -> float:
         """The longest that anybody waited for a reply from a moment of the loop's clock on; the time before it does
-        not count, nor do those that were cut."""
+        not count, nor do those that were cut, nor what was sent behind another moment."""
         return max(
             (
                 at_s - max(sent_s, from_s)
                 for at_s, sent_s, talker in self._replied
-                if at_s >= from_s and not talker.record.cut
+                if at_s >= from_s and sent_s <= sent_until_s and not talker.record.cut
             ),
             default=0.0,
         )

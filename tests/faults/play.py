@@ -12,7 +12,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.ledger import Entry, Ledger
 from tests.faults.load import Load, Talker
 from tests.faults.promises import Form
-from tests.faults.scene import Scene
+from tests.faults.scene import MEMORABLE, Scene
 from tests.support.waiting import until
 
 SHOWN = 15
@@ -63,11 +63,15 @@ async def play(cluster: Cluster, case: Case) -> Result:
     async with Load(cluster.addresses, case.path, waits=cluster.redises.waits) as load:
         scene = Scene(cluster, load)
         await load.goes_on(WARM)
+        if case.promises.forgets:
+            await scene.has_a_past()
         await case.strike(scene)
         if case.ends_sockets and not case.may_keep_sockets:
             await asyncio.gather(*(talker.gone() for talker in scene.victims))
         await settle(scene)
         await load.everybody_goes_on()
+        if case.promises.forgets:
+            await scene.has_a_future()
         await _all_gone(load, case, [talker for talker in scene.victims if talker.record.cut])
         await load.finish()
         ledger = await end(cluster, load, sessions_lost=case.promises.sessions is Form.AROUND)
@@ -137,6 +141,8 @@ async def end(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> L
 
 def check(ledger: Ledger, case: Case, scene: Scene) -> None:
     """Asserts that every promise was kept."""
+    if case.promises.forgets:
+        assert min(scene.remembered()) >= MEMORABLE, f"{scene.remembered()} frames are held to every promise"
     broken = ledger.broken(case.promises, scene.may_be_forgotten)
     if broken:
         shown = "\n".join(f"  {entry}" for entry in broken[:SHOWN])

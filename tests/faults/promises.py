@@ -55,5 +55,10 @@ class Promises:
         assert isinstance(form, Form)
         return form
 
+    @property
+    def forgets(self) -> bool:
+        """Redis itself may lose something."""
+        return any(self.of(column) is Form.AROUND for column in COLUMNS)
+
 
 COLUMNS: tuple[Column, ...] = tuple(field.name for field in fields(Promises))  # type: ignore[misc]

@@ -18,6 +18,8 @@ RedisFault = Callable[[Scene], Awaitable[None]]
 STOPPED_S = 3.0
 WENT_ON = 300
 """Replies between two losses."""
+POSTPONED_S = 2.0
+"""So long Redis puts off the write of what it answered, while an fsync goes on (Redis, aof.c)."""
 END_BYTES = 200_000
 """The part of a file that is lost, at most: what was written before the case is not."""
 
@@ -36,6 +38,8 @@ async def killed_as_it_is(scene: Scene) -> None:
     """The same with ``appendfsync everysec``: what it answered while an fsync took its time is not written down."""
     async with scene.cluster.redises.patience():
         server = await scene.cluster.redises.struck()
+        scene.forgot_from_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(POSTPONED_S)  # Not a wait for something: nothing older is held back.
         scene.struck()
         server.process.kill()
         await asyncio.to_thread(server.restart)

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from tests.faults.cluster import Cluster, Node, Role
 from tests.faults.load import Load, Talker
 from tests.faults.waits import ONE_REDIS
+from tests.support.waiting import until
 
 UNDER_WAY_S = 0.5
 """Effects of a frame may come so much later than it, and a delayed message does (`app.DELAY_S`)."""
 WHOLE_WITHIN_S = 1.0
 """So long after the last that waited has its reply, nothing is missing any more of what Redis forgot: groups,
 registrations, consumer groups."""
+MEMORABLE = 300
+"""Frames that are sent before all that Redis may have forgotten, and as many behind it: they are held to every promise,
+or a case in which Redis forgets would say nothing."""
 
 
 @dataclass(slots=True)
@@ -67,15 +71,43 @@ class Scene:
     def may_be_forgotten(self, sender: str, number: int) -> bool:
         """Whether the effects of a frame fell in the time that Redis forgot, or in which it was told again."""
         talker = next(talker for talker in self.load.talkers if talker.record.name == sender)
+        return talker.sent_between(number, self._forgotten_from_s(self.forgot_from_s), self._forgotten_to_s())
+
+    async def has_a_past(self) -> None:
+        """Waits until Redis, if it forgets from now on, knows of enough."""
+        clock = asyncio.get_running_loop().time
+        await until(
+            lambda: self.load.sent_before(self._forgotten_from_s(clock())) >= MEMORABLE,
+            self.load.waits.replies_s,
+            f"{MEMORABLE} frames that are not forgotten",
+        )
+
+    async def has_a_future(self) -> None:
+        """Waits until enough was sent behind what Redis forgot."""
+        await until(
+            lambda: self.remembered()[1] >= MEMORABLE,
+            self.load.waits.replies_s,
+            f"{MEMORABLE} frames behind those that are forgotten",
+        )
+
+    def remembered(self) -> tuple[int, int]:
+        """How many frames were sent before those whose effects Redis may have forgotten, and how many behind them."""
+        load = self.load
+        before = load.sent_before(self._forgotten_from_s(self.forgot_from_s))
+        return before, load.sent - load.sent_before(self._forgotten_to_s())
+
+    def _forgotten_from_s(self, forgot_from_s: float) -> float:
         # A frame may wait for the end of its window, and then for its worker; what it sends in the background makes a
-        # second trip. On a busy machine these take what replies took; where another Redis takes over, it is told again
-        # as late as replies come.
-        from_s = self.forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(self.forgot_from_s)
+        # second trip. On a busy machine these take what replies took.
+        return forgot_from_s - UNDER_WAY_S - 2 * self.load.slowest_s(forgot_from_s)
+
+    def _forgotten_to_s(self) -> float:
         over_s = max(self.mended_s, self.struck_s)
         to_s = over_s + WHOLE_WITHIN_S
         if self.cluster.redises.waits is not ONE_REDIS:
-            to_s += self.load.recovery_s(over_s)
-        return talker.sent_between(number, from_s, to_s)
+            # Where another Redis takes over, it is told again as late as replies come.
+            to_s += self.load.recovery_s(over_s, to_s)
+        return to_s
 
     async def on_the_struck(self) -> list[Talker]:
         """The connections that live on the Redis which cases strike."""
