@@ -28,6 +28,9 @@ frames. Every frame counts in a session and is replied to, every fourth is sent 
 background channel; joins and disconnects are counted too. *Lost*, *twice* and *reordered* are effects; where a
 case may have some, its last column says which. *Recovery* is the longest wait for a reply behind the fault, and
 for the disconnects of connections that the fault ended; behind a fault of Redis it counts from when that was over.
+Where Redis itself forgets, effects may be missing or doubled of frames sent from half a second and two of the slowest
+replies before the first moment that it forgot to a second behind the fault; at least 300 frames before that time and
+300 behind it are held to everything, or the case fails.
 
 A heading for each row of the [table of promises](../DESIGN.md#the-table-of-promises). What stands in the column *test*
 runs that case alone: `make faults ARGS='-k "[worker-SIGKILL-after-read]"'`. On two Redises, by Sentinel and on a Redis
