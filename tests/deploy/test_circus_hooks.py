@@ -252,6 +252,24 @@ def test_a_crash_that_was_dropped_unreaped_is_noted_with_its_exit_code(
     assert worker.numprocesses == 2
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_nobody_reaps_a_dropped_process_before_it_is_noted(
+    worker: Watcher, arbiter: Any, run_dir: RunDir
+) -> None:
+    """Python reaps a child with the last reference to it."""
+    child = subprocess.Popen(["sh", "-c", "exit 7"])
+    pid = child.pid
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    worker.processes[pid] = SimpleNamespace(started=time.time(), is_alive=lambda: False, child=child)
+    circus_hooks.after_spawn(worker, arbiter, "after_spawn", pid=pid)
+    del child
+
+    del worker.processes[pid]
+    spawned(worker, arbiter, 99)
+
+    assert [(ended.pid, ended.exit_code) for ended in run_dir.exits()] == [(pid, 7)]
+
+
 def test_a_process_that_was_reaped_is_not_missed(worker: Watcher, arbiter: Any, run_dir: RunDir) -> None:
     spawned(worker, arbiter, 98)
     circus_hooks.before_reap(worker, arbiter, "before_reap", process_pid=98)
@@ -388,6 +406,8 @@ async def test_a_redis_that_starts_makes_its_append_only_file_short(
     monkeypatch.setattr(circus_hooks, "_present", {})
     append_only.starts()
     await until(append_only.answers)
+    # With everysec a write may still be put off when it is killed.
+    append_only.client.config_set("appendfsync", "always")
     for _ in range(100):
         append_only.client.set("key", b"x" * 10_000)
     append_only.is_killed()

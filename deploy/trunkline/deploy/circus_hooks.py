@@ -35,8 +35,9 @@ REDIS_START_S = 60.0
 _POLL_S = 0.1
 _restarts: dict[str, Restarts] = {}
 _started_s: dict[int, float] = {}
-_present: dict[str, dict[int, float]] = {}
-"""By watcher: the processes that it started and that were not reaped, with their start."""
+_present: dict[str, dict[int, Any]] = {}
+"""By watcher: the processes that it started and that were not reaped. They are kept for one that circus drops unreaped:
+with its last reference Python would reap it, and nobody could ask for its exit code any more."""
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:
@@ -114,12 +115,13 @@ def before_reap(watcher: Any, arbiter: Any, hook_name: str, process_pid: int, **
 def after_spawn(watcher: Any, arbiter: Any, hook_name: str, pid: int, **_: Any) -> bool:
     """Does what `after_reap` could not about a process that was dropped unreaped, and that this one succeeds."""
     present = _present.setdefault(watcher.name, {})
-    present[pid] = watcher.processes[pid].started
+    present[pid] = watcher.processes[pid]
     dropped = next((known for known in present if known not in watcher.processes), None)
     if dropped is not None:
         run_dir = _run_dir(arbiter)
-        lived_s = max(0.0, time.time() - present.pop(dropped))
+        lived_s = max(0.0, time.time() - present[dropped].started)
         exit_code = _wait(dropped)
+        del present[dropped]
         if not _was_sent_home(run_dir, dropped):
             # Its successor is there already: a hold can only be the next one's.
             _note_death(watcher, run_dir, dropped, exit_code, lived_s)
