@@ -13,6 +13,7 @@ from tests.faults.redises.kind import Heir
 from tests.support import full_disk
 from tests.support.process import Process
 from tests.support.redis_server import Redis
+from tests.support.servers import accept_no_more
 from tests.support.waiting import until
 
 
@@ -84,7 +85,7 @@ class Replica(Heir):
     async def inherit(self) -> None:
         """See `Heir.inherit`: it takes the master's place under its address."""
         self.primary.process.kill()
-        self._server.close()
+        await accept_no_more([self._server])
         carriers = list(self._carriers)
         for task in carriers:
             task.cancel()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tests.faults.cases import Case
 from tests.faults.cluster import Cluster
 from tests.faults.ledger import Entry, Ledger
 from tests.faults.load import Load, Talker
-from tests.faults.promises import Form
+from tests.faults.promises import Form, Promises
 from tests.faults.scene import MEMORABLE, Scene
 from tests.support.waiting import until
 
@@ -19,6 +19,9 @@ SHOWN = 15
 """Faults that a failure spells out."""
 WARM = 300
 """Replies before the fault."""
+LATE_S = 10.0
+"""The same for what must come: a worker that a busy machine holds up is taken for dead, and its entries are handled by
+another two seconds later."""
 LOOK_S = 0.1
 BURIED_WITHIN_S = 6.0
 """How long no disconnect of a dead interface server may have come, of which the first does when it is buried, until the
@@ -74,7 +77,7 @@ async def play(cluster: Cluster, case: Case) -> Result:
             await scene.has_a_future()
         await _all_gone(load, case, [talker for talker in scene.victims if talker.record.cut])
         await load.finish()
-        ledger = await end(cluster, load, sessions_lost=case.promises.sessions is Form.AROUND)
+        ledger = await end(cluster, load, case.promises, scene.may_be_forgotten)
     cut = [talker.record.name for talker in load.talkers if talker.record.cut]
     expected = [talker.record.name for talker in scene.victims] if case.ends_sockets else []
     assert cut == expected or (case.may_keep_sockets and not cut), (
@@ -113,26 +116,32 @@ async def settle(scene: Scene) -> None:
         assert code == 0, f"{node.process.name} ends with {code}:\n{node.process.text()[-3000:]}"
 
 
-async def end(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> Ledger:
+async def end(
+    cluster: Cluster,
+    load: Load,
+    promises: Promises,
+    may_be_forgotten: Callable[[str, int], bool] = lambda sender, number: True,
+) -> Ledger:
     """Waits for what is still on its way; then closes every connection and waits for its disconnect.
 
     Args:
         cluster: of the case.
         load: finished.
-        sessions_lost: as for `Ledger`.
+        promises: of the case.
+        may_be_forgotten: as for `Ledger.broken`.
     """
     sessions = await cluster.sessions()
     records = [talker.record for talker in load.talkers]
 
     def ledger() -> Ledger:
-        return Ledger(records, load.witnessed, sessions, sessions_lost=sessions_lost)
+        return Ledger(records, load.witnessed, sessions, sessions_lost=promises.sessions is Form.AROUND)
 
-    def owed() -> int:
+    def outstanding(entries: Iterable[Entry]) -> int:
         columns = ("groups", "early", "background")
-        entries = ledger().entries()
         return sum(entry.fault.kind == "lost" for entry in entries if entry.column in columns)
 
-    await _comes_to_rest(owed, load.waits.arrives_s)
+    await _comes_to_rest(lambda: outstanding(ledger().entries()), load.waits.arrives_s)
+    await _comes_to_rest(lambda: outstanding(ledger().broken(promises, may_be_forgotten)), LATE_S)
     open_ones = [talker for talker in load.talkers if not talker.record.cut]
     await load.hang_up()
     await load.all_gone(open_ones)

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from tests.faults.points import WITHIN_S, Arming, Held, Point, Points
 from tests.faults.relay import Relay
+from tests.support.servers import accept_no_more
 
 __all__ = ["Held", "Point", "Proxy"]
 
@@ -91,7 +92,7 @@ class Proxy:
     async def close(self) -> None:
         """Stops listening and resets every connection, also those that are made in this moment."""
         self._closed = True
-        await self._accept_no_more()
+        await accept_no_more(self._servers)
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -100,19 +101,6 @@ class Proxy:
         for relay in relays:
             await relay.client.gone.wait()
             await relay.redis.gone.wait()
-
-    async def _accept_no_more(self) -> None:
-        """Ends the servers when what they have accepted is made: asyncio forgets a connection whose server was closed
-        between the two, without closing it."""
-        loop = asyncio.get_running_loop()
-        for server in self._servers:
-            for door in server.sockets:
-                loop.remove_reader(door.fileno())
-        # In the first turn of the loop its transport is made, in the second its protocol hears of it.
-        for _ in range(2):
-            await asyncio.sleep(0)
-        for server in self._servers:
-            server.close()
 
     # ---- points ----
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 import pytest_asyncio
 
+from tests.faults.cases import FORGOTTEN
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Clusters
 from tests.faults.ledger import Ledger
@@ -42,11 +43,11 @@ def p99_s(seconds: Sequence[float]) -> float:
     return sorted(seconds)[len(seconds) * 99 // 100]
 
 
-async def end_uncut(cluster: Cluster, load: Load, *, sessions_lost: bool = False) -> Ledger:
+async def end_uncut(cluster: Cluster, load: Load, promises: Promises) -> Ledger:
     """Ends a load of which nobody cut a connection."""
     await load.finish()
     assert not any(talker.record.cut for talker in load.talkers)
-    return await end(cluster, load, sessions_lost=sessions_lost)
+    return await end(cluster, load, promises)
 
 
 async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_delays_one(
@@ -66,7 +67,7 @@ async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_de
             await old.close_proxies()
         await load.goes_on(500)
         during_s = p99_s(load.waits_s(restarted_s))
-        ledger = await end_uncut(cluster, load)
+        ledger = await end_uncut(cluster, load, Promises())
 
     assert ledger.broken(Promises()) == []
     times = during_s / before_s
@@ -98,7 +99,7 @@ async def test_a_drained_interface_closes_at_an_even_pace_and_loses_nothing(
         await load.finish()
         cut = [talker for talker in load.talkers if talker.record.cut]
         await load.all_gone(cut, 10)
-        ledger = await end(cluster, load)
+        ledger = await end(cluster, load, Promises())
 
     assert {talker.record.code for talker in cut} == {1012}
     assert len(cut) == DRAINED
@@ -125,7 +126,7 @@ async def test_groups_are_whole_again_soon_after_redis_forgot_everything(
         first = {talker.record.name: talker.record.sent for talker in load.talkers}
         whole_s = clock() - flushed_s
         await load.goes_on(1500)
-        ledger = await end_uncut(cluster, load, sessions_lost=True)
+        ledger = await end_uncut(cluster, load, FORGOTTEN)
 
     late = [
         entry

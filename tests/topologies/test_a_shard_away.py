@@ -22,6 +22,7 @@ from tests.faults.load import Load
 from tests.faults.own_redis import OwnRedis
 from tests.faults.proxy import Proxy
 from tests.faults.redises.direct import own_redis
+from tests.faults.waits import SEVERAL
 from tests.support.commands import Done, command
 from tests.support.process import START_WITHIN_S
 from tests.support.processes import Processes, new_prefix
@@ -148,7 +149,7 @@ async def test_what_is_wrong_with_a_shard_is_said_of_that_shard_and_figures_are_
         await asyncio.to_thread(sender.apply, [DeadLetter(b"x")])
         sender.close()
 
-    async with Load([address(two.processes)], connections=8) as load:
+    async with Load([address(two.processes)], connections=8, waits=SEVERAL) as load:
         await load.goes_on(50)
         with closing(redis.Redis.from_url(two.struck.url)) as client:
             client.config_set("maxmemory-policy", "allkeys-lru")
@@ -204,7 +205,7 @@ async def test_while_a_shard_is_away_everything_names_it_and_the_other_is_shown(
     sender = RedisSender(two.processes.settings, 0)
     await asyncio.to_thread(sender.apply, [DeadLetter(b"x")])
     sender.close()
-    async with Load([address(two.processes)], connections=8) as load:
+    async with Load([address(two.processes)], connections=8, waits=SEVERAL) as load:
         await load.goes_on(50)
         if how == "killed":
             two.struck.kill()
@@ -282,7 +283,7 @@ async def test_while_a_shard_is_away_everything_names_it_and_the_other_is_shown(
 
 async def test_a_worker_begins_without_a_shard_and_serves_it_once_it_is_back(two: TwoShards) -> None:
     await cluster(two)
-    async with Load([address(two.processes)], connections=8) as load:
+    async with Load([address(two.processes)], connections=8, waits=SEVERAL) as load:
         await load.goes_on(50)
         two.struck.kill()
         # The only worker ends, and another begins while the shard is away.
@@ -353,14 +354,14 @@ async def test_an_interface_server_says_what_it_waits_for_and_begins_with_an_emp
     two.struck.restart()
     two.processes.interface()
     await two.processes.ready()
-    async with Load([two.processes.interfaces[-1].address], connections=8) as load:
+    async with Load([two.processes.interfaces[-1].address], connections=8, waits=SEVERAL) as load:
         await load.goes_on(50)
         check(await finished(load))
 
 
 async def test_a_shard_is_taken_out_while_nothing_lives_and_it_holds_nothing(two: TwoShards) -> None:
     await cluster(two)
-    async with Load([address(two.processes)], connections=8) as load:
+    async with Load([address(two.processes)], connections=8, waits=SEVERAL) as load:
         await load.goes_on(50)
         sender = RedisSender(two.processes.settings, 1)
         await asyncio.to_thread(sender.apply, [DeadLetter(b"x")])
@@ -383,7 +384,7 @@ async def test_a_shard_is_taken_out_while_nothing_lives_and_it_holds_nothing(two
     alone.interface()
     alone.worker(routing=APP)
     await alone.ready()
-    async with Load([address(alone)], connections=8) as load:
+    async with Load([address(alone)], connections=8, waits=SEVERAL) as load:
         await load.goes_on(50)
         check(await finished(load))
     with closing(redis.Redis.from_url(two.struck.url)) as client:

@@ -12,6 +12,7 @@ import pytest
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load
 from tests.faults.redises.direct import own_redis
+from tests.faults.waits import SEVERAL
 from tests.support.commands import Done, command
 from tests.support.process import Process
 from tests.support.processes import Interface, Processes, new_prefix
@@ -121,7 +122,7 @@ async def test_newcomers_use_a_shard_once_every_process_is_on_it(growing: Growin
     before.worker(routing=APP)
     await before.ready()
 
-    async with Load([address(before)]) as load:
+    async with Load([address(before)], waits=SEVERAL) as load:
         await load.goes_on(REPLIES)
         assert (await growing.connections())[1] == 0
 
@@ -139,7 +140,7 @@ async def test_newcomers_use_a_shard_once_every_process_is_on_it(growing: Growin
         # 2. Interface servers, which read their mailbox on both and let newcomers in on the old shard alone.
         after.interface()
         await after.ready()
-        async with Load([address(after)], connections=8) as newcomers:
+        async with Load([address(after)], connections=8, waits=SEVERAL) as newcomers:
             await newcomers.goes_on(REPLIES // 4)
             assert (await growing.connections())[1] == 0
             refused = await growing.shards("--use", "2")
@@ -157,14 +158,14 @@ async def test_newcomers_use_a_shard_once_every_process_is_on_it(growing: Growin
 
     async def second_is_used() -> bool:
         # An interface server looks once a second.
-        async with Load([address(after)], connections=2) as newcomers:
+        async with Load([address(after)], connections=2, waits=SEVERAL) as newcomers:
             await newcomers.goes_on(2)
             used = (await growing.connections())[1] > 0
             check(await finished(newcomers))
             return used
 
     await until(second_is_used, 30)
-    async with Load([address(after)]) as load:
+    async with Load([address(after)], waits=SEVERAL) as load:
         await load.goes_on(REPLIES)
         on_first, on_second = await growing.connections()
         assert on_second > 0, f"{on_first} and {on_second} after {interface.text()[-500:]}"
