@@ -6,6 +6,7 @@ import asyncio
 
 from tests.support.load import Load
 from tests.support.processes import Processes
+from tests.support.waiting import until
 from trunkline.protocol.exit_codes import ExitCode
 
 CONNECTIONS = 200
@@ -84,6 +85,8 @@ async def test_an_interface_that_is_stopped_under_load_says_goodbye_and_leaves_n
 
         assert code == ExitCode.OK
         assert set(load.closed().values()) == {1012}
+        heard = observers.talkers[0].heard
+        await until(lambda: len(heard) >= CONNECTIONS, 10, "the observer hears of every disconnect")
         assert sorted(observers.talkers[0].heard) == sorted(f"{talker.name} 1012" for talker in load.talkers)
     load.check()
     await cluster.forgotten(leaving.id)

@@ -175,7 +175,7 @@ async def test_a_client_that_is_gone_without_a_word_is_disconnected_with_1006(
 
     writer.transport.abort()
 
-    assert "vanishing 1006" in await observer.hears(1)
+    await until(lambda: "vanishing 1006" in observer.heard, 10, "the disconnect is handled")
 
 
 async def test_a_close_code_of_the_client_reaches_the_disconnect_handler(
