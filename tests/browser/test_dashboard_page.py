@@ -272,8 +272,8 @@ async def test_a_message_is_drawn_by_its_parts_on_one_scale(browser: Browser, fe
     await page.until("!document.querySelector('.trip:nth-child(2) .figures').hidden")
     told = await text(page, ".trip:nth-child(2) .figures")
     assert "? published → written\n8.00 ms" in told and "worker\nw1" in told and "path\n/chat/lobby" in told
-    # and while one looks nothing moves
-    assert await page.evaluate("document.getElementById('held').checkVisibility()")
+    # and while one looks nothing moves, which the page says by a timer of its own
+    await page.until("document.getElementById('held').checkVisibility()")
     seen = feed.looks
     feed.facts = figures(messages=[a_message("m9", route="newer")])
     await page.until("document.querySelector('.tile .spark') && true")
