@@ -97,6 +97,11 @@ class Entry(NamedTuple):
         return f"{self.column}: {self.fault}"
 
 
+def anything(sender: str, number: int) -> bool:
+    """Every frame's effects may be forgotten."""
+    return True
+
+
 class Ledger:
     """The ledger of a case.
 
@@ -151,7 +156,7 @@ class Ledger:
         ]
 
     def broken(
-        self, promises: Promises, may_be_forgotten: Callable[[str, int], bool] = lambda sender, number: True
+        self, promises: Promises, may_be_forgotten: Callable[[str, int], bool] = anything
     ) -> list[Entry]:
         """The faults that break a promise.
 

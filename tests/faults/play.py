@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tests.faults.cases import Case
 from tests.faults.cluster import Cluster
-from tests.faults.ledger import Entry, Ledger
+from tests.faults.ledger import Entry, Ledger, anything
 from tests.faults.load import Load, Talker
 from tests.faults.promises import Form, Promises
 from tests.faults.scene import MEMORABLE, Scene
@@ -19,9 +19,6 @@ SHOWN = 15
 """Faults that a failure spells out."""
 WARM = 300
 """Replies before the fault."""
-LATE_S = 10.0
-"""The same for what must come: a worker that a busy machine holds up is taken for dead, and its entries are handled by
-another two seconds later."""
 LOOK_S = 0.1
 BURIED_WITHIN_S = 6.0
 """How long no disconnect of a dead interface server may have come, of which the first does when it is buried, until the
@@ -77,7 +74,7 @@ async def play(cluster: Cluster, case: Case) -> Result:
             await scene.has_a_future()
         await _all_gone(load, case, [talker for talker in scene.victims if talker.record.cut])
         await load.finish()
-        ledger = await end(cluster, load, case.promises, scene.may_be_forgotten)
+        ledger = await end(cluster, load, case.promises, case.within_s, scene.may_be_forgotten())
     cut = [talker.record.name for talker in load.talkers if talker.record.cut]
     expected = [talker.record.name for talker in scene.victims] if case.ends_sockets else []
     assert cut == expected or (case.may_keep_sockets and not cut), (
@@ -120,7 +117,8 @@ async def end(
     cluster: Cluster,
     load: Load,
     promises: Promises,
-    may_be_forgotten: Callable[[str, int], bool] = lambda sender, number: True,
+    within_s: float,
+    may_be_forgotten: Callable[[str, int], bool] = anything,
 ) -> Ledger:
     """Waits for what is still on its way; then closes every connection and waits for its disconnect.
 
@@ -128,6 +126,8 @@ async def end(
         cluster: of the case.
         load: finished.
         promises: of the case.
+        within_s: its bound. So long nothing may have come of what is promised until it is called lost: a worker that a
+            busy machine holds up is taken for dead, and another handles its entries within that.
         may_be_forgotten: as for `Ledger.broken`.
     """
     sessions = await cluster.sessions()
@@ -141,7 +141,7 @@ async def end(
         return sum(entry.fault.kind == "lost" for entry in entries if entry.column in columns)
 
     await _comes_to_rest(lambda: outstanding(ledger().entries()), load.waits.arrives_s)
-    await _comes_to_rest(lambda: outstanding(ledger().broken(promises, may_be_forgotten)), LATE_S)
+    await _comes_to_rest(lambda: outstanding(ledger().broken(promises, may_be_forgotten)), within_s)
     open_ones = [talker for talker in load.talkers if not talker.record.cut]
     await load.hang_up()
     await load.all_gone(open_ones)
@@ -152,7 +152,7 @@ def check(ledger: Ledger, case: Case, scene: Scene) -> None:
     """Asserts that every promise was kept."""
     if case.promises.forgets:
         assert min(scene.remembered()) >= MEMORABLE, f"{scene.remembered()} frames are held to every promise"
-    broken = ledger.broken(case.promises, scene.may_be_forgotten)
+    broken = ledger.broken(case.promises, scene.may_be_forgotten())
     if broken:
         shown = "\n".join(f"  {entry}" for entry in broken[:SHOWN])
         raise AssertionError(f"{case.name}: {counted(broken)}\n{shown}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.faults.cluster import Cluster, Node, Role
 from tests.faults.load import Load, Talker
-from tests.faults.waits import ONE_REDIS
 from tests.support.waiting import until
 
 UNDER_WAY_S = 0.5
@@ -68,18 +68,20 @@ class Scene:
             if self.patience_s is None:
                 raise
 
-    def may_be_forgotten(self, sender: str, number: int) -> bool:
-        """Whether the effects of a frame fell in the time that Redis forgot, or in which it was told again."""
-        talker = next(talker for talker in self.load.talkers if talker.record.name == sender)
-        return talker.sent_between(number, self._forgotten_from_s(self.forgot_from_s), self._forgotten_to_s())
+    def may_be_forgotten(self) -> Callable[[str, int], bool]:
+        """Whether the effects of a frame, by its sender and number, fell in the time that Redis forgot, or in which it
+        was told again. The load has finished."""
+        talkers = {talker.record.name: talker for talker in self.load.talkers}
+        from_s, to_s = self._forgotten_from_s(self.forgot_from_s), self._forgotten_to_s()
+        return lambda sender, number: talkers[sender].sent_between(number, from_s, to_s)
 
-    async def has_a_past(self) -> None:
-        """Waits until Redis, if it forgets from now on, knows of enough."""
+    async def has_a_past(self, frames: int = MEMORABLE) -> None:
+        """Waits until Redis, if it forgets from now on, knows of so many."""
         clock = asyncio.get_running_loop().time
         await until(
-            lambda: self.load.sent_before(self._forgotten_from_s(clock())) >= MEMORABLE,
+            lambda: self.load.sent_before(self._forgotten_from_s(clock())) >= frames,
             self.load.waits.replies_s,
-            f"{MEMORABLE} frames that are not forgotten",
+            f"{frames} frames that are not forgotten",
         )
 
     async def has_a_future(self) -> None:
@@ -104,7 +106,7 @@ class Scene:
     def _forgotten_to_s(self) -> float:
         over_s = max(self.mended_s, self.struck_s)
         to_s = over_s + WHOLE_WITHIN_S
-        if self.cluster.redises.waits is not ONE_REDIS:
+        if not self.cluster.redises.alone:
             # Where another Redis takes over, it is told again as late as replies come.
             to_s += self.load.recovery_s(over_s, to_s)
         return to_s

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 import pytest_asyncio
 
-from tests.faults.cases import FORGOTTEN
+from tests.faults.cases import FORGOTTEN, WORKER_WITHIN_S
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Clusters
 from tests.faults.ledger import Ledger
@@ -47,7 +47,7 @@ async def end_uncut(cluster: Cluster, load: Load, promises: Promises) -> Ledger:
     """Ends a load of which nobody cut a connection."""
     await load.finish()
     assert not any(talker.record.cut for talker in load.talkers)
-    return await end(cluster, load, promises)
+    return await end(cluster, load, promises, WORKER_WITHIN_S)
 
 
 async def test_a_rolling_restart_of_the_workers_ends_no_connection_and_hardly_delays_one(
@@ -99,7 +99,7 @@ async def test_a_drained_interface_closes_at_an_even_pace_and_loses_nothing(
         await load.finish()
         cut = [talker for talker in load.talkers if talker.record.cut]
         await load.all_gone(cut, 10)
-        ledger = await end(cluster, load, Promises())
+        ledger = await end(cluster, load, Promises(), WORKER_WITHIN_S)
 
     assert {talker.record.code for talker in cut} == {1012}
     assert len(cut) == DRAINED

@@ -27,6 +27,8 @@ _POLL_S = 0.02
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES = 107
 
+PATIENT_MS = 120_000
+"""How long a Redis may be silent where no other is to take its place, however busy the machine is."""
 NAMED = os.environ.get("TRUNKLINE_TEST_REDIS_SERVER")
 """The program of another server to run the suites on: Redis 6.2 or newer, or Valkey."""
 

@@ -13,7 +13,7 @@ import redis
 
 from tests.support import full_disk
 from tests.support.process import START_WITHIN_S, Process
-from tests.support.redis_server import Restartable, folder
+from tests.support.redis_server import PATIENT_MS, Restartable, folder
 
 SERVICE = "main"
 DOWN_AFTER_MS = 1000
@@ -232,7 +232,7 @@ class SentinelSet:
         before.ask("CLIENT", "KILL", "TYPE", "normal")
         before.ask("CLIENT", "UNPAUSE")
 
-    def be_patient(self, down_after_ms: int) -> None:
+    def be_patient(self, down_after_ms: int = PATIENT_MS) -> None:
         """How long the primary may be silent from now on until it is taken for dead."""
         for sentinel in self.sentinels:
             sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", str(down_after_ms))

@@ -13,7 +13,7 @@ import redis.asyncio
 
 from tests.support import full_disk
 from tests.support.process import Process
-from tests.support.redis_server import Restartable, folder
+from tests.support.redis_server import PATIENT_MS, Restartable, folder
 from tests.support.waiting import until
 from trunkline.protocol.names import slot_of_shard
 
@@ -154,7 +154,7 @@ class SixNodes:
                 await asyncio.to_thread(node.restart)
         await until(self.whole, WHOLE_WITHIN_S, "the cluster is whole")
 
-    async def be_patient(self, timeout_ms: int) -> None:
+    async def be_patient(self, timeout_ms: int = PATIENT_MS) -> None:
         """How long a node may be silent from now on until it is taken for dead."""
         for node in self.living():
             await node.ask("CONFIG", "SET", "cluster-node-timeout", timeout_ms)

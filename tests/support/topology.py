@@ -22,8 +22,6 @@ from tests.support.sentinels import sentinel_set
 from tests.support.six_nodes import SixNodes
 
 Topology = Literal["one", "two", "sentinel", "cluster"]
-PATIENCE_MS: Final = 120_000
-"""No other Redis takes over in suites that are not about it, however busy the machine is."""
 VARIABLE: Final = "TRUNKLINE_TEST_TOPOLOGY"
 TOPOLOGIES: Final[tuple[Topology, ...]] = get_args(Topology)
 IN_WORDS: Final[dict[Topology, str]] = {
@@ -87,7 +85,7 @@ def _two(binary: str) -> Iterator[RedisServer]:
 @contextmanager
 def _by_sentinel(binary: str) -> Iterator[RedisServer]:
     with sentinel_set(binary, replicas=1) as watched:
-        watched.be_patient(PATIENCE_MS)
+        watched.be_patient()  # These suites are not about another one that takes over.
         yield RedisServer(watched.url, "test", None)
 
 
@@ -98,7 +96,7 @@ def _of_six_nodes(binary: str) -> Iterator[RedisServer]:
         nodes = SixNodes(places, binary)
         try:
             thread.submit(runner.run, nodes.start()).result()
-            thread.submit(runner.run, nodes.be_patient(PATIENCE_MS)).result()
+            thread.submit(runner.run, nodes.be_patient()).result()
             yield RedisServer(nodes.url, "test", None)
         finally:
             thread.submit(runner.run, nodes.close()).result()

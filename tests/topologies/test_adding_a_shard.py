@@ -93,7 +93,7 @@ async def finished(load: Load) -> Ledger:
     ledger = Ledger([talker.record for talker in load.talkers], load.witnessed, {}, sessions_lost=True)
     await until_settled(ledger)
     await load.hang_up()
-    await load.all_gone(load.talkers)
+    await load.all_gone(load.talkers, 20)
     return ledger
 
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack, asynccontextmanager
 from tests.faults.own_redis import OwnRedis, Replica
 from tests.faults.proxy import Proxy
 from tests.faults.redises.kind import Redises
-from tests.faults.waits import ONE_REDIS, SEVERAL
 from tests.support.redis_server import folder
 
 
@@ -32,7 +31,7 @@ class Direct(Redises):
         self._binary = binary
         self._redises = redises
         self.shard = len(redises) - 1
-        self.waits = ONE_REDIS if len(redises) == 1 else SEVERAL
+        self.alone = len(redises) == 1
         self.url = ",".join(redis.url for redis in redises)
 
     async def start(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from tests.faults.proxy import Proxy
-from tests.faults.waits import SEVERAL, Waits
+from tests.faults.waits import ONE_REDIS, SEVERAL, Waits
 from tests.support.redis_server import Restartable
 from tests.support.waiting import until
 
@@ -57,12 +57,17 @@ class Redises(ABC):
     Attributes:
         url: for processes that no proxy stands before.
         shard: that cases strike, and look at.
-        waits: how long the suite waits on them.
+        alone: it is one Redis, and no other ever takes its place.
     """
 
     url: str
     shard = 0
-    waits: Waits = SEVERAL
+    alone = False
+
+    @property
+    def waits(self) -> Waits:
+        """How long the suite waits on them."""
+        return ONE_REDIS if self.alone else SEVERAL
 
     @abstractmethod
     async def start(self) -> None:

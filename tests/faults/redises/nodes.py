@@ -11,8 +11,6 @@ from tests.faults.redises.kind import Heir, Redises
 from tests.support.six_nodes import NODE_TIMEOUT_MS, Node, SixNodes
 from trunkline.protocol.redis_url import CLUSTER_SHARDS
 
-PATIENT_MS = 120_000
-
 
 class Follower(Heir):
     """The replica of the node that cases strike, whose place the nodes give it.
@@ -78,7 +76,7 @@ class Nodes(Redises):
     @asynccontextmanager
     async def patience(self) -> AsyncIterator[None]:
         """See `Redises.patience`."""
-        await self.six.be_patient(PATIENT_MS)
+        await self.six.be_patient()
         yield
         await self.six.heal()
         await self.six.be_patient(NODE_TIMEOUT_MS)

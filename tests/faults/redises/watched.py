@@ -13,7 +13,6 @@ from tests.support.sentinels import DOWN_AFTER_MS, SentinelSet, Server, wait_for
 
 WRITTEN = ("min-replicas-to-write 1", "min-replicas-max-lag 10")
 """What docs/redis.md wants: a primary that was cut off from both replicas takes no writes that will be forgotten."""
-PATIENT_MS = 120_000
 
 
 class Preferred(Heir):
@@ -84,7 +83,7 @@ class Watched(Redises):
     @asynccontextmanager
     async def patience(self) -> AsyncIterator[None]:
         """See `Redises.patience`."""
-        await asyncio.to_thread(self.set.be_patient, PATIENT_MS)
+        await asyncio.to_thread(self.set.be_patient)
         yield
         await self.start()
         await asyncio.to_thread(self.set.be_patient, DOWN_AFTER_MS)
