@@ -44,7 +44,7 @@ class Groups:
             await socket.prepare(request)
             async for message in socket:
                 for member in tuple(members):
-                    try:  # A context manager would cost a measurable part of this.
+                    try:  # And no `suppress`, which would be made for each delivery.
                         await member.send_str(message.data)
                     except ConnectionError:
                         continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -20,19 +22,26 @@ MESSAGES = 1000
 """More than all buffers of the kernel between two sockets take (``tcp_wmem``: 4 MiB)."""
 
 
+@asynccontextmanager
+async def sweeping(groups: Groups) -> AsyncIterator[None]:
+    sweep = asyncio.create_task(groups.cut_off_who_reads_nothing())
+    try:
+        yield
+    finally:
+        sweep.cancel()
+
+
 @pytest.mark.timeout(60)
 async def test_a_member_that_reads_nothing_is_cut_off_and_holds_nobody_up() -> None:
     app = web.Application()
     groups = Groups()
     app.router.add_get("/group/{name}", groups.join)
-    sweep = asyncio.create_task(groups.cut_off_who_reads_nothing())
-    async with TestServer(app) as server, aiohttp.ClientSession() as client:
+    async with sweeping(groups), TestServer(app) as server, aiohttp.ClientSession() as client:
         assert server.port is not None
         async with RawClient(server.host, server.port) as slow:
             await slow.upgrade("/group/a")
-            transport = slow.writer.transport
-            transport.pause_reading()  # type: ignore[attr-defined]
-            raw = transport.get_extra_info("socket")
+            slow.stop_reading()
+            raw = slow.writer.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
             async with client.ws_connect(server.make_url("/group/a")) as reader:
                 async with asyncio.timeout(30):
@@ -40,4 +49,3 @@ async def test_a_member_that_reads_nothing_is_cut_off_and_holds_nobody_up() -> N
                         await reader.send_str(f"{number}".ljust(SIZE))
                         assert int(await reader.receive_str()) == number
                 await until(lambda: len(groups._members["a"]) == 1)
-    sweep.cancel()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from examples.chat import consumers
-from tests.support.chat_page import OPEN, PENDING, join, reads, say
+from tests.support.chat_page import MEANWHILE, OPEN, PENDING, at, join, reads, say
 from tests.support.chromium import Browser, Page
 from tests.support.contrast import CONTRASTS
 from tests.support.stack import Stack, stack
@@ -191,18 +191,9 @@ async def test_a_final_close_code_stops_the_page_and_it_says_why(
 async def test_a_restarting_server_is_called_again_soon(browser: Browser, served: Stack) -> None:
     page = await join(browser, served.url("/"), "Ada")
     # It waits for up to two seconds, as chance has it, and may do so for none: so the page itself notes what it says.
-    await page.evaluate(
-        """window.meanwhile = new Promise((done) => {
-            const state = document.getElementById("state");
-            new MutationObserver((_, observer) => {
-                if (state.dataset.state !== "waiting") return;
-                observer.disconnect();
-                done(document.getElementById("trouble-text").textContent);
-            }).observe(state, { attributes: true });
-        }); 0"""
-    )
+    await at(page, "waiting", "() => document.getElementById('trouble-text').textContent")
     await say(page, "/close 1012")
-    assert await page.evaluate("meanwhile") == "The server is restarting."
+    assert await page.evaluate(MEANWHILE) == "The server is restarting."
     await page.until(OPEN, within_ms=5_000)
     assert await shown(page, "trouble-text") == ""
 

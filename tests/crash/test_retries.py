@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -151,8 +152,11 @@ async def test_a_worker_that_ends_waits_for_no_retry_and_the_next_one_not_less_l
         await talk.say("first", fail=1)
         await talk.say("second")
         await talk.called("first")
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         cluster.workers[0].terminate()
         assert await cluster.workers[0].ends() == 0
+        assert loop.time() - began_s < PATIENCE_S / 2
         assert len(talk.calls("first")) == 1
 
         cluster.worker(routing=APP)

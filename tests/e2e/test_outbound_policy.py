@@ -35,7 +35,7 @@ async def test_a_route_whose_clients_need_not_hear_everything_says_so_when_it_ac
     async with stack(ROUTES) as running:
         host, _, port = running.addresses[0].rpartition("/")[2].rpartition(":")
         async with RawClient(host, int(port)) as client:
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.stop_reading()
             lines = client.handshake(f"/{policy}").replace("\n", "\r\n")
             client.send(lines.encode() + b"\r\n\r\n" + frame(TEXT, b"go"))
             dropped = running.interfaces[0].metrics.drops.get("outbound")
@@ -44,7 +44,7 @@ async def test_a_route_whose_clients_need_not_hear_everything_says_so_when_it_ac
             assert tenure is not None
             assert [connection.state for connection in tenure.connections()] == [State.OPEN]
 
-            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            client.read_on()
             await client.reader.readuntil(b"\r\n\r\n")
             heard: list[int] = []
             while not heard or heard[-1] != COUNT - 1:

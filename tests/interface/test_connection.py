@@ -236,7 +236,7 @@ async def test_what_no_websocket_understands_is_dropped_and_counted(rig: Rig) ->
 async def test_a_client_that_does_not_read_is_closed_with_1013_and_cut_off(make_rig: MakeRig) -> None:
     rig = await make_rig(outbound_bytes=100_000, close_timeout_s=0.2)
     async with RawClient(*rig.address) as client, RawClient(*rig.address) as other:
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.stop_reading()
         await client.upgrade_blindly()
         await other.upgrade()
         connection = next(iter(rig.connections()))

@@ -192,7 +192,7 @@ async def test_while_the_layer_is_away_requests_get_503(rig: Rig) -> None:
 async def test_a_client_that_does_not_read_a_stream_is_cut_off(make_rig: MakeRig) -> None:
     rig = await make_rig(silent, outbound_bytes=100_000)
     async with RawClient(*rig.address) as client:
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.stop_reading()
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         connection = connection_of(await rig.layer.entry(REQUEST))
         assert rig.server.tenure is not None
@@ -233,7 +233,7 @@ def test_a_part_is_whole_by_default() -> None:
 async def test_a_client_that_does_not_take_a_whole_response_is_cut_off(make_rig: MakeRig) -> None:
     rig = await make_rig(answering(content=b"x" * 8_000_000), http_timeout_s=0.2)
     async with RawClient(*rig.address) as client:
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.stop_reading()
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await until(lambda: rig.server.metrics.slow_readers.value == 1)
 

@@ -23,7 +23,9 @@ class Greeter(asyncio.Protocol):
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_who_connects_while_it_closes_is_answered_or_told_at_once(turns: int) -> None:
+async def test_who_connects_while_it_closes_is_let_in_once_accepted_and_told_at_once_before(
+    turns: int,
+) -> None:
     greet: Any = Greeter
     listener = await listen(settings(), greet)
     await listener.serve()
@@ -35,9 +37,14 @@ async def test_who_connects_while_it_closes_is_answered_or_told_at_once(turns: i
         for _ in range(turns):
             await asyncio.sleep(0)
         await listener.close()
+        heard = b""
         async with asyncio.timeout(5):
             with suppress(ConnectionResetError):
-                assert await loop.sock_recv(client, 10) in (b"hello", b"")
+                heard = await loop.sock_recv(client, 10)
+
+    # uvloop looks for connections at another place of its turn.
+    accepted = turns >= 2 and isinstance(loop, asyncio.BaseEventLoop)
+    assert heard == b"hello" or (not accepted and heard == b"")
 
 
 async def test_it_can_be_closed_twice_and_before_it_serves() -> None:

@@ -35,7 +35,7 @@ def accepts_with(policy: Any) -> Any:
 
 async def deaf(rig: Rig, client: RawClient) -> Connection:
     """Opens a connection whose client does not read."""
-    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    client.stop_reading()
     await client.upgrade_blindly()
     await until(lambda: any(connection.state is State.OPEN for connection in rig.connections()))
     return rig.connections()[-1]
@@ -77,7 +77,7 @@ async def test_a_slow_reader_loses_whole_messages_and_stays_connected(
         dropped = rig.drops("outbound")
         assert dropped > 0
 
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        client.read_on()
         heard = await numbers(client, sent - 1)
 
         assert heard == sorted(set(heard))
@@ -96,7 +96,7 @@ async def test_a_close_that_finds_too_much_unsent_before_it_writes_one_close_fra
 ) -> None:
     rig = await make_rig(lambda entry, connection: None, outbound_bytes=BOUND, close_timeout_s=10)
     async with RawClient(*rig.address) as client:
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.stop_reading()
         await client.upgrade_blindly()
         if by == "client":
             client.send(frame(CLOSE, b"\x03\xe8"))
@@ -109,7 +109,7 @@ async def test_a_close_that_finds_too_much_unsent_before_it_writes_one_close_fra
         rig.layer.mail([RELEASE, connection, 0, [ACCEPT, *said]], [SEND, connection, -1, "too late"])
         assert rig.server.metrics.slow_readers.value == 1
 
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        client.read_on()
         await client.reader.readuntil(b"\r\n\r\n")
         heard = [await client.receive() for _ in range(1000)]
         assert set(heard) == {(0x81, b"." * SIZE)}
@@ -126,7 +126,7 @@ async def test_what_is_said_last_is_heard_before_the_close(make_rig: MakeRig) ->
         sent = await fill(rig, connection)
         rig.layer.mail([SEND, connection.id, -1, {"close": 4000}])
 
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        client.read_on()
         await numbers(client, sent - 1)
 
         assert await client.close_code() == 4000
@@ -145,7 +145,7 @@ async def test_of_the_pings_of_a_client_that_does_not_read_only_the_last_is_answ
         await until(lambda: bytes_in.value >= 5000 * 12 and not connection.paused)
         assert connection.outbound_bytes == before
 
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        client.read_on()
         await client.reader.readuntil(b"\r\n\r\n")
         pongs: list[bytes] = []
         while not pongs or pongs[-1] != b"004999":

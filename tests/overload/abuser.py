@@ -102,7 +102,7 @@ async def stream(kind: str, host: str, port: int) -> None:
     path, reads, make = STREAMS[kind]
     async with Abuser(host, port) as client:
         if not reads:
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.stop_reading()
             client.send(client.handshake(path).replace("\n", "\r\n").encode() + b"\r\n\r\n")
             await asyncio.sleep(0.2)  # until the server has accepted it, which nobody here reads
             reading = None

@@ -7,6 +7,8 @@ import json
 from tests.support.chromium import Browser, Page
 
 OPEN = "document.getElementById('state').dataset.state === 'open'"
+MEANWHILE = "meanwhile"
+"""What came of `at`; a promise, which `Page.evaluate` awaits."""
 PENDING = "[...document.querySelectorAll('#pending .bubble')].map((bubble) => bubble.textContent)"
 
 
@@ -29,6 +31,21 @@ async def say(page: Page, text: str) -> None:
     await page.evaluate("document.getElementById('text').focus()")
     await page.type(text)
     await page.enter()
+
+
+async def at(page: Page, state: str, script: str) -> None:
+    """Has the page run a function when its connection comes into a state, which may be over before a test could look.
+    See `MEANWHILE`."""
+    await page.evaluate(
+        f"""window.meanwhile = new Promise((done) => {{
+            const shown = document.getElementById("state");
+            new MutationObserver((_, observer) => {{
+                if (shown.dataset.state !== {json.dumps(state)}) return;
+                observer.disconnect();
+                done(({script})());
+            }}).observe(shown, {{ attributes: true }});
+        }}); 0"""
+    )
 
 
 async def reads(page: Page, text: str, count: int = 1) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 from types import TracebackType
+from typing import cast
 
 MASK = b"\x01\x02\x03\x04"
 
@@ -60,6 +61,18 @@ class RawClient:
         # The transport says goodbye in the next iterations.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+    def stop_reading(self) -> None:
+        """Takes nothing more off the socket."""
+        self._transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Ends `stop_reading`."""
+        self._transport.resume_reading()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        return cast(asyncio.Transport, self.writer.transport)
 
     async def head(self, request: str) -> str:
         """Sends the head of a request (lines without the empty one) and gives the head of the answer."""

@@ -156,7 +156,7 @@ async def test_what_a_slow_reader_may_lose_is_dropped_whole_and_the_newest_comes
     before = await dropped()
     async with RawClient(where.hostname, where.port) as client:
         await client.upgrade("/slow/latest_only")
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.stop_reading()
         rounds = 0
         while await dropped() == before:
             client.send(frame(TEXT, f"{rounds}".encode()))
@@ -165,7 +165,7 @@ async def test_what_a_slow_reader_may_lose_is_dropped_whole_and_the_newest_comes
             # The next is sent when this one was handled: its messages are on their way then, or dropped.
             async with aiohttp.ClientSession() as session, session.get(f"{proxy.url}/count") as answer:
                 await answer.read()
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        client.read_on()
         heard: list[list[str]] = []
         while not heard or heard[-1] != [f"{rounds - 1}", f"{FLOOD - 1}"]:
             heard.append((await client.receive())[1].decode().split()[:2])
